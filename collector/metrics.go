@@ -1,0 +1,112 @@
+package collector
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rainbond-exporter/rainbond-exporter/fault"
+)
+
+// A Metric is one row of the catalogue: all there is to know of a metric's
+// public face.
+type Metric struct {
+	Slug   string // the symptom, or "exporter" for what the exporter says of itself
+	Name   string
+	Help   string
+	Type   prometheus.ValueType // Untyped stands for a histogram
+	Labels []string
+}
+
+// SlugExporter is the slug of what the exporter says of itself.
+const SlugExporter = "exporter"
+
+const (
+	gauge     = prometheus.GaugeValue
+	counter   = prometheus.CounterValue
+	histogram = prometheus.UntypedValue
+
+	// labelRegion is what Rainbond calls a region. The bare word is on
+	// Prometheus' list of label names to avoid.
+	labelRegion = "rainbond_region"
+)
+
+// Catalogue is every metric the exporter has, in the order of the document.
+// docs/metrics.md is made from it.
+var Catalogue = []Metric{
+	{SlugExporter, "rainbond_collector_success", "Whether the collector could look (1) or not (0). Seeing a fault is a success.", gauge, []string{"collector"}},
+	{SlugExporter, "rainbond_collector_duration_seconds", "How long the collector's last look took.", gauge, []string{"collector"}},
+
+	{SlugAPI, "rainbond_api_up", "Whether the last request to /v2/show of the region API, made as the console makes it, succeeded.", gauge, []string{labelRegion}},
+	{SlugAPI, "rainbond_api_probe_failed", "Whether the last probe of the region API failed in this phase for this reason.", gauge, []string{labelRegion, "phase", "reason"}},
+	{SlugAPI, "rainbond_api_probes_total", "Probes of the region API made.", counter, []string{labelRegion}},
+	{SlugAPI, "rainbond_api_probe_failures_total", "Probes of the region API that failed, by phase and reason.", counter, []string{labelRegion, "phase", "reason"}},
+	{SlugAPI, "rainbond_api_probe_duration_seconds", "How long whole probes of the region API took, failed ones included.", histogram, []string{labelRegion}},
+	{SlugAPI, "rainbond_api_probe_phase_seconds", "How long each phase of the last probe took. A phase that did not end well is absent, never 0.", gauge, []string{labelRegion, "phase"}},
+	{SlugAPI, "rainbond_api_ready", "What /v2/cluster/ready said of each check, and of all. Absent on regions older than v6.9.2.", gauge, []string{labelRegion, "check"}},
+
+	{SlugTLS, "rainbond_api_tls_handshake_errors_total", "TLS handshake errors in the log of rbd-api, by class and reason. The class benign holds port scans and load balancer checks.", counter, []string{labelRegion, "class", "reason"}},
+	{SlugTLS, "rainbond_api_tls_handshake_error_last_timestamp_seconds", "When the log of rbd-api last held a TLS handshake error of this class. Absent when none was seen.", gauge, []string{labelRegion, "class"}},
+
+	{SlugCert, "rainbond_certificate_info", "A certificate kept in a place, by the SHA-256 of its DER. Always 1.", gauge, []string{labelRegion, "place", "kind", "sha256"}},
+	{SlugCert, "rainbond_certificate_mismatch", "Whether the certificate of this kind in this place does not belong to the one in the reference place.", gauge, []string{labelRegion, "kind", "place", "reference"}},
+	{SlugCert, "rainbond_certificate_unreadable", "Whether the certificate of this kind in this place cannot be used, for this reason.", gauge, []string{labelRegion, "place", "kind", "reason"}},
+	{SlugCert, "rainbond_certificate_key_mismatch", "Whether the private key in this place does not fit the certificate beside it.", gauge, []string{labelRegion, "place"}},
+	{SlugCert, "rainbond_certificate_not_after_timestamp_seconds", "When the certificate of this kind in this place expires.", gauge, []string{labelRegion, "place", "kind"}},
+
+	{SlugNodeRole, "rainbond_nodes", "Nodes that bear a label of this role; role none counts the nodes without any.", gauge, []string{labelRegion, "role"}},
+	{SlugNodeRole, "rainbond_node_role_missing", "A node, older than five minutes, that bears no role label. Only such nodes have a series.", gauge, []string{labelRegion, "node"}},
+	{SlugNodeRole, "rainbond_node_role_malformed", "A node that bears the bare label key node-role.kubernetes.io, on which the region's whole node list fails. Only such nodes have a series.", gauge, []string{labelRegion, "node"}},
+
+	{SlugComponent, "rainbond_component_desired", "Pods of the component that should be ready.", gauge, []string{labelRegion, "component", "kind"}},
+	{SlugComponent, "rainbond_component_ready", "Pods of the component that are ready.", gauge, []string{labelRegion, "component", "kind"}},
+	{SlugComponent, "rainbond_component_waiting", "Pods of the component that are not ready, by what they wait for. Only reasons that occur have a series.", gauge, []string{labelRegion, "component", "reason"}},
+	{SlugComponent, "rainbond_component_restarts_total", "Container restarts of the component's pods since the exporter started, and those its pods had before.", counter, []string{labelRegion, "component"}},
+	{SlugComponent, "rainbond_pods_evicted", "Evicted pods still lying about in the namespace. They are leftovers, not faults.", gauge, []string{labelRegion}},
+
+	{SlugDisk, "rainbond_node_root_size_bytes", "Size of the node's root file system.", gauge, []string{labelRegion, "node"}},
+	{SlugDisk, "rainbond_node_root_avail_bytes", "Space of the node's root file system that ordinary users may still take.", gauge, []string{labelRegion, "node"}},
+	{SlugDisk, "rainbond_node_root_used_ratio", "Used part of the node's root file system as df counts it: used / (used + available), reserved blocks left out.", gauge, []string{labelRegion, "node"}},
+	{SlugDisk, "rainbond_node_root_inodes", "Inodes of the node's root file system.", gauge, []string{labelRegion, "node"}},
+	{SlugDisk, "rainbond_node_root_inodes_free", "Free inodes of the node's root file system.", gauge, []string{labelRegion, "node"}},
+	{SlugDisk, "rainbond_node_root_read_only", "Whether the node's root file system is mounted read-only.", gauge, []string{labelRegion, "node"}},
+	{SlugDisk, "rainbond_node_condition", "A node condition that is not as it should be: DiskPressure 1, or Ready 0. Only nodes in trouble have a series.", gauge, []string{labelRegion, "node", "condition"}},
+}
+
+// LabelValues lists, for each label whose values form a closed list, those
+// values.
+func LabelValues() map[string][]string {
+	values := map[string][]string{
+		"collector": Slugs,
+		"condition": {"DiskPressure", "Ready"},
+		"kind":      {"Deployment", "StatefulSet", "DaemonSet"},
+	}
+	for _, phase := range fault.Phases {
+		values["phase"] = append(values["phase"], string(phase))
+	}
+	for _, place := range fault.Places {
+		values["place"] = append(values["place"], string(place))
+	}
+	return values
+}
+
+// Describe returns the metric of that name. A name that is not in the
+// catalogue is a mistake in this package, and panics.
+func Describe(name string) Metric {
+	i := slices.IndexFunc(Catalogue, func(m Metric) bool { return m.Name == name })
+	if i < 0 {
+		panic(fmt.Sprintf("collector: no metric %s in the catalogue", name))
+	}
+	return Catalogue[i]
+}
+
+func (m Metric) desc() *prometheus.Desc {
+	return prometheus.NewDesc(m.Name, m.Help, m.Labels, nil)
+}
+
+// counterVec makes a counter of the catalogue that remembers between looks.
+func counterVec(name string) *prometheus.CounterVec {
+	m := Describe(name)
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: m.Name, Help: m.Help}, m.Labels)
+}
