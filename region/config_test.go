@@ -1,0 +1,110 @@
+package region
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const goodConfig = `regions:
+  - name: rainbond
+    url: https://10.0.0.1:8443
+    ca_file: ca.pem
+    cert_file: client.pem
+    key_file: /keys/client.key.pem
+`
+
+func TestBadConfigurationNamesLineKeyAndExpectation(t *testing.T) {
+	for _, row := range []struct{ name, text, want string }{
+		{"empty", "", "1: the file is empty; expected the key regions"},
+		{"only a comment", "# nothing\n", "1: the file is empty; expected the key regions"},
+		{"no region", "regions: []\n", "1: no region; expected regions to list at least one, each with name and url"},
+		{"a list", "- name: a\n", "1: the file: found a list; expected keys and values"},
+		{"unknown key", "region: []\n", "1: region: unknown key; expected one of regions"},
+		{"unknown key of a region", strings.Replace(goodConfig, "ca_file", "ca_flie", 1), "4: regions[0].ca_flie: unknown key; expected one of name, url, ca_file, cert_file, key_file, server_name, token_file"},
+		{"key twice", goodConfig + "    url: https://b:8443\n", "7: regions[0].url: given twice; expected it once"},
+		{"number for a text", strings.Replace(goodConfig, "name: rainbond", "name: 7", 1), "2: regions[0].name: found a number; expected a text (quote it if it is one)"},
+		{"text for a list", "regions: rainbond\n", "1: regions: found a text; expected a list"},
+		{"nothing for a list", "regions:\n", "1: regions: found nothing; expected a list"},
+		{"no name", strings.Replace(goodConfig, "name: rainbond\n    ", "", 1), "2: regions[0].name: missing; expected the region_name that the console has for it"},
+		{"cut in half", goodConfig[:40], `3: regions[0].url: "htt"; expected https://host:8443`},
+		{"cut after the URL", goodConfig[:59], "2: regions[0].ca_file: missing; expected the path of a PEM file"},
+		{"cut within a key", goodConfig[:85], " not YAML: line 5: could not find expected ':'"},
+		{"plain HTTP", strings.Replace(goodConfig, "https", "http", 1), `3: regions[0].url: "http://10.0.0.1:8443"; expected https://host:8443`},
+		{"password in the URL", strings.Replace(goodConfig, "https://", "https://u:s3cret@", 1), "3: regions[0].url: holds a user or password; expected https://host:8443 and, for a token, token_file"},
+		{"password in a broken URL", strings.Replace(goodConfig, "https://10", "https://u:s3cret@[", 1), "3: regions[0].url: not a URL; expected https://host:8443"},
+		{"same name twice", goodConfig + strings.TrimPrefix(goodConfig, "regions:\n"), `7: regions[1].name: "rainbond" is regions[0] already; expected each name once`},
+		{"two documents", goodConfig + "---\n" + goodConfig, "1: expected one YAML document, found more"},
+		{"not YAML", "regions: [\n", " not YAML: "},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "config.yaml")
+			if err := os.WriteFile(path, []byte(row.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := LoadConfig(path)
+			if err == nil || !strings.HasPrefix(err.Error(), path+":"+row.want) {
+				t.Errorf("got  %v\nwant %s:%s", err, path, row.want)
+			}
+			if err != nil && strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("the error holds the password: %v", err)
+			}
+		})
+	}
+}
+
+func TestReloadKeepsTheOldConfigurationWhenTheNewOneIsBad(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	write := func(text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(goodConfig)
+	file, err := OpenConfig(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(goodConfig[:40])
+	if err := file.Reload(); err == nil {
+		t.Error("a file cut in half was accepted")
+	}
+	if got := file.Current().Regions[0].URL; got != "https://10.0.0.1:8443" {
+		t.Errorf("after a bad reload the url is %q", got)
+	}
+	write(strings.Replace(goodConfig, "10.0.0.1", "10.0.0.2", 1))
+	if err := file.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if got := file.Current().Regions[0].URL; got != "https://10.0.0.2:8443" {
+		t.Errorf("after a good reload the url is %q", got)
+	}
+}
+
+func TestRelativePathsStartAtTheConfiguration(t *testing.T) {
+	folder := t.TempDir()
+	path := filepath.Join(folder, "config.yaml")
+	if err := os.WriteFile(path, []byte(goodConfig), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "ca.pem"), []byte("a CA"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, err := OpenConfig(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	regions, err := file.Regions(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(regions[0].CA); got != "a CA" {
+		t.Errorf("CA is %q", got)
+	}
+	for _, want := range []string{"cert_file: stat " + folder, "key_file: stat /keys/client.key.pem"} {
+		if err := regions[0].Err; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the missing file is not named: got %v, want %s", err, want)
+		}
+	}
+}

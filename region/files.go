@@ -1,0 +1,64 @@
+package region
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/rainbond-exporter/rainbond-exporter/fault"
+)
+
+// maxFile is the most that is read of a file that should hold one PEM: a
+// hundred times a chain of RSA-4096 certificates.
+const maxFile = 1 << 20
+
+// Regions reads the console's copy of every region of the configuration. The
+// files are read anew on each call. A file that cannot be read is a finding,
+// not an error: the region then bears it as Err.
+func (f *ConfigFile) Regions(ctx context.Context) ([]fault.Region, error) {
+	var regions []fault.Region
+	for _, files := range f.Current().Regions {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		regions = append(regions, files.read())
+	}
+	return regions, nil
+}
+
+func (r RegionFiles) read() fault.Region {
+	region := fault.Region{Name: r.Name, URL: r.URL, ServerName: r.ServerName, Place: fault.Console}
+	var errs []error
+	read := func(key, path string) []byte {
+		text, err := readFile(path)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", key, err))
+		}
+		return text
+	}
+	region.CA = read("ca_file", r.CAFile)
+	region.Cert = read("cert_file", r.CertFile)
+	region.Key = read("key_file", r.KeyFile)
+	if r.TokenFile != "" {
+		region.Token = bytes.TrimSpace(read("token_file", r.TokenFile))
+	}
+	region.Err = errors.Join(errs...)
+	return region
+}
+
+// readFile returns the content of a file of sensible size.
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("is a folder; expected a PEM file")}
+	case info.Size() > maxFile:
+		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("has %d bytes; expected a PEM file of at most %d", info.Size(), maxFile)}
+	}
+	return os.ReadFile(path)
+}
