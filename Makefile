@@ -1,0 +1,47 @@
+# A fresh machine needs Go, make and git; every target does the rest itself.
+
+BINARY  := bin/rainbond-exporter
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+REVISION := $(shell git rev-parse HEAD 2>/dev/null)
+V       := github.com/prometheus/common/version
+LDFLAGS := -s -w -X $(V).Version=$(VERSION) -X $(V).Revision=$(REVISION)
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test e2e lint fmt check clean
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## the binary, in bin/
+	@echo "building $(BINARY) (the first time takes a minute or two) ..."
+	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BINARY) ./cmd/rainbond-exporter
+
+demo: build ## a region that breaks on purpose, on http://127.0.0.1:10069
+	@$(BINARY) demo
+
+test: ## every test but the end-to-end ones: minutes, with the race detector
+	@echo "test 1/3: vet"
+	@go vet ./... && go vet -tags e2e ./test/...
+	@echo "test 2/3: go test -race"
+	@go test -race ./...
+	@echo "test 3/3: the rules, with promtool"
+	@tools/build promtool
+	@tools/bin/promtool check rules --lint=all --lint-fatal rules/rainbond.rules.yaml
+	@tools/bin/promtool test rules rules/rainbond.test.yaml
+
+e2e: build ## one thread through real parts: API server, Prometheus, Alertmanager, webhook
+	@tools/build etcd kube-apiserver prometheus alertmanager
+	@go test -tags e2e -count=1 -v -timeout 20m ./test/e2e
+
+lint: ## golangci-lint
+	@tools/build golangci-lint
+	@tools/bin/golangci-lint run ./...
+	@tools/bin/golangci-lint run --build-tags e2e ./test/...
+
+fmt: ## gofmt everything
+	@gofmt -w cmd collector demo docs doctor fault region rules test
+
+check: test lint ## what to run before you send a change
+
+clean: ## remove what was built
+	@rm -rf bin tools/bin
