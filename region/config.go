@@ -2,6 +2,7 @@ package region
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -18,6 +20,7 @@ import (
 // Config is what --config.file says.
 type Config struct {
 	Regions []RegionFiles `yaml:"regions"`
+	Console *ConsoleDB    `yaml:"console"`
 }
 
 // RegionFiles is one region of the configuration: where it is, and the files
@@ -33,6 +36,17 @@ type RegionFiles struct {
 	TokenFile  string `yaml:"token_file"`  // optional
 }
 
+// ConsoleDB is where the console keeps its regions.
+type ConsoleDB struct {
+	Driver       string `yaml:"driver"`        // mysql (MariaDB too) or sqlite
+	Host         string `yaml:"host"`          // mysql
+	Port         int    `yaml:"port"`          // mysql; default 3306
+	User         string `yaml:"user"`          // mysql
+	PasswordFile string `yaml:"password_file"` // mysql
+	Database     string `yaml:"database"`      // mysql; default "console", as the console's own
+	Path         string `yaml:"path"`          // sqlite: the console's db.sqlite3
+}
+
 // LoadConfig reads and checks a configuration file. An error names the file,
 // the line, the key, and what was expected there.
 func LoadConfig(path string) (*Config, error) {
@@ -45,7 +59,11 @@ func LoadConfig(path string) (*Config, error) {
 		return nil, fmt.Errorf("%s:%w", path, err)
 	}
 	for i := range c.Regions {
-		c.Regions[i].resolve(filepath.Dir(path))
+		r := &c.Regions[i]
+		resolve(filepath.Dir(path), &r.CAFile, &r.CertFile, &r.KeyFile, &r.TokenFile)
+	}
+	if c.Console != nil {
+		resolve(filepath.Dir(path), &c.Console.PasswordFile, &c.Console.Path)
 	}
 	return c, nil
 }
@@ -60,7 +78,7 @@ func parseConfig(text []byte) (*Config, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	var document yaml.Node
 	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
-		return nil, lineError(1, "the file is empty; expected the key regions")
+		return nil, lineError(1, "the file is empty; expected the keys regions or console")
 	} else if err != nil {
 		return nil, fmt.Errorf(" not YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
 	}
@@ -72,8 +90,13 @@ func parseConfig(text []byte) (*Config, error) {
 	if err := strict(root, reflect.ValueOf(&c).Elem(), ""); err != nil {
 		return nil, err
 	}
-	if len(c.Regions) == 0 {
-		return nil, lineError(root.Line, "no region; expected regions to list at least one, each with name and url")
+	if c.Console != nil {
+		if err := c.Console.check(child(root, "console")); err != nil {
+			return nil, err
+		}
+	}
+	if len(c.Regions) == 0 && c.Console == nil {
+		return nil, lineError(root.Line, "no region; expected regions to list at least one, each with name and url, or console to say where the console keeps them")
 	}
 	items := child(root, "regions").Content
 	seen := map[string]int{}
@@ -116,8 +139,38 @@ func (r RegionFiles) check(item *yaml.Node, where string) error {
 	return nil
 }
 
-func (r *RegionFiles) resolve(folder string) {
-	for _, path := range []*string{&r.CAFile, &r.CertFile, &r.KeyFile, &r.TokenFile} {
+// check says what is wrong with the console's database, and sets defaults.
+func (c *ConsoleDB) check(n *yaml.Node) error {
+	missing := func(key, expected string) error {
+		return lineError(n.Line, "console.%s: missing; expected %s", key, expected)
+	}
+	switch c.Driver {
+	case "sqlite":
+		if c.Path == "" {
+			return missing("path", "the path of the console's db.sqlite3")
+		}
+	case "mysql":
+		switch {
+		case c.Host == "":
+			return missing("host", "the host name of the console's database")
+		case c.User == "":
+			return missing("user", "a user who may read region_info")
+		case c.PasswordFile == "":
+			return missing("password_file", "the path of a file that holds the user's password")
+		case c.Port < 0 || c.Port > 65535:
+			return lineError(child(n, "port").Line, "console.port: %d; expected 1 to 65535", c.Port)
+		}
+		c.Port = cmp.Or(c.Port, 3306)
+		c.Database = cmp.Or(c.Database, "console")
+	default:
+		return lineError(child(n, "driver").Line, "console.driver: %q; expected mysql or sqlite", c.Driver)
+	}
+	return nil
+}
+
+// resolve makes relative paths start at folder.
+func resolve(folder string, paths ...*string) {
+	for _, path := range paths {
 		if *path != "" && !filepath.IsAbs(*path) {
 			*path = filepath.Join(folder, *path)
 		}
@@ -130,8 +183,18 @@ func strict(n *yaml.Node, v reflect.Value, where string) error {
 		n = n.Alias
 	}
 	switch v.Kind() {
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		return strict(n, v.Elem(), where)
 	case reflect.Struct:
 		return strictStruct(n, v, where)
+	case reflect.Int:
+		number, err := strconv.Atoi(n.Value)
+		if n.Tag != "!!int" || err != nil {
+			return lineError(n.Line, "%s: %s; expected a whole number", where, found(n))
+		}
+		v.SetInt(int64(number))
+		return nil
 	case reflect.Slice:
 		if n.Kind != yaml.SequenceNode {
 			return lineError(n.Line, "%s: %s; expected a list", where, found(n))
@@ -217,7 +280,13 @@ func child(n *yaml.Node, key string) *yaml.Node {
 // ConfigFile is a configuration that can be read again while it is in use.
 type ConfigFile struct {
 	path    string
-	current atomic.Pointer[Config]
+	current atomic.Pointer[inUse]
+}
+
+// inUse is a good configuration with the database it names, if it names one.
+type inUse struct {
+	Config
+	console *Console
 }
 
 // OpenConfig loads the configuration file at path.
@@ -232,9 +301,20 @@ func (f *ConfigFile) Reload() error {
 	if err != nil {
 		return err
 	}
-	f.current.Store(c)
+	next := &inUse{Config: *c}
+	old := f.current.Load()
+	switch {
+	case c.Console == nil:
+	case old != nil && old.Console != nil && *old.Console == *c.Console:
+		next.console = old.console // and with it the regions known last
+	default:
+		if next.console, err = OpenConsole(c.Console); err != nil {
+			return err
+		}
+	}
+	f.current.Store(next)
+	if old != nil && old.console != nil && old.console != next.console {
+		return old.console.Close()
+	}
 	return nil
 }
-
-// Current returns the last good configuration.
-func (f *ConfigFile) Current() *Config { return f.current.Load() }

@@ -17,11 +17,11 @@ const goodConfig = `regions:
 
 func TestBadConfigurationNamesLineKeyAndExpectation(t *testing.T) {
 	for _, row := range []struct{ name, text, want string }{
-		{"empty", "", "1: the file is empty; expected the key regions"},
-		{"only a comment", "# nothing\n", "1: the file is empty; expected the key regions"},
-		{"no region", "regions: []\n", "1: no region; expected regions to list at least one, each with name and url"},
+		{"empty", "", "1: the file is empty; expected the keys regions or console"},
+		{"only a comment", "# nothing\n", "1: the file is empty; expected the keys regions or console"},
+		{"no region", "regions: []\n", "1: no region; expected regions to list at least one, each with name and url, or console to say where the console keeps them"},
 		{"a list", "- name: a\n", "1: the file: found a list; expected keys and values"},
-		{"unknown key", "region: []\n", "1: region: unknown key; expected one of regions"},
+		{"unknown key", "region: []\n", "1: region: unknown key; expected one of regions, console"},
 		{"unknown key of a region", strings.Replace(goodConfig, "ca_file", "ca_flie", 1), "4: regions[0].ca_flie: unknown key; expected one of name, url, ca_file, cert_file, key_file, server_name, token_file"},
 		{"key twice", goodConfig + "    url: https://b:8443\n", "7: regions[0].url: given twice; expected it once"},
 		{"number for a text", strings.Replace(goodConfig, "name: rainbond", "name: 7", 1), "2: regions[0].name: found a number; expected a text (quote it if it is one)"},
@@ -36,6 +36,10 @@ func TestBadConfigurationNamesLineKeyAndExpectation(t *testing.T) {
 		{"password in a broken URL", strings.Replace(goodConfig, "https://10", "https://u:s3cret@[", 1), "3: regions[0].url: not a URL; expected https://host:8443"},
 		{"same name twice", goodConfig + strings.TrimPrefix(goodConfig, "regions:\n"), `7: regions[1].name: "rainbond" is regions[0] already; expected each name once`},
 		{"two documents", goodConfig + "---\n" + goodConfig, "1: expected one YAML document, found more"},
+		{"unknown driver", "console:\n  driver: postgres\n", `2: console.driver: "postgres"; expected mysql or sqlite`},
+		{"no path", "console:\n  driver: sqlite\n", "2: console.path: missing; expected the path of the console's db.sqlite3"},
+		{"text for a port", "console:\n  driver: mysql\n  port: '3306'\n", "3: console.port: found a text; expected a whole number"},
+		{"port too high", "console: {driver: mysql, host: h, user: u, password_file: f, port: 70000}\n", "1: console.port: 70000; expected 1 to 65535"},
 		{"not YAML", "regions: [\n", " not YAML: "},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -70,14 +74,14 @@ func TestReloadKeepsTheOldConfigurationWhenTheNewOneIsBad(t *testing.T) {
 	if err := file.Reload(); err == nil {
 		t.Error("a file cut in half was accepted")
 	}
-	if got := file.Current().Regions[0].URL; got != "https://10.0.0.1:8443" {
+	if got := file.current.Load().Config.Regions[0].URL; got != "https://10.0.0.1:8443" {
 		t.Errorf("after a bad reload the url is %q", got)
 	}
 	write(strings.Replace(goodConfig, "10.0.0.1", "10.0.0.2", 1))
 	if err := file.Reload(); err != nil {
 		t.Fatal(err)
 	}
-	if got := file.Current().Regions[0].URL; got != "https://10.0.0.2:8443" {
+	if got := file.current.Load().Config.Regions[0].URL; got != "https://10.0.0.2:8443" {
 		t.Errorf("after a good reload the url is %q", got)
 	}
 }
@@ -106,5 +110,34 @@ func TestRelativePathsStartAtTheConfiguration(t *testing.T) {
 		if err := regions[0].Err; err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the missing file is not named: got %v, want %s", err, want)
 		}
+	}
+}
+
+func TestFilesAndDatabaseTogether(t *testing.T) {
+	database, console := consoleFile(t)
+	addRegion(t, console, "rainbond", "1", "a CA")
+	addRegion(t, console, "second", "1", "a CA")
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(path, []byte(goodConfig+"console:\n  driver: sqlite\n  path: '"+database+"'\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, err := OpenConfig(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	regions, err := file.Regions(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range regions {
+		got = append(got, r.Name+" "+r.URL)
+	}
+	want := "rainbond https://10.0.0.1:8443, second https://rbd-api-api:8443"
+	if joined := strings.Join(got, ", "); joined != want {
+		t.Errorf("got  %s\nwant %s", joined, want)
+	}
+	if file.LastRead().IsZero() {
+		t.Error("the database answered, and LastRead is zero")
 	}
 }

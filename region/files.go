@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
@@ -15,18 +16,41 @@ import (
 // hundred times a chain of RSA-4096 certificates.
 const maxFile = 1 << 20
 
-// Regions reads the console's copy of every region of the configuration. The
-// files are read anew on each call. A file that cannot be read is a finding,
-// not an error: the region then bears it as Err.
+// Regions returns the console's copy of every region, from the configuration's
+// files and from the console's database; where both know a name, the files
+// count. The files are read anew on each call. A file that cannot be read is a
+// finding, not an error: the region then bears it as Err. When the database
+// does not answer, the regions known last come back beside the error.
 func (f *ConfigFile) Regions(ctx context.Context) ([]fault.Region, error) {
+	now := f.current.Load()
 	var regions []fault.Region
-	for _, files := range f.Current().Regions {
+	named := map[string]bool{}
+	for _, files := range now.Config.Regions {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		named[files.Name] = true
 		regions = append(regions, files.read())
 	}
-	return regions, nil
+	if now.console == nil {
+		return regions, nil
+	}
+	kept, err := now.console.Regions(ctx)
+	for _, r := range kept {
+		if !named[r.Name] {
+			regions = append(regions, r)
+		}
+	}
+	return regions, err
+}
+
+// LastRead is when the console's database last answered; zero when it never
+// did, or when the configuration names none.
+func (f *ConfigFile) LastRead() time.Time {
+	if console := f.current.Load().console; console != nil {
+		return console.LastRead()
+	}
+	return time.Time{}
 }
 
 func (r RegionFiles) read() fault.Region {
