@@ -1,0 +1,25 @@
+# The exporter as one static binary, without a shell, a libc or a root user.
+#   docker build -t rainbond-exporter .
+#   docker buildx build --platform linux/amd64,linux/arm64 -t rainbond-exporter .
+ARG GO=1.26
+FROM --platform=$BUILDPLATFORM golang:${GO} AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+ARG TARGETOS TARGETARCH VERSION=dev REVISION=unknown
+RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -buildvcs=false \
+    -ldflags "-s -w -buildid= -X github.com/prometheus/common/version.Version=$VERSION -X github.com/prometheus/common/version.Revision=$REVISION" \
+    -o /rainbond-exporter ./cmd/rainbond-exporter
+
+FROM scratch
+ARG VERSION=dev REVISION=unknown
+LABEL org.opencontainers.image.title="rainbond-exporter" \
+      org.opencontainers.image.description="Says what is wrong between a Rainbond console and its region" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION"
+COPY --from=build /rainbond-exporter /rainbond-exporter
+USER 65532:65532
+EXPOSE 10069
+ENTRYPOINT ["/rainbond-exporter"]
