@@ -20,14 +20,10 @@ demo: build ## a region that breaks on purpose, on http://127.0.0.1:10069
 	@$(BINARY) demo
 
 test: ## every test but the end-to-end ones: minutes, with the race detector
-	@echo "test 1/3: vet"
-	@go vet ./... && go vet -tags e2e ./test/...
-	@echo "test 2/3: go test -race"
+	@echo "test 1/2: vet"
+	@go vet ./...
+	@echo "test 2/2: go test -race"
 	@go test -race ./...
-	@echo "test 3/3: the rules, with promtool"
-	@tools/build promtool
-	@tools/bin/promtool check rules --lint=all --lint-fatal rules/rainbond.rules.yaml
-	@tools/bin/promtool test rules rules/rainbond.test.yaml
 
 e2e: build ## one thread through real parts: API server, Prometheus, Alertmanager, webhook
 	@tools/build etcd kube-apiserver prometheus alertmanager
