@@ -1,12 +1,10 @@
 package collector
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"time"
 
@@ -195,11 +193,4 @@ func OncePerLook[Q any, A any](key func(Q) string, ask func(context.Context, Q) 
 		m.mu.Unlock()
 		return answer().(A)
 	}
-}
-
-// sortedByName keeps reports comparable whatever order their source has.
-func sortedByName[T any, N cmp.Ordered](all []T, name func(T) N) []T {
-	sorted := slices.Clone(all)
-	slices.SortFunc(sorted, func(a, b T) int { return cmp.Compare(name(a), name(b)) })
-	return sorted
 }

@@ -23,6 +23,9 @@ type Workload struct {
 	Kind      string // Deployment, StatefulSet or DaemonSet
 	Desired   int
 	Ready     int
+	// Pinned is, in words, where a DaemonSet may run: the node names that its
+	// affinity requires; "" when it may run anywhere.
+	Pinned string
 }
 
 // A Pod is the little of a pod that we judge.
@@ -46,6 +49,7 @@ type Container struct {
 	Ready    bool
 	Waiting  string // reason: CrashLoopBackOff, ImagePullBackOff, ContainerCreating, ...
 	Message  string // the kubelet's words beside the reason
+	Ended    string // reason of a termination that nothing has followed yet; "" for an init container that ended well
 	LastExit string // reason of the last termination: Error, OOMKilled, ...
 	Restarts int
 }

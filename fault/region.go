@@ -52,9 +52,18 @@ type Trace struct {
 
 	Phase Phase // the phase that Err ended; "" when all went well
 	Err   error
+	// Distrust is why the served certificate does not satisfy the region's CA
+	// and ServerName. The request goes on all the same, as the console's does
+	// (REGION_SSL_VERIFY is false by default since v6.6), but without the
+	// token: so the server's verdict on our certificate is known too, and we
+	// leave no handshake error in the log that we read.
+	Distrust error
 
-	// Ready is the answer of /v2/cluster/ready by check: "all", and each that
-	// the region names. Nil when it was not asked or the region is older than
-	// v6.9.2 (404).
+	// Ready is the answer of /v2/cluster/ready by check: AllChecks, and each
+	// that the region names. Nil when it was not asked or the region is older
+	// than v6.9.2 (404).
 	Ready map[string]bool
 }
+
+// AllChecks is the check that stands for all of /v2/cluster/ready.
+const AllChecks = "all"

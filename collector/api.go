@@ -1,0 +1,176 @@
+package collector
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rainbond-exporter/rainbond-exporter/fault"
+)
+
+// api looks whether the console can reach the API of each region.
+type api struct {
+	regions func(context.Context) ([]fault.Region, error)
+	probe   func(context.Context, fault.Region) fault.Trace
+
+	probes, failures *prometheus.CounterVec
+	duration         *prometheus.HistogramVec
+
+	mu    sync.Mutex
+	known map[string]bool // the regions that have series
+}
+
+// probesAtOnce bounds the probes under way: each holds a socket and, for a
+// moment, a core.
+const probesAtOnce = 64
+
+// NewAPI returns the collector of symptom api. It probes every region that
+// regions tells, many at once.
+func NewAPI(regions func(context.Context) ([]fault.Region, error), probe func(context.Context, fault.Region) fault.Trace) Collector {
+	duration := Describe("rainbond_api_probe_duration_seconds")
+	return &api{
+		regions: regions, probe: probe, known: map[string]bool{},
+		probes:   counterVec("rainbond_api_probes_total"),
+		failures: counterVec("rainbond_api_probe_failures_total"),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: duration.Name, Help: duration.Help,
+			// Around 1 s, the console's own limit, and 30 s, its read timeout.
+			Buckets:                         []float64{.025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+			NativeHistogramBucketFactor:     1.1,
+			NativeHistogramMaxBucketNumber:  100,
+			NativeHistogramMinResetDuration: 0,
+		}, duration.Labels),
+	}
+}
+
+func (a *api) Name() string { return SlugAPI }
+
+func (a *api) Look(ctx context.Context) (Report, error) {
+	regions, err := a.regions(ctx)
+	var r Report
+	for i, t := range probeAll(ctx, regions, a.probe) {
+		a.tell(&r, regions[i], t)
+	}
+	if err == nil {
+		a.forget(regions)
+	}
+	r.collect(a.probes)
+	r.collect(a.failures)
+	r.collect(a.duration)
+	return r, err
+}
+
+// probeAll asks all regions, many at once, and returns the traces in order.
+func probeAll(ctx context.Context, regions []fault.Region, probe func(context.Context, fault.Region) fault.Trace) []fault.Trace {
+	traces := make([]fault.Trace, len(regions))
+	places := make(chan struct{}, probesAtOnce)
+	var wait sync.WaitGroup
+	for i, region := range regions {
+		places <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-places }()
+			traces[i] = probe(ctx, region)
+		})
+	}
+	wait.Wait()
+	return traces
+}
+
+// tell turns one trace into samples, counts and evidence.
+func (a *api) tell(r *Report, region fault.Region, t fault.Trace) {
+	name := region.Name
+	failure, failed := fault.FromTrace(t)
+	// A region that is not ready has answered /v2/show all the same.
+	r.set("rainbond_api_up", flag(!failed || failure.Reason == fault.NotReady), name)
+	a.probes.WithLabelValues(name).Inc()
+	a.duration.WithLabelValues(name).Observe(t.Took.Seconds())
+	for _, f := range fault.Failures {
+		this := failed && f == failure
+		r.set("rainbond_api_probe_failed", flag(this), name, string(f.Phase), string(f.Reason))
+		counter := a.failures.WithLabelValues(name, string(f.Phase), string(f.Reason))
+		if this {
+			counter.Inc()
+		}
+	}
+	for _, phase := range fault.Phases {
+		took, ran := t.Durations[phase]
+		if ran && !(failed && phase == failure.Phase && failure.Reason != fault.NotReady) {
+			r.set("rainbond_api_probe_phase_seconds", took.Seconds(), name, string(phase))
+		}
+	}
+	for check, ok := range t.Ready {
+		r.set("rainbond_api_ready", flag(ok), name, check)
+	}
+	a.explain(r, name, failure, failed, t)
+	a.mu.Lock()
+	a.known[name] = true
+	a.mu.Unlock()
+}
+
+func (a *api) explain(r *Report, name string, f fault.Failure, failed bool, t fault.Trace) {
+	about := []string{labelRegion, name}
+	if failed {
+		about = append(about, "phase", string(f.Phase), "reason", string(f.Reason))
+		for _, err := range []error{t.Err, t.Distrust} {
+			if err != nil {
+				r.saw(EvidenceError, err.Error(), about...)
+			}
+		}
+		if t.Err == nil && t.Status != 0 {
+			r.saw(EvidenceAnswer, answer(t), about...)
+		}
+	}
+	where := t.URL
+	if t.Address != "" {
+		where += " (" + t.Address + ")"
+	}
+	r.saw(EvidenceAddress, where, about...)
+	if len(t.Durations) > 0 {
+		r.saw(EvidenceLatency, latency(t), about...)
+	}
+}
+
+func answer(t fault.Trace) string {
+	const shown = 120
+	text := fmt.Sprintf("HTTP %d", t.Status)
+	if body := strings.TrimSpace(strings.ToValidUTF8(string(t.Body[:min(len(t.Body), shown)]), "\uFFFD")); body != "" {
+		text += ": " + body
+	}
+	if t.Ready != nil && !t.Ready[fault.AllChecks] {
+		text += "; /v2/cluster/ready: HTTP 503"
+	}
+	return text
+}
+
+// latency tells the phases that ran, in their order.
+func latency(t fault.Trace) string {
+	var parts []string
+	for _, phase := range fault.Phases {
+		if took, ran := t.Durations[phase]; ran {
+			parts = append(parts, fmt.Sprintf("%s %.0f ms", phase, 1000*took.Seconds()))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// forget ends the series of regions that are gone.
+func (a *api) forget(regions []fault.Region) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := map[string]bool{}
+	for _, region := range regions {
+		now[region.Name] = true
+	}
+	for name := range a.known {
+		if !now[name] {
+			gone := prometheus.Labels{labelRegion: name}
+			a.probes.DeletePartialMatch(gone)
+			a.failures.DeletePartialMatch(gone)
+			a.duration.DeletePartialMatch(gone)
+			delete(a.known, name)
+		}
+	}
+}

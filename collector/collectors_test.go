@@ -1,0 +1,304 @@
+package collector
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/rainbond-exporter/rainbond-exporter/demo/pki"
+	"github.com/rainbond-exporter/rainbond-exporter/fault"
+)
+
+// fixed answers every question with the same.
+func fixed[T any](answer T, err error) func(context.Context) (T, error) {
+	return func(context.Context) (T, error) { return answer, err }
+}
+
+// shows looks once and compares the named metrics, HELP and TYPE lines left
+// out, with want.
+func shows(t *testing.T, c Collector, want string, metrics ...string) Report {
+	t.Helper()
+	report, err := c.Look(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	compare(t, report, want, metrics...)
+	return report
+}
+
+func compare(t *testing.T, report Report, want string, metrics ...string) {
+	t.Helper()
+	var text strings.Builder
+	for _, name := range metrics {
+		m := Describe(name)
+		kind := map[prometheus.ValueType]string{gauge: "gauge", counter: "counter"}[m.Type]
+		var samples []string
+		for line := range strings.Lines(want) {
+			if line = strings.TrimSpace(line); strings.HasPrefix(line, name+"{") {
+				samples = append(samples, line)
+			}
+		}
+		if len(samples) > 0 {
+			text.WriteString("# HELP " + name + " " + m.Help + "\n# TYPE " + name + " " + kind + "\n" + strings.Join(samples, "\n") + "\n")
+		}
+	}
+	look := Look{Outcomes: []Outcome{{Report: report}}}
+	if err := testutil.CollectAndCompare(look, strings.NewReader(text.String()), metrics...); err != nil {
+		t.Error(err)
+	}
+}
+
+func said(r Report) string {
+	var all []string
+	for _, e := range r.Evidence {
+		all = append(all, e.What+": "+e.Text)
+	}
+	return strings.Join(all, "\n")
+}
+
+var rainbond = fault.Region{Name: "rainbond", URL: "https://10.0.0.1:8443", Place: fault.Console}
+
+func TestAProbeBecomesSamples(t *testing.T) {
+	traces := []fault.Trace{
+		{URL: rainbond.URL, Status: 200, Durations: map[fault.Phase]time.Duration{fault.Connect: 2 * time.Millisecond, fault.TLS: 20 * time.Millisecond}, Ready: map[string]bool{fault.AllChecks: true, "k8s_api": true}},
+		{URL: rainbond.URL, Address: "10.0.0.1:8443", Phase: fault.TLS, Err: errors.New("boom"), Durations: map[fault.Phase]time.Duration{fault.Connect: 2 * time.Millisecond}},
+		{URL: rainbond.URL, Status: 200, Ready: map[string]bool{fault.AllChecks: false}, Durations: map[fault.Phase]time.Duration{fault.Processing: time.Second}},
+	}
+	n := 0
+	c := NewAPI(fixed([]fault.Region{rainbond}, nil), func(context.Context, fault.Region) fault.Trace { n++; return traces[n-1] })
+	names := []string{"rainbond_api_up", "rainbond_api_probes_total", "rainbond_api_probe_phase_seconds", "rainbond_api_ready"}
+	shows(t, c, `
+		rainbond_api_up{rainbond_region="rainbond"} 1
+		rainbond_api_probes_total{rainbond_region="rainbond"} 1
+		rainbond_api_probe_phase_seconds{phase="connect",rainbond_region="rainbond"} 0.002
+		rainbond_api_probe_phase_seconds{phase="tls",rainbond_region="rainbond"} 0.02
+		rainbond_api_ready{check="all",rainbond_region="rainbond"} 1
+		rainbond_api_ready{check="k8s_api",rainbond_region="rainbond"} 1`, names...)
+	report := shows(t, c, `
+		rainbond_api_up{rainbond_region="rainbond"} 0
+		rainbond_api_probes_total{rainbond_region="rainbond"} 2
+		rainbond_api_probe_phase_seconds{phase="connect",rainbond_region="rainbond"} 0.002`, names...)
+	if want := "error: boom\naddress: https://10.0.0.1:8443 (10.0.0.1:8443)\nlatency: connect 2 ms"; said(report) != want {
+		t.Errorf("evidence:\n%s\nwant:\n%s", said(report), want)
+	}
+	// It has answered /v2/show, so it is up; that it is not ready is said beside it.
+	shows(t, c, `
+		rainbond_api_up{rainbond_region="rainbond"} 1
+		rainbond_api_probes_total{rainbond_region="rainbond"} 3
+		rainbond_api_probe_phase_seconds{phase="processing",rainbond_region="rainbond"} 1
+		rainbond_api_ready{check="all",rainbond_region="rainbond"} 0`, names...)
+}
+
+func TestEveryReasonIsThereFromTheStart(t *testing.T) {
+	c := NewAPI(fixed([]fault.Region{rainbond}, nil), func(context.Context, fault.Region) fault.Trace { return fault.Trace{Status: 503} })
+	report, err := c.Look(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	look := Look{Outcomes: []Outcome{{Report: report}}}
+	for _, name := range []string{"rainbond_api_probe_failed", "rainbond_api_probe_failures_total"} {
+		if got := testutil.CollectAndCount(look, name); got != len(fault.Failures) {
+			t.Errorf("%s has %d series, want %d", name, got, len(fault.Failures))
+		}
+		families, _ := look.Gather()
+		var ones []string
+		for _, f := range families {
+			for _, m := range f.GetMetric() {
+				if f.GetName() == name && m.GetGauge().GetValue()+m.GetCounter().GetValue() == 1 {
+					ones = append(ones, m.GetLabel()[0].GetValue()+"/"+m.GetLabel()[2].GetValue())
+				}
+			}
+		}
+		if got := strings.Join(ones, " "); got != "processing/status" {
+			t.Errorf("%s is 1 for %q", name, got)
+		}
+	}
+}
+
+func TestARegionThatIsGoneLeavesNoSeries(t *testing.T) {
+	regions := []fault.Region{rainbond, {Name: "second"}}
+	c := NewAPI(func(context.Context) ([]fault.Region, error) { return regions, nil },
+		func(context.Context, fault.Region) fault.Trace { return fault.Trace{Status: 200} })
+	shows(t, c, `
+		rainbond_api_probes_total{rainbond_region="rainbond"} 1
+		rainbond_api_probes_total{rainbond_region="second"} 1`, "rainbond_api_probes_total")
+	regions = regions[:1]
+	shows(t, c, `rainbond_api_probes_total{rainbond_region="rainbond"} 2`, "rainbond_api_probes_total")
+}
+
+func TestRegionsKnownLastAreStillProbed(t *testing.T) {
+	c := NewAPI(fixed([]fault.Region{rainbond}, errors.New("the database is away")),
+		func(context.Context, fault.Region) fault.Trace { return fault.Trace{Status: 200} })
+	report, err := c.Look(t.Context())
+	if err == nil {
+		t.Error("the collector does not say that the database is away")
+	}
+	compare(t, report, `rainbond_api_up{rainbond_region="rainbond"} 1`, "rainbond_api_up")
+}
+
+func TestTheDoorCountsByClassAndRemembersWhen(t *testing.T) {
+	at := time.Unix(1764000000, 0)
+	lines := []string{
+		"2026/11/23 16:02:04 http: TLS handshake error from 10.42.0.1:1: remote error: tls: bad certificate",
+		"2026/11/23 16:02:05 http: TLS handshake error from 10.42.0.1:2: EOF",
+		"INFO[2026/11/23 16:02:06] ip=unknown module=rbd-api well",
+	}
+	c := NewTLS("rainbond", func(_ context.Context, seen func(time.Time, []byte)) error {
+		for i, line := range lines {
+			seen(at.Add(time.Duration(i)*time.Second), []byte(line))
+		}
+		lines = nil
+		return nil
+	})
+	want := `
+		rainbond_api_tls_handshake_error_last_timestamp_seconds{class="trust",rainbond_region="rainbond"} 1.764e+09
+		rainbond_api_tls_handshake_error_last_timestamp_seconds{class="benign",rainbond_region="rainbond"} 1.764000001e+09`
+	for range 2 { // nothing new, nothing lost
+		report := shows(t, c, want, "rainbond_api_tls_handshake_error_last_timestamp_seconds")
+		if got := said(report); got != "log line: 2025-11-24T16:00:00Z 10.42.0.1:1: remote error: tls: bad certificate" {
+			t.Errorf("evidence: %s", got)
+		}
+		if got := testutil.CollectAndCount(Look{Outcomes: []Outcome{{Report: report}}}, "rainbond_api_tls_handshake_errors_total"); got < 15 {
+			t.Errorf("only %d pairs of class and reason are there from the start", got)
+		}
+	}
+}
+
+func TestCertificatesOfFivePlaces(t *testing.T) {
+	old, err := pki.New(2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, err := pki.New(2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	region := rainbond
+	region.CA, region.Cert, region.Key = old.CA, old.Client, old.ClientKey
+	kept := []fault.Copy{
+		{Place: fault.RegionConfig, Kind: fault.CA, PEM: now.CA},
+		{Place: fault.RegionConfig, Kind: fault.Client, PEM: now.Client, Key: now.ClientKey},
+		{Place: fault.ClientSecret, Kind: fault.CA, Err: errors.New("Secret rbd-api-client-cert: not found")},
+		{Place: fault.ServerSecret, Kind: fault.Server, PEM: now.Server, Key: old.ServerKey},
+	}
+	served := fault.ReadCopy(fault.Copy{PEM: now.Server})
+	c := NewCert(fixed([]fault.Region{region}, nil), fixed(kept, nil), "rainbond",
+		func(context.Context, fault.Region) fault.Trace { return fault.Trace{Served: [][]byte{served.Cert.Raw}} })
+	want := `
+		rainbond_certificate_mismatch{kind="server",place="served",rainbond_region="rainbond",reference="console"} 1
+		rainbond_certificate_mismatch{kind="client",place="console",rainbond_region="rainbond",reference="served"} 1
+		rainbond_certificate_mismatch{kind="server",place="served",rainbond_region="rainbond",reference="server-secret"} 0
+		rainbond_certificate_mismatch{kind="ca",place="console",rainbond_region="rainbond",reference="region-config"} 1
+		rainbond_certificate_mismatch{kind="client",place="console",rainbond_region="rainbond",reference="region-config"} 1
+		rainbond_certificate_key_mismatch{place="console",rainbond_region="rainbond"} 0
+		rainbond_certificate_key_mismatch{place="region-config",rainbond_region="rainbond"} 0
+		rainbond_certificate_key_mismatch{place="server-secret",rainbond_region="rainbond"} 1`
+	var report Report
+	for range 2 { // the second time from memory
+		report = shows(t, c, want, "rainbond_certificate_mismatch", "rainbond_certificate_key_mismatch")
+	}
+	text := said(report)
+	for _, words := range []string{
+		"fingerprint: served server " + served.Fingerprint().Short() + " ≠ console ca ",
+		"error: client-secret ca: Secret rbd-api-client-cert: not found",
+		"error: server-secret server: the key belongs to another certificate",
+	} {
+		if !strings.Contains(text, words) {
+			t.Errorf("no evidence %q in:\n%s", words, text)
+		}
+	}
+	if strings.Contains(text, "-----") {
+		t.Error("the evidence holds a PEM")
+	}
+}
+
+func TestAComponentsRestartsOutliveItsPods(t *testing.T) {
+	workloads := []fault.Workload{{Component: "rbd-chaos", Kind: "DaemonSet", Desired: 1, Ready: 1}}
+	pods := [][]fault.Pod{
+		{{UID: "a", Component: "rbd-chaos", Ready: true, Containers: []fault.Container{{Restarts: 3}}}},
+		{{UID: "a", Component: "rbd-chaos", Ready: true, Containers: []fault.Container{{Restarts: 5}}}},
+		{{UID: "b", Component: "rbd-chaos", Ready: true, Containers: []fault.Container{{Restarts: 1}}}},
+		{},
+	}
+	n := 0
+	c := NewComponent("rainbond", fixed(workloads, nil), func(context.Context) ([]fault.Pod, error) { n++; return pods[n-1], nil })
+	for _, want := range []string{"3", "5", "6", "6"} {
+		shows(t, c, `rainbond_component_restarts_total{component="rbd-chaos",rainbond_region="rainbond"} `+want, "rainbond_component_restarts_total")
+	}
+}
+
+func TestAHealthyComponentWaitsForNothing(t *testing.T) {
+	workloads := []fault.Workload{{Component: "rbd-api", Kind: "Deployment", Desired: 1, Ready: 1}, {Component: "rbd-hub", Kind: "Deployment", Desired: 1}}
+	pods := []fault.Pod{{Name: "leftover", Component: "rbd-api", Evicted: true, Phase: "Failed"}}
+	c := NewComponent("rainbond", fixed(workloads, nil), fixed(pods, nil))
+	shows(t, c, `
+		rainbond_component_desired{component="rbd-api",kind="Deployment",rainbond_region="rainbond"} 1
+		rainbond_component_ready{component="rbd-api",kind="Deployment",rainbond_region="rainbond"} 1
+		rainbond_component_desired{component="rbd-hub",kind="Deployment",rainbond_region="rainbond"} 1
+		rainbond_component_ready{component="rbd-hub",kind="Deployment",rainbond_region="rainbond"} 0
+		rainbond_component_waiting{component="rbd-hub",rainbond_region="rainbond",reason="NoPod"} 1
+		rainbond_pods_evicted{rainbond_region="rainbond"} 1`,
+		"rainbond_component_desired", "rainbond_component_ready", "rainbond_component_waiting", "rainbond_pods_evicted")
+}
+
+func TestHealthyNodesHaveNoSeriesOfTheirOwn(t *testing.T) {
+	old := time.Now().Add(-time.Hour)
+	nodes := []fault.Node{
+		{Name: "well", Created: old, Ready: true, RoleKeys: []string{"node-role.kubernetes.io/worker"}},
+		{Name: "bare", Created: old, Ready: true, RoleKeys: []string{"node-role.kubernetes.io"}},
+		{Name: "full", Created: old, DiskPressure: true},
+	}
+	shows(t, NewNodeRole("rainbond", fixed(nodes, nil)), `
+		rainbond_nodes{rainbond_region="rainbond",role="control-plane"} 0
+		rainbond_nodes{rainbond_region="rainbond",role="none"} 2
+		rainbond_nodes{rainbond_region="rainbond",role="worker"} 1
+		rainbond_node_role_missing{node="full",rainbond_region="rainbond"} 1
+		rainbond_node_role_malformed{node="bare",rainbond_region="rainbond"} 1`,
+		"rainbond_nodes", "rainbond_node_role_missing", "rainbond_node_role_malformed")
+	shows(t, NewDisk("rainbond", "", nil, fixed(nodes, nil)), `
+		rainbond_node_condition{condition="DiskPressure",node="full",rainbond_region="rainbond"} 1
+		rainbond_node_condition{condition="Ready",node="full",rainbond_region="rainbond"} 0`, "rainbond_node_condition")
+}
+
+func TestTheDiskSaysWhatDfSays(t *testing.T) {
+	f := fault.Filesystem{Size: 1000, Free: 240, Avail: 190, Files: 100, FilesFree: 3, ReadOnly: true}
+	shows(t, NewDisk("rainbond", "n1", fixed(f, nil), nil), `
+		rainbond_node_root_size_bytes{node="n1",rainbond_region="rainbond"} 1000
+		rainbond_node_root_avail_bytes{node="n1",rainbond_region="rainbond"} 190
+		rainbond_node_root_used_ratio{node="n1",rainbond_region="rainbond"} 0.8
+		rainbond_node_root_inodes{node="n1",rainbond_region="rainbond"} 100
+		rainbond_node_root_inodes_free{node="n1",rainbond_region="rainbond"} 3
+		rainbond_node_root_read_only{node="n1",rainbond_region="rainbond"} 1`,
+		"rainbond_node_root_size_bytes", "rainbond_node_root_avail_bytes", "rainbond_node_root_used_ratio",
+		"rainbond_node_root_inodes", "rainbond_node_root_inodes_free", "rainbond_node_root_read_only")
+}
+
+func TestARootThatCannotBeLookedAtLeavesTheNodesConditions(t *testing.T) {
+	nodes := []fault.Node{{Name: "full", Ready: true, DiskPressure: true}}
+	report, err := NewDisk("rainbond", "n1", fixed(fault.Filesystem{}, errors.New("statfs does not return")), fixed(nodes, nil)).Look(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "statfs does not return") {
+		t.Errorf("error %v", err)
+	}
+	compare(t, report, `rainbond_node_condition{condition="DiskPressure",node="full",rainbond_region="rainbond"} 1`, "rainbond_node_condition")
+}
+
+func TestTheCatalogueIsWellFormed(t *testing.T) {
+	for i, m := range Catalogue {
+		if !strings.HasPrefix(m.Name, "rainbond_") || !strings.HasSuffix(m.Help, ".") {
+			t.Errorf("%s: %q", m.Name, m.Help)
+		}
+		if (m.Type == counter) != strings.HasSuffix(m.Name, "_total") {
+			t.Errorf("%s: only counters end in _total", m.Name)
+		}
+		for _, other := range Catalogue[:i] {
+			if other.Name == m.Name {
+				t.Errorf("%s is listed twice", m.Name)
+			}
+		}
+	}
+}

@@ -1,0 +1,140 @@
+// Package pki makes certificates exactly as rainbond-operator does
+// (util/commonutil/cert.go and controllers/handler/api.go, v6): whatever can
+// be known of the real ones by looking at them holds for these.
+package pki
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"sync"
+	"time"
+)
+
+// What the operator uses: RSA keys of 4096 bits, and certificates that are
+// valid for 99 years.
+const (
+	OperatorBits  = 4096
+	OperatorYears = 99
+)
+
+// serverName is the only DNS name in the operator's certificates.
+const serverName = "rbd-api-api"
+
+// A Generation is what one run of the operator makes, as PEM: a new CA and a
+// certificate for each side, both signed by it. The CA's own key is thrown
+// away, so that every generation has another CA, although all bear the same
+// name and serial: only the SHA-256 of the DER tells them apart.
+type Generation struct {
+	CA                []byte
+	Server, ServerKey []byte // the operator's server.pem and server.key.pem
+	Client, ClientKey []byte // the operator's client.pem and client.key.pem
+}
+
+// New makes a generation that is valid from now on for the operator's 99
+// years, with RSA keys of the given size, for the given gateway addresses.
+func New(bits int, ips ...net.IP) (Generation, error) {
+	now := time.Now()
+	return NewValid(bits, now, now.AddDate(OperatorYears, 0, 0), ips...)
+}
+
+// NewValid makes a generation like New whose two certificates are valid as
+// given, as of somebody who replaced the operator's. The CA outlives them.
+func NewValid(bits int, notBefore, notAfter time.Time, ips ...net.IP) (Generation, error) {
+	keys, err := newKeys(bits)
+	if err != nil {
+		return Generation{}, err
+	}
+	caKey, serverKey, clientKey := keys[0], keys[1], keys[2]
+	ca := authority(notBefore)
+	leaf := leaf(notBefore, notAfter, ips)
+
+	g := Generation{ServerKey: encodeKey(serverKey), ClientKey: encodeKey(clientKey)}
+	for _, c := range []struct {
+		name     string
+		template *x509.Certificate
+		key      *rsa.PrivateKey
+		out      *[]byte
+	}{{"CA", ca, caKey, &g.CA}, {"server", leaf, serverKey, &g.Server}, {"client", leaf, clientKey, &g.Client}} {
+		der, err := x509.CreateCertificate(rand.Reader, c.template, ca, &c.key.PublicKey, caKey)
+		if err != nil {
+			return Generation{}, fmt.Errorf("make the %s certificate: %w", c.name, err)
+		}
+		*c.out = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	}
+	return g, nil
+}
+
+// newKeys makes three keys in parallel: nearly all of the time a generation
+// takes is spent here.
+func newKeys(bits int) ([3]*rsa.PrivateKey, error) {
+	var keys [3]*rsa.PrivateKey
+	var errs [3]error
+	var wait sync.WaitGroup
+	for i := range keys {
+		wait.Go(func() { keys[i], errs[i] = rsa.GenerateKey(rand.Reader, bits) })
+	}
+	wait.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return keys, fmt.Errorf("make an RSA key of %d bits: %w", bits, err)
+		}
+	}
+	return keys, nil
+}
+
+// encodeKey is PKCS#1, as the operator writes keys.
+func encodeKey(key *rsa.PrivateKey) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
+}
+
+// subject is the name of every certificate: it has no common name, and CA,
+// server and client share it.
+func subject() pkix.Name {
+	return pkix.Name{
+		Organization:  []string{"Goodrain, INC."},
+		Country:       []string{"CN"},
+		Province:      []string{"Beijing"},
+		Locality:      []string{"Beijing"},
+		StreetAddress: []string{"Beijing"},
+		PostalCode:    []string{"000000"},
+	}
+}
+
+// serial is the serial number of every certificate.
+func serial() *big.Int { return big.NewInt(2019) }
+
+func authority(notBefore time.Time) *x509.Certificate {
+	return &x509.Certificate{
+		SerialNumber:          serial(),
+		Subject:               subject(),
+		NotBefore:             notBefore,
+		NotAfter:              notBefore.AddDate(OperatorYears, 0, 0),
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
+	}
+}
+
+// leaf is the template of both sides' certificates. Since issuer and subject
+// are the same name, crypto/x509 adds no authority key identifier, which is
+// why OpenSSL 3 takes the result for self-signed.
+func leaf(notBefore, notAfter time.Time, ips []net.IP) *x509.Certificate {
+	return &x509.Certificate{
+		SerialNumber: serial(),
+		Subject:      subject(),
+		NotBefore:    notBefore,
+		NotAfter:     notAfter,
+		DNSNames:     []string{serverName},
+		IPAddresses:  ips,
+		SubjectKeyId: []byte{1, 2, 3, 4, 6},
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
+	}
+}

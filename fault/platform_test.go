@@ -1,0 +1,118 @@
+package fault
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestRolesAreKeysNotValues(t *testing.T) {
+	now := time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC)
+	old, young := now.Add(-time.Hour), now.Add(-time.Minute)
+	nodes := []Node{
+		{Name: "kubeadm", Created: old, RoleKeys: []string{"node-role.kubernetes.io/control-plane"}},
+		{Name: "rke2", Created: old, RoleKeys: []string{"node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master", "node-role.kubernetes.io/etcd"}},
+		{Name: "worker", Created: old, RoleKeys: []string{"node-role.kubernetes.io/worker"}},
+		{Name: "old-master", Created: old, RoleKeys: []string{"node-role.kubernetes.io/master"}},
+		{Name: "edge", Created: old, RoleKeys: []string{"node-role.kubernetes.io/edge"}},
+		{Name: "bare", Created: old, RoleKeys: []string{"node-role.kubernetes.io"}},
+		{Name: "none", Created: old},
+		{Name: "joining", Created: young},
+		{Name: "cordoned", Created: old, Cordoned: true},
+	}
+	got := FromNodes(nodes, now)
+	if want := map[string]int{Worker: 1, ControlPlane: 3, NoRole: 4}; !maps.Equal(got.Count, want) {
+		t.Errorf("counts %v, want %v", got.Count, want)
+	}
+	names := func(nodes []Node) string {
+		var all []string
+		for _, n := range nodes {
+			all = append(all, n.Name)
+		}
+		return strings.Join(all, " ")
+	}
+	if got := names(got.Missing); got != "none" {
+		t.Errorf("missing: %s", got)
+	}
+	if got := names(got.Malformed); got != "bare" {
+		t.Errorf("malformed: %s", got)
+	}
+}
+
+func TestWhatAComponentWaitsFor(t *testing.T) {
+	chaos := func(kind string, desired, ready int) Workload {
+		return Workload{Component: "rbd-chaos", Kind: kind, Desired: desired, Ready: ready}
+	}
+	pod := func(p Pod) Pod {
+		p.Component, p.OwnerKind = "rbd-chaos", "ReplicaSet"
+		if p.Name == "" {
+			p.Name = "rbd-chaos-1"
+		}
+		if p.Phase == "" {
+			p.Phase = "Running"
+		}
+		return p
+	}
+	for _, row := range []struct {
+		name     string
+		workload Workload
+		pods     []Pod
+		want     string
+	}{
+		{"well", chaos("Deployment", 1, 1), []Pod{pod(Pod{Ready: true})}, ""},
+		{"scaled to zero", chaos("Deployment", 0, 0), nil, ""},
+		{"crash loop", chaos("Deployment", 1, 0), []Pod{pod(Pod{Containers: []Container{{Name: "c", Waiting: "CrashLoopBackOff", LastExit: "Error", Message: "back-off 5m0s"}}})},
+			"CrashLoopBackOff 1 rbd-chaos-1: container c: CrashLoopBackOff, last ended with Error: back-off 5m0s"},
+		{"out of memory again and again", chaos("Deployment", 1, 0), []Pod{pod(Pod{Containers: []Container{{Name: "c", Waiting: "CrashLoopBackOff", LastExit: "OOMKilled"}}})},
+			"OOMKilled 1 rbd-chaos-1: container c: CrashLoopBackOff, last ended with OOMKilled"},
+		{"image", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Pending", Containers: []Container{{Name: "c", Waiting: "ErrImagePull", Message: "no such host"}}})},
+			"ImagePullBackOff 1 rbd-chaos-1: container c: ErrImagePull: no such host"},
+		{"no node fits", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Pending", Unschedulable: "0/5 nodes are available"})},
+			"Unschedulable 1 rbd-chaos-1: 0/5 nodes are available"},
+		{"a volume that will not mount", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Pending", Containers: []Container{{Name: "c", Waiting: "ContainerCreating"}}})},
+			"ContainerCreating 1 rbd-chaos-1: container c: ContainerCreating"},
+		{"the init container first", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Pending", Containers: []Container{{Name: "init", Waiting: "CrashLoopBackOff"}, {Name: "c", Waiting: "PodInitializing"}}})},
+			"CrashLoopBackOff 1 rbd-chaos-1: container init: CrashLoopBackOff"},
+		{"a reason we do not know", chaos("Deployment", 1, 0), []Pod{pod(Pod{Containers: []Container{{Name: "c", Waiting: "Sulking"}}})},
+			"other 1 rbd-chaos-1: container c: Sulking"},
+		{"ended a moment ago", chaos("Deployment", 1, 0), []Pod{pod(Pod{Containers: []Container{{Name: "c", Ended: "Error"}}})},
+			"Error 1 rbd-chaos-1: container c: Error"},
+		{"one container of two", chaos("Deployment", 1, 0), []Pod{pod(Pod{Containers: []Container{{Name: "a", Ready: true}, {Name: "b"}}})},
+			"NotReady 1 rbd-chaos-1: container b runs and is not ready"},
+		{"no pod", chaos("Deployment", 1, 0), nil, "NoPod 1 no pod exists"},
+		{"no node", Workload{Component: "rbd-chaos", Kind: "DaemonSet", Pinned: "node-9"}, nil, "NoNode 1 node-9"},
+		{"evicted, and none in its place", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Failed", Evicted: true, Node: "n1"})},
+			"Evicted 1 rbd-chaos-1: evicted from n1"},
+		{"leftovers of a healthy component", chaos("Deployment", 1, 1), []Pod{pod(Pod{Name: "old", Phase: "Failed", Evicted: true}), pod(Pod{Ready: true})}, ""},
+		{"a job that bears the name", chaos("Deployment", 1, 0), []Pod{{Name: "hosts-job", Component: "rbd-chaos", OwnerKind: "Job", Phase: "Pending"}},
+			"NoPod 1 no pod exists"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			got := FromWorkloads([]Workload{row.workload}, row.pods)[0]
+			var said []string
+			for _, reason := range slices.Sorted(maps.Keys(got.Waiting)) {
+				said = append(said, fmt.Sprintf("%s %d %s", reason, got.Waiting[reason], got.Words[reason]))
+				if !slices.Contains(WaitReasons, reason) {
+					t.Errorf("%q is not listed", reason)
+				}
+			}
+			if joined := strings.Join(said, "; "); joined != row.want {
+				t.Errorf("got  %s\nwant %s", joined, row.want)
+			}
+		})
+	}
+}
+
+func TestUsedAsDfCountsIt(t *testing.T) {
+	// ext4 keeps 5 % for root: df calls this disk 80 % full, a naive count 76 %.
+	f := Filesystem{Size: 1000, Free: 240, Avail: 190}
+	if got, ok := f.UsedRatio(); got != 0.8 || !ok {
+		t.Errorf("got %v, %v", got, ok)
+	}
+	if _, ok := (Filesystem{}).UsedRatio(); ok {
+		t.Error("a file system without blocks has a ratio")
+	}
+}

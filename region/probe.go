@@ -1,0 +1,318 @@
+package region
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/rainbond-exporter/rainbond-exporter/fault"
+)
+
+const (
+	// readTimeout is what the console allows an answer to take
+	// (rainbond-console, regionapibaseclient.py, REGION_RED_TIMEOUT).
+	readTimeout = 30 * time.Second
+	// maxAnswer bounds what is read of an answer, headers included.
+	maxAnswer = 256 << 10
+	// keptAnswer is what is kept of an answer's body.
+	keptAnswer = 4 << 10
+	// userAgent is how we introduce ourselves, to rbd-api and to Kubernetes.
+	userAgent = "rainbond-exporter"
+)
+
+// A Prober asks a region's API as the console asks it: a fresh connection, a
+// mutual TLS handshake in which the console's certificate is always presented,
+// and GET /v2/show. The zero value is ready for use.
+type Prober struct {
+	// Resolver finds addresses; nil is the system's.
+	Resolver *net.Resolver
+
+	mu         sync.Mutex
+	identities map[string]*identity // by region name
+}
+
+// Probe makes one request and tells what it saw. It ends with ctx at the
+// latest; what had not happened by then is a finding.
+func (p *Prober) Probe(ctx context.Context, r fault.Region) fault.Trace {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	q := &request{region: r, trace: fault.Trace{URL: r.URL, Durations: map[fault.Phase]time.Duration{}}}
+	begin := time.Now()
+	q.run(ctx, p)
+	q.trace.Took = time.Since(begin)
+	return q.trace
+}
+
+// A request is one probe under way.
+type request struct {
+	region fault.Region
+	trace  fault.Trace
+	plain  net.Conn
+	conn   *tls.Conn
+	answer *bufio.Reader
+}
+
+func (q *request) run(ctx context.Context, p *Prober) {
+	if q.region.Err != nil && q.region.URL == "" {
+		q.trace.Phase, q.trace.Err = fault.TLS, &fault.UnusableError{Part: "region", Err: q.region.Err}
+		return
+	}
+	target, err := url.Parse(q.region.URL)
+	if err != nil || target.Scheme != "https" || target.Hostname() == "" {
+		// The parser's own words would repeat what may be a password.
+		q.trace.URL = "(not a URL)"
+		q.phase(fault.Resolve, func() error { return errors.New("the region's url is not of the form https://host:8443") })
+		return
+	}
+	q.trace.URL = target.Redacted()
+	id, err := p.identity(q.region)
+	if err != nil {
+		q.trace.Phase, q.trace.Err = fault.TLS, err
+		return
+	}
+	ips := []string{target.Hostname()}
+	if net.ParseIP(ips[0]) == nil && !q.phase(fault.Resolve, func() (err error) {
+		ips, err = p.Resolver.LookupHost(ctx, ips[0]) // a nil Resolver is the system's
+		return err
+	}) {
+		return
+	}
+	port := target.Port()
+	if port == "" {
+		port = "443"
+	}
+	if !q.phase(fault.Connect, func() error { return q.connect(ctx, ips, port) }) {
+		return
+	}
+	defer func() { _ = q.plain.Close() }()
+	deadline, _ := ctx.Deadline()
+	_ = q.plain.SetDeadline(deadline)
+	stop := context.AfterFunc(ctx, func() { _ = q.plain.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+
+	if q.phase(fault.TLS, func() error { return q.handshake(ctx, id) }) {
+		q.show(target)
+	}
+}
+
+// phase runs and times one phase; false when it failed.
+func (q *request) phase(phase fault.Phase, do func() error) bool {
+	begin := time.Now()
+	if err := do(); err != nil {
+		q.trace.Phase, q.trace.Err = phase, err
+		return false
+	}
+	q.trace.Durations[phase] = time.Since(begin)
+	return true
+}
+
+// connect tries the addresses one after the other, as the console does, each
+// for its part of the time; the error tells of every one.
+func (q *request) connect(ctx context.Context, ips []string, port string) error {
+	var errs []error
+	for i, ip := range ips {
+		limit := connectTimeout
+		if deadline, ok := ctx.Deadline(); ok {
+			limit = min(limit, time.Until(deadline)/time.Duration(len(ips)-i))
+		}
+		dialer := net.Dialer{Timeout: limit}
+		q.trace.Address = net.JoinHostPort(ip, port)
+		conn, err := dialer.DialContext(ctx, "tcp", q.trace.Address)
+		if err == nil {
+			q.plain = conn
+			return nil
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// handshake keeps what the server presents and judges it by the region's own
+// CA, but ends the connection for neither: see Trace.Distrust.
+func (q *request) handshake(ctx context.Context, id *identity) error {
+	q.conn = tls.Client(q.plain, &tls.Config{
+		ServerName:         id.serverName,
+		InsecureSkipVerify: true, // VerifyConnection verifies
+		VerifyConnection: func(s tls.ConnectionState) error {
+			q.served(s.PeerCertificates, id)
+			return nil
+		},
+		// Without it, crypto/tls sends no certificate to a server that does
+		// not name its issuer, and the diagnosis would be wrong.
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &id.certificate, nil },
+		NextProtos:           []string{"http/1.1"}, // as the console's urllib3
+	})
+	return q.conn.HandshakeContext(ctx)
+}
+
+func (q *request) served(chain []*x509.Certificate, id *identity) {
+	between := x509.NewCertPool()
+	for i, cert := range chain {
+		q.trace.Served = append(q.trace.Served, cert.Raw)
+		if i > 0 {
+			between.AddCert(cert)
+		}
+	}
+	if len(chain) == 0 {
+		q.trace.Distrust = errors.New("the server presented no certificate")
+		return
+	}
+	_, q.trace.Distrust = chain[0].Verify(x509.VerifyOptions{
+		Roots: id.roots, Intermediates: between, DNSName: id.serverName,
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	})
+}
+
+// show asks for /v2/show and, when that is well, for /v2/cluster/ready over
+// the same connection.
+func (q *request) show(target *url.URL) {
+	q.answer = bufio.NewReader(io.LimitReader(q.conn, maxAnswer))
+	asked := q.get(target, "/v2/show")
+	if !q.phase(fault.Processing, func() error {
+		if err := q.send(asked); err != nil {
+			return err
+		}
+		_, err := q.answer.Peek(1)
+		return err
+	}) {
+		return
+	}
+	reuse := false
+	if !q.phase(fault.Transfer, func() (err error) {
+		q.trace.Status, q.trace.Body, reuse, err = q.receive(asked)
+		return err
+	}) {
+		return
+	}
+	if reuse && q.trace.Status == http.StatusOK && q.trace.Distrust == nil {
+		q.ready(target)
+	}
+}
+
+func (q *request) get(target *url.URL, path string) *http.Request {
+	r := &http.Request{
+		Method: http.MethodGet, Host: target.Host, URL: &url.URL{Scheme: "https", Host: target.Host, Path: path},
+		Header: http.Header{"User-Agent": {userAgent}},
+	}
+	if len(q.region.Token) > 0 && q.trace.Distrust == nil {
+		r.Header.Set("Authorization", string(q.region.Token))
+	}
+	return r
+}
+
+// send writes a request. When the server has broken off already, its alert
+// says why, and is waiting to be read: then what is read counts.
+func (q *request) send(r *http.Request) error {
+	err := r.Write(q.conn)
+	if err != nil {
+		if _, alert := q.answer.Peek(1); alert != nil && !errors.Is(alert, io.EOF) {
+			return alert
+		}
+	}
+	return err
+}
+
+func (q *request) receive(asked *http.Request) (status int, body []byte, reuse bool, err error) {
+	response, err := http.ReadResponse(q.answer, asked)
+	if err != nil {
+		return 0, nil, false, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err = io.ReadAll(io.LimitReader(response.Body, keptAnswer))
+	return response.StatusCode, body, !response.Close && len(body) < keptAnswer, err
+}
+
+// ready asks for what the region says of itself. A region older than v6.9.2
+// does not know the question; nothing is then known, and nothing wrong.
+func (q *request) ready(target *url.URL) {
+	asked := q.get(target, "/v2/cluster/ready")
+	if asked.Write(q.conn) != nil {
+		return
+	}
+	status, body, _, err := q.receive(asked)
+	if err != nil {
+		return
+	}
+	switch status {
+	case http.StatusOK:
+		q.trace.Ready = map[string]bool{fault.AllChecks: true}
+		var said struct {
+			Bean struct {
+				Checks map[string]string `json:"checks"`
+			} `json:"bean"`
+		}
+		if json.Unmarshal(body, &said) == nil {
+			for _, check := range readyChecks {
+				if word, ok := said.Bean.Checks[check]; ok {
+					q.trace.Ready[check] = word == "ok"
+				}
+			}
+		}
+	case http.StatusServiceUnavailable:
+		q.trace.Ready = map[string]bool{fault.AllChecks: false}
+	}
+}
+
+// readyChecks are what /v2/cluster/ready checks (rainbond,
+// api/handler/cluster.go). A closed list: they become label values.
+var readyChecks = []string{"k8s_api", "region_cert"}
+
+// An identity is what a console proves itself with, and whom it trusts, ready
+// for use: parsing RSA-4096 certificates anew would cost as much as the probe.
+type identity struct {
+	ca, cert, key []byte
+	serverName    string
+	certificate   tls.Certificate
+	roots         *x509.CertPool
+}
+
+// identity returns the region's identity, made anew when its copy changed.
+// The error is a fault.UnusableError.
+func (p *Prober) identity(r fault.Region) (*identity, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	serverName := r.ServerName
+	if serverName == "" {
+		serverName = fault.DefaultServerName
+	}
+	if old, ok := p.identities[r.Name]; ok && old.serverName == serverName &&
+		bytes.Equal(old.ca, r.CA) && bytes.Equal(old.cert, r.Cert) && bytes.Equal(old.key, r.Key) {
+		return old, nil
+	}
+	id := &identity{ca: r.CA, cert: r.Cert, key: r.Key, serverName: serverName, roots: x509.NewCertPool()}
+	for _, part := range []struct {
+		name string
+		kind fault.Kind
+		pem  []byte
+		key  fault.Secret
+	}{{"CA", fault.CA, r.CA, nil}, {"client certificate", fault.Client, r.Cert, append(fault.Secret{}, r.Key...)}} {
+		reading := fault.ReadCopy(fault.Copy{Place: r.Place, Kind: part.kind, PEM: part.pem, Key: part.key})
+		switch {
+		case reading.Damage != "":
+			return nil, &fault.UnusableError{Part: part.name, Err: fmt.Errorf("%s: %s", reading.Damage, reading.Words)}
+		case reading.KeyMisfit != "":
+			return nil, &fault.UnusableError{Part: "client key", Err: errors.New(reading.KeyMisfit)}
+		}
+	}
+	id.roots.AppendCertsFromPEM(r.CA)
+	var err error
+	if id.certificate, err = tls.X509KeyPair(r.Cert, r.Key); err != nil {
+		return nil, &fault.UnusableError{Part: "client certificate", Err: err}
+	}
+	if p.identities == nil {
+		p.identities = map[string]*identity{}
+	}
+	p.identities[r.Name] = id
+	return id, nil
+}
