@@ -20,13 +20,17 @@ demo: build ## a region that breaks on purpose, on http://127.0.0.1:10069
 	@$(BINARY) demo
 
 test: ## every test but the end-to-end ones: minutes, with the race detector
-	@echo "test 1/2: vet"
-	@go vet ./...
-	@echo "test 2/2: go test -race"
+	@echo "test 1/3: vet"
+	@go vet ./... && go vet -tags e2e ./test/...
+	@echo "test 2/3: promtool, built once, for the rules"
+	@tools/build promtool amtool
+	@tools/bin/promtool check rules --lint=all --lint-fatal rules/rainbond.rules.yaml
+	@tools/bin/promtool test rules rules/rainbond.test.yaml
+	@echo "test 3/3: go test -race (the first time compiles everything: some minutes)"
 	@go test -race ./...
 
 e2e: build ## one thread through real parts: API server, Prometheus, Alertmanager, webhook
-	@tools/build etcd kube-apiserver prometheus alertmanager
+	@tools/build etcd kube-apiserver prometheus alertmanager promtool
 	@go test -tags e2e -count=1 -v -timeout 20m ./test/e2e
 
 lint: ## golangci-lint
@@ -35,7 +39,7 @@ lint: ## golangci-lint
 	@tools/bin/golangci-lint run --build-tags e2e ./test/...
 
 fmt: ## gofmt everything
-	@gofmt -w cmd collector demo docs doctor fault region rules test
+	@gofmt -w cmd collector dashboards demo docs doctor fault region rules test
 
 check: test lint ## what to run before you send a change
 

@@ -97,7 +97,7 @@ func (a *api) tell(r *Report, region fault.Region, t fault.Trace) {
 	}
 	for _, phase := range fault.Phases {
 		took, ran := t.Durations[phase]
-		if ran && !(failed && phase == failure.Phase && failure.Reason != fault.NotReady) {
+		if ran && (!failed || phase != failure.Phase || failure.Reason == fault.NotReady) {
 			r.set("rainbond_api_probe_phase_seconds", took.Seconds(), name, string(phase))
 		}
 	}

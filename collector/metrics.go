@@ -74,21 +74,66 @@ var Catalogue = []Metric{
 	{SlugDisk, "rainbond_node_condition", "A node condition that is not as it should be: DiskPressure 1, or Ready 0. Only nodes in trouble have a series.", gauge, []string{labelRegion, "node", "condition"}},
 }
 
-// LabelValues lists, for each label whose values form a closed list, those
-// values.
-func LabelValues() map[string][]string {
-	values := map[string][]string{
-		"collector": Slugs,
-		"condition": {"DiskPressure", "Ready"},
-		"kind":      {"Deployment", "StatefulSet", "DaemonSet"},
+// Values lists the values of one of the metric's labels where they form a
+// closed list, in display order; nil where they do not.
+func (m Metric) Values(label string) []string {
+	switch label {
+	case "collector":
+		return Slugs
+	case "phase":
+		return texts(fault.Phases)
+	case "class":
+		return texts(fault.Classes)
+	case "place", "reference":
+		return texts(fault.Places)
+	case "role":
+		return []string{fault.Worker, fault.ControlPlane, fault.NoRole}
+	case "condition":
+		return []string{"DiskPressure", "Ready"}
+	case "check":
+		return []string{fault.AllChecks, "k8s_api", "region_cert"}
+	case "kind":
+		if m.Slug == SlugComponent {
+			return []string{"Deployment", "StatefulSet", "DaemonSet"}
+		}
+		return texts(fault.Kinds)
+	case "reason":
+		return m.reasons()
 	}
-	for _, phase := range fault.Phases {
-		values["phase"] = append(values["phase"], string(phase))
+	return nil
+}
+
+func (m Metric) reasons() []string {
+	var reasons []fault.Reason
+	switch m.Slug {
+	case SlugAPI:
+		for _, f := range fault.Failures {
+			reasons = append(reasons, f.Reason)
+		}
+	case SlugTLS:
+		for _, s := range fault.Spellings {
+			reasons = append(reasons, s.Reason)
+		}
+	case SlugCert:
+		reasons = fault.Damages
+	case SlugComponent:
+		reasons = fault.WaitReasons
 	}
-	for _, place := range fault.Places {
-		values["place"] = append(values["place"], string(place))
+	var once []string
+	for _, reason := range texts(reasons) {
+		if !slices.Contains(once, reason) {
+			once = append(once, reason)
+		}
 	}
-	return values
+	return once
+}
+
+func texts[T ~string](values []T) []string {
+	all := make([]string, len(values))
+	for i, v := range values {
+		all[i] = string(v)
+	}
+	return all
 }
 
 // Describe returns the metric of that name. A name that is not in the

@@ -159,8 +159,8 @@ func TestWhoDisagreesWithWhom(t *testing.T) {
 
 func FuzzReadCopy(f *testing.F) {
 	_, g := twoGenerations(f)
-	f.Add([]byte(g.CA))
-	f.Add([]byte(g.ClientKey))
+	f.Add(g.CA)
+	f.Add(g.ClientKey)
 	f.Add([]byte("-----BEGIN CERTIFICATE----- -----END CERTIFICATE-----"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		r := ReadCopy(Copy{PEM: text, Key: text})

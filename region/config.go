@@ -19,14 +19,14 @@ import (
 
 // Config is what --config.file says.
 type Config struct {
-	Regions []RegionFiles `yaml:"regions"`
-	Console *ConsoleDB    `yaml:"console"`
+	Regions []Files    `yaml:"regions"`
+	Console *ConsoleDB `yaml:"console"`
 }
 
-// RegionFiles is one region of the configuration: where it is, and the files
+// Files is one region of the configuration: where it is, and the files
 // that hold the console's copy of its certificates. Relative paths start at
 // the configuration file's folder.
-type RegionFiles struct {
+type Files struct {
 	Name       string `yaml:"name"`        // as in the console's region_info.region_name
 	URL        string `yaml:"url"`         // https://host:8443
 	CAFile     string `yaml:"ca_file"`     // PEM
@@ -114,7 +114,7 @@ func parseConfig(text []byte) (*Config, error) {
 }
 
 // check says what is wrong with one region, at the line of the key to blame.
-func (r RegionFiles) check(item *yaml.Node, where string) error {
+func (r Files) check(item *yaml.Node, where string) error {
 	if r.Name == "" {
 		return lineError(item.Line, "%s.name: missing; expected the region_name that the console has for it", where)
 	}

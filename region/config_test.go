@@ -74,14 +74,14 @@ func TestReloadKeepsTheOldConfigurationWhenTheNewOneIsBad(t *testing.T) {
 	if err := file.Reload(); err == nil {
 		t.Error("a file cut in half was accepted")
 	}
-	if got := file.current.Load().Config.Regions[0].URL; got != "https://10.0.0.1:8443" {
+	if got := file.current.Load().Regions[0].URL; got != "https://10.0.0.1:8443" {
 		t.Errorf("after a bad reload the url is %q", got)
 	}
 	write(strings.Replace(goodConfig, "10.0.0.1", "10.0.0.2", 1))
 	if err := file.Reload(); err != nil {
 		t.Fatal(err)
 	}
-	if got := file.current.Load().Config.Regions[0].URL; got != "https://10.0.0.2:8443" {
+	if got := file.current.Load().Regions[0].URL; got != "https://10.0.0.2:8443" {
 		t.Errorf("after a good reload the url is %q", got)
 	}
 }

@@ -25,7 +25,7 @@ func (f *ConfigFile) Regions(ctx context.Context) ([]fault.Region, error) {
 	now := f.current.Load()
 	var regions []fault.Region
 	named := map[string]bool{}
-	for _, files := range now.Config.Regions {
+	for _, files := range now.Regions {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -53,7 +53,7 @@ func (f *ConfigFile) LastRead() time.Time {
 	return time.Time{}
 }
 
-func (r RegionFiles) read() fault.Region {
+func (r Files) read() fault.Region {
 	region := fault.Region{Name: r.Name, URL: r.URL, ServerName: r.ServerName, Place: fault.Console}
 	var errs []error
 	read := func(key, path string) []byte {

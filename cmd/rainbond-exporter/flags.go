@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/common/promslog"
+	promslogflag "github.com/prometheus/common/promslog/flag"
+	"github.com/prometheus/common/version"
+	"github.com/prometheus/exporter-toolkit/web"
+	webflag "github.com/prometheus/exporter-toolkit/web/kingpinflag"
+
+	"github.com/rainbond-exporter/rainbond-exporter/collector"
+	"github.com/rainbond-exporter/rainbond-exporter/fault"
+)
+
+// defaultAddress is our port, next to be taken in Prometheus' list of
+// default port allocations.
+const defaultAddress = ":10069"
+
+const help = `Says what is wrong between a Rainbond console and its region.
+
+  rainbond-exporter demo                          a region that breaks on purpose, on http://127.0.0.1:10069
+  rainbond-exporter check --kubeconfig=FILE       look once at a real cluster; ends 0 healthy, 1 faults, 2 could not look
+  rainbond-exporter serve                         metrics and the status page, in the cluster
+  rainbond-exporter rules > rainbond.rules.yaml   the alert rules, for Prometheus`
+
+// flags is everything that can be said on the command line.
+type flags struct {
+	command string
+
+	roles      []string
+	collectors string
+	kubeconfig string
+	namespace  string
+	configFile string
+	regionName string
+	nodeName   string
+	rootfs     string
+	procfs     string
+	root       func(context.Context) (fault.Filesystem, error) // instead of rootfs and procfs
+
+	output    string
+	lang      string
+	rulesFile string
+	timeout   time.Duration
+
+	scenario string
+
+	web *web.FlagConfig
+	log *promslog.Config
+}
+
+// The commands, as kingpin names them.
+const (
+	cmdServe     = "serve"
+	cmdCheck     = "check"
+	cmdDemoServe = "demo serve"
+	cmdDemoCheck = "demo check"
+	cmdRules     = "rules"
+)
+
+// errAsked is the "error" of a command line that only asked for help.
+var errAsked = errors.New("help was asked for")
+
+// parse reads the command line. Help and version go to out, with errAsked.
+func parse(args []string, out io.Writer) (*flags, error) {
+	f := &flags{log: new(promslog.Config)}
+	asked := false
+	app := kingpin.New("rainbond-exporter", help)
+	app.Terminate(func(int) { asked = true })
+	app.UsageWriter(out)
+	app.Version(version.Print("rainbond-exporter"))
+	app.HelpFlag.Short('h')
+	promslogflag.AddFlags(app, f.log)
+
+	serve := app.Command(cmdServe, "Serve /metrics, the status page at /, and the guide at /guide.").Default()
+	f.lookFlags(serve)
+	f.web = webflag.AddFlags(serve, defaultAddress)
+
+	check := app.Command(cmdCheck, "Look once, say what is wrong; end with 0 (healthy), 1 (faults) or 2 (could not look).")
+	f.lookFlags(check)
+	f.checkFlags(check)
+
+	demo := app.Command("demo", "A simulated region on loopback that breaks on purpose.")
+	demo.Flag("scenario", "What is broken; the page switches it. A wrong name lists them all.").Default("healthy").StringVar(&f.scenario)
+	demoServe := demo.Command(cmdServe, "Serve the demo (default).").Default()
+	demoWeb := webflag.AddFlags(demoServe, "127.0.0.1"+defaultAddress)
+	demoCheck := demo.Command(cmdCheck, "Look once at the demo and say what is wrong.")
+	f.checkFlags(demoCheck)
+
+	app.Command(cmdRules, "Print the embedded rules, as Prometheus loads them.")
+
+	command, err := app.Parse(args)
+	if asked {
+		return nil, errAsked
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w; see rainbond-exporter --help", err)
+	}
+	f.command = command
+	if command == cmdDemoServe {
+		f.web = demoWeb
+	}
+	return f, f.validate()
+}
+
+// lookFlags say where to look, and with which collectors.
+func (f *flags) lookFlags(c *kingpin.CmdClause) {
+	c.Flag("role", "What to look at: cluster (api, tls, cert, node-role, component, disk conditions), node (this machine's disk) or console (api, cert). Repeatable.").
+		Default("cluster").StringsVar(&f.roles)
+	c.Flag("collectors", "Collectors to use instead of the role's, comma-separated: "+strings.Join(collector.Slugs, ",")+".").
+		PlaceHolder("A,B").StringVar(&f.collectors)
+	c.Flag("kubeconfig", "As kubectl's; in the cluster, none is needed. The node role never asks for one.").
+		PlaceHolder("FILE").StringVar(&f.kubeconfig)
+	c.Flag("namespace", "Namespace of the Rainbond platform.").Default("rbd-system").StringVar(&f.namespace)
+	c.Flag("config.file", "YAML with the console's copy of the regions' certificates. Without it, the region is the one of ConfigMap region-config.").
+		PlaceHolder("FILE").StringVar(&f.configFile)
+	c.Flag("region.name", "What this cluster is called in its console (region_info.region_name).").Default("rainbond").StringVar(&f.regionName)
+	hostname, _ := os.Hostname()
+	c.Flag("node.name", "Name of the node whose disk is looked at.").Envar("NODE_NAME").Default(hostname).StringVar(&f.nodeName)
+	c.Flag("path.rootfs", "Where the node's root is mounted.").Default("/").StringVar(&f.rootfs)
+	c.Flag("path.procfs", "Where the node's procfs is mounted.").Default("/proc").StringVar(&f.procfs)
+}
+
+// checkFlags say how check tells what it saw.
+func (f *flags) checkFlags(c *kingpin.CmdClause) {
+	c.Flag("output", "text or json.").Default("text").StringVar(&f.output)
+	c.Flag("lang", "zh or en; by default what $LANG says.").Default(languageOf(os.Getenv)).StringVar(&f.lang)
+	c.Flag("rules", "A rule file to judge by instead of the embedded one.").PlaceHolder("FILE").StringVar(&f.rulesFile)
+	c.Flag("timeout", "How long the look may take.").Default(collector.DefaultDeadline.String()).DurationVar(&f.timeout)
+}
+
+// languageOf is zh where the locale says so, else en.
+func languageOf(env func(string) string) string {
+	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
+		if locale := env(name); locale != "" {
+			if strings.HasPrefix(strings.ToLower(locale), "zh") {
+				return "zh"
+			}
+			return "en"
+		}
+	}
+	return "en"
+}
+
+// validate checks what kingpin cannot, or not in words that name the flag.
+func (f *flags) validate() error {
+	for _, choice := range []struct {
+		flag     string
+		given    []string
+		expected []string
+	}{
+		{"role", f.roles, roleNames()},
+		{"output", []string{f.output}, []string{"", "text", "json"}},
+		{"lang", []string{f.lang}, []string{"", "zh", "en"}},
+	} {
+		for _, value := range choice.given {
+			if !slices.Contains(choice.expected, value) {
+				return fmt.Errorf("--%s: unknown value %q; expected %s", choice.flag, value, strings.TrimPrefix(strings.Join(choice.expected, " or "), " or "))
+			}
+		}
+	}
+	for _, name := range f.wanted() {
+		if !slices.Contains(collector.Slugs, name) {
+			return fmt.Errorf("--collectors: unknown collector %q; expected some of %s", name, strings.Join(collector.Slugs, ", "))
+		}
+	}
+	if f.configFile == "" && len(f.roles) > 0 && !slices.Contains(f.roles, "cluster") && slices.ContainsFunc(f.wanted(), probes) {
+		return errors.New("--role=console: expected --config.file with it, which says where the regions are")
+	}
+	if f.timeout < 0 {
+		return fmt.Errorf("--timeout: %s; expected a time above zero, such as 10s", f.timeout)
+	}
+	return nil
+}
+
+// probes says whether a collector asks the regions' APIs.
+func probes(slug string) bool { return slug == collector.SlugAPI || slug == collector.SlugCert }
+
+// wanted lists the collectors to use, in the order of the document.
+func (f *flags) wanted() []string {
+	if f.collectors != "" {
+		return strings.Split(f.collectors, ",")
+	}
+	var wanted []string
+	for _, slug := range collector.Slugs {
+		if slices.ContainsFunc(f.roles, func(role string) bool { return slices.Contains(roles[role], slug) }) {
+			wanted = append(wanted, slug)
+		}
+	}
+	return wanted
+}

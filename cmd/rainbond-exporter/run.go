@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	"net/http"
+
+	"github.com/rainbond-exporter/rainbond-exporter/demo"
+	"github.com/rainbond-exporter/rainbond-exporter/rules"
+)
+
+// Exit statuses; those of check are its answer.
+const (
+	healthy      = 0
+	faults       = 1
+	couldNotLook = 2 // and: could not start
+)
+
+// run does what the command line says and returns the exit status.
+func run(ctx context.Context, args []string, out, errs io.Writer) int {
+	f, err := parse(args, out)
+	if errors.Is(err, errAsked) {
+		return healthy
+	}
+	status := couldNotLook
+	if err == nil {
+		f.log.Writer = errs
+		status, err = f.do(ctx, out, errs)
+	}
+	if err != nil {
+		fmt.Fprintln(errs, "rainbond-exporter:", err)
+		return couldNotLook
+	}
+	return status
+}
+
+// do runs the command.
+func (f *flags) do(ctx context.Context, out, errs io.Writer) (int, error) {
+	switch f.command {
+	case cmdRules:
+		_, err := out.Write(rules.Rules)
+		return healthy, err
+	case cmdServe:
+		return healthy, f.serve(ctx, &site{})
+	case cmdCheck:
+		return f.check(ctx, out)
+	}
+	beside := &site{path: demo.Path, changed: func() {}}
+	d, err := demo.Start(ctx, demo.Options{Scenario: f.scenario, Progress: errs, Switched: func(string) { beside.changed() }})
+	if err != nil {
+		return couldNotLook, err
+	}
+	defer d.Close()
+	f.pointAt(d)
+	if f.command == cmdDemoCheck {
+		return f.check(ctx, out)
+	}
+	beside.aside, beside.handler = d.Aside, d.Switch()
+	return healthy, f.serve(ctx, beside)
+}
+
+// pointAt makes everything look at the demo, as at any other region. The file
+// system, which nobody can fake, is handed over as a function.
+func (f *flags) pointAt(d *demo.Demo) {
+	f.roles = []string{"cluster", "node"}
+	f.kubeconfig, f.configFile = d.Kubeconfig(), d.ConfigFile()
+	f.namespace, f.regionName, f.nodeName = demo.Namespace, demo.RegionName, demo.NodeName
+	f.root = d.Root
+}
+
+// A site is what the status page has beside the diagnosis; nothing, when it
+// is zero.
+type site struct {
+	aside   func(lang string) template.HTML
+	path    string // where handler answers
+	handler http.Handler
+	changed func() // called when the configuration file has been written anew; serve sets it
+}

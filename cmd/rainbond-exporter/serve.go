@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/collectors/version"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/common/promslog"
+	toolkit "github.com/prometheus/exporter-toolkit/web"
+
+	"github.com/rainbond-exporter/rainbond-exporter/collector"
+	"github.com/rainbond-exporter/rainbond-exporter/docs"
+	"github.com/rainbond-exporter/rainbond-exporter/doctor"
+	"github.com/rainbond-exporter/rainbond-exporter/region"
+)
+
+// scrapeHeader is where Prometheus says how long it will wait, in seconds.
+const scrapeHeader = "X-Prometheus-Scrape-Timeout-Seconds"
+
+// scrapeSlack is kept of the scraper's time for the answer's way back.
+const scrapeSlack = 500 * time.Millisecond
+
+// shutdownGrace is how long requests under way get at the end; a pod has 30 s
+// by default.
+const shutdownGrace = 5 * time.Second
+
+// serve looks whenever it is asked, until ctx ends.
+func (f *flags) serve(ctx context.Context, beside *site) error {
+	log := promslog.New(f.log)
+	from, err := connect(ctx, f, log)
+	if err != nil {
+		return err
+	}
+	collectors, err := from.collectors(f)
+	if err != nil {
+		return err
+	}
+	judge, err := f.judge()
+	if err != nil {
+		return err
+	}
+	set, self := collector.NewSet(log, collectors...), newOwn()
+	again := reloader{own: self, log: log}
+	if from.config != nil {
+		again.reload = from.config.Reload
+		go again.watch(ctx)
+	}
+	beside.changed = func() { _ = again.once("the file was written anew") } // logged there
+	one := &byRegion{regions: from.regions(f.regionName), probe: new(region.Prober).Probe, log: log, sets: map[string]*collector.Set{}}
+	page := &doctor.Site{Look: set.Look, Doctor: judge, Aside: beside.aside, Guide: map[string][]byte{"zh": docs.GuideZH, "en": docs.GuideEN}}
+
+	mux := http.NewServeMux()
+	mux.Handle("/", page.Handler())
+	mux.Handle("GET /metrics", metrics(set, log, self))
+	if slices.ContainsFunc(f.wanted(), probes) {
+		mux.Handle("GET /probe", one)
+		mux.HandleFunc("GET /sd", one.targets)
+	}
+	mux.HandleFunc("GET /-/healthy", say("healthy"))
+	mux.HandleFunc("GET /-/ready", say("ready"))
+	mux.Handle("/-/reload", again)
+	if beside.handler != nil {
+		mux.Handle(beside.path, beside.handler)
+	}
+	return listen(ctx, f.web, mux, log)
+}
+
+// listen answers on the addresses of --web.listen-address until ctx ends.
+func listen(ctx context.Context, web *toolkit.FlagConfig, handler http.Handler, log *slog.Logger) error {
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- toolkit.ListenAndServe(server, web, log) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	log.Info("shutting down")
+	// Ctx has ended; the requests under way have not.
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
+	defer cancel()
+	return server.Shutdown(grace)
+}
+
+// own is what the exporter says of itself.
+type own struct {
+	*prometheus.Registry
+	reloadOK, reloadAt prometheus.Gauge
+}
+
+func newOwn() own {
+	o := own{
+		Registry: prometheus.NewRegistry(),
+		reloadOK: prometheus.NewGauge(prometheus.GaugeOpts{Name: "rainbond_exporter_config_last_reload_successful", Help: "Whether the configuration was good when it was read last."}),
+		reloadAt: prometheus.NewGauge(prometheus.GaugeOpts{Name: "rainbond_exporter_config_last_reload_success_timestamp_seconds", Help: "When a good configuration was read last."}),
+	}
+	o.MustRegister(o.reloadOK, o.reloadAt,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), version.NewCollector("rainbond_exporter"))
+	o.reloaded(nil)
+	return o
+}
+
+func (o own) reloaded(err error) {
+	if err != nil {
+		o.reloadOK.Set(0)
+		return
+	}
+	o.reloadOK.Set(1)
+	o.reloadAt.SetToCurrentTime()
+}
+
+// metrics answers a scrape with one look, within the scraper's own deadline,
+// and with what others gather beside it.
+func metrics(set *collector.Set, log *slog.Logger, others ...prometheus.Gatherer) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), scrapeTimeout(r))
+		defer cancel()
+		look, err := set.Look(ctx)
+		if err != nil {
+			http.Error(w, "the look ended early: "+err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		seen := prometheus.NewRegistry()
+		seen.MustRegister(look)
+		promhttp.HandlerFor(append(prometheus.Gatherers{seen}, others...), promhttp.HandlerOpts{
+			ErrorLog:      slog.NewLogLogger(log.Handler(), slog.LevelError),
+			ErrorHandling: promhttp.ContinueOnError,
+		}).ServeHTTP(w, r)
+	})
+}
+
+// scrapeTimeout is what the scraper allows, less the slack; DefaultDeadline
+// for a client that does not say.
+func scrapeTimeout(r *http.Request) time.Duration {
+	seconds, err := strconv.ParseFloat(r.Header.Get(scrapeHeader), 64)
+	if err != nil || seconds <= 0 || seconds > 600 {
+		return collector.DefaultDeadline - scrapeSlack
+	}
+	timeout := time.Duration(seconds * float64(time.Second))
+	return max(timeout-scrapeSlack, timeout/2)
+}
+
+// reloader reads the configuration again on SIGHUP and POST /-/reload. A bad
+// file is refused and the old one kept.
+type reloader struct {
+	reload func() error // nil when there is no configuration file
+	own    own
+	log    *slog.Logger
+}
+
+func (r reloader) once(cause string) error {
+	if r.reload == nil {
+		return errors.New("nothing to reload: there is no --config.file")
+	}
+	err := r.reload()
+	r.own.reloaded(err)
+	if err != nil {
+		r.log.Error("configuration refused, the old one stays", "cause", cause, "err", err)
+		return err
+	}
+	r.log.Info("configuration read again", "cause", cause)
+	return nil
+}
+
+// watch obeys SIGHUP until ctx ends.
+func (r reloader) watch(ctx context.Context) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-hangup:
+			_ = r.once("SIGHUP") // logged there
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (r reloader) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if req.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		http.Error(w, "expected POST", http.StatusMethodNotAllowed)
+		return
+	}
+	if err := r.once("POST /-/reload"); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	fmt.Fprintln(w, "configuration read again")
+}
+
+// say answers with a word.
+func say(word string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, word) }
+}

@@ -1,0 +1,115 @@
+package demo
+
+import (
+	"errors"
+	"html/template"
+	"net/http"
+	"strings"
+)
+
+// maxForm bounds the form that a browser may send.
+const maxForm = 4 << 10
+
+// Switch changes the scenario: POST with the form value scenario, answered
+// with 303 to the page. Other sites' pages may not use it, although they can
+// reach the loopback address.
+func (d *Demo) Switch() http.Handler {
+	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(d.change))
+}
+
+func (d *Demo) change(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		http.Error(w, "expected POST with the form value scenario", http.StatusMethodNotAllowed)
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	err := d.Set(r.PostFormValue("scenario"))
+	if unknown := UnknownScenarioError(""); errors.As(err, &unknown) {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	back := "./" // relative, so that it holds under any prefix
+	if lang := r.URL.Query().Get("lang"); lang == "zh" || lang == "en" {
+		back += "?lang=" + lang
+	}
+	w.Header().Set("Location", back)
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+// A group holds the scenarios of one slug.
+type group struct {
+	slug  string
+	title map[string]string
+}
+
+// groups are all there are, in display order.
+var groups = []group{
+	{slugHealthy, title("正常", "healthy")},
+	{"api", title("集群端 API", "region API")},
+	{"tls", title("TLS 握手", "TLS handshakes")},
+	{"cert", title("证书", "certificates")},
+	{"node-role", title("节点角色", "node roles")},
+	{"component", title("平台组件", "components")},
+	{"disk", title("节点磁盘", "node disk")},
+	{slugWatch, title("监控自身", "the watcher itself")},
+}
+
+var aside = template.Must(template.New("aside").Parse(`<form class="demo-switch" method="post" action="demo?lang={{.Lang}}">
+<h2>{{.Title}}</h2>
+{{- range .Groups}}
+<details{{if .Open}} open{{end}}>
+<summary>{{.Title}}</summary>
+{{- range .Buttons}}
+<button name="scenario" value="{{.Name}}" title="{{.Name}}"{{if .Current}} class="current" aria-current="true"{{end}}>{{.Title}}</button>
+{{- end}}
+</details>
+{{- end}}
+</form>
+`))
+
+type (
+	asideData struct {
+		Lang, Title string
+		Groups      []asideGroup
+	}
+	asideGroup struct {
+		Title   string
+		Open    bool
+		Buttons []asideButton
+	}
+	asideButton struct {
+		Name, Title string
+		Current     bool
+	}
+)
+
+// Aside is the list of scenarios as a form for the page, in the language zh
+// or en (anything else is en). It needs neither script nor style: the group
+// of the current scenario is open.
+func (d *Demo) Aside(lang string) template.HTML {
+	if lang != "zh" {
+		lang = "en"
+	}
+	current := d.Scenario()
+	data := asideData{Lang: lang, Title: title("演示：让什么出故障", "Demo: what to break")[lang]}
+	for _, g := range groups {
+		group := asideGroup{Title: g.title[lang], Open: g.slug == slugHealthy}
+		for _, s := range Scenarios {
+			if s.Slug == g.slug {
+				group.Open = group.Open || s.Name == current
+				group.Buttons = append(group.Buttons, asideButton{s.Name, s.Title[lang], s.Name == current})
+			}
+		}
+		data.Groups = append(data.Groups, group)
+	}
+	var b strings.Builder
+	if err := aside.Execute(&b, data); err != nil {
+		panic("demo: the aside's template: " + err.Error()) // its data are our own
+	}
+	return template.HTML(b.String())
+}

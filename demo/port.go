@@ -1,0 +1,73 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A port is a TCP port of the loopback address that stays ours while nobody
+// listens on it: a connection to it is then refused, and the address is the
+// same when somebody listens again.
+type port struct {
+	fd     int // a socket that is bound and never listens
+	number int
+}
+
+func reserve() (*port, error) {
+	fd, err := socket(0)
+	if err != nil {
+		return nil, fmt.Errorf("reserve a port: %w", err)
+	}
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		_ = unix.Close(fd)
+		return nil, fmt.Errorf("reserve a port: %w", err)
+	}
+	return &port{fd: fd, number: name.(*unix.SockaddrInet4).Port}, nil
+}
+
+// socket is a TCP socket bound to the loopback address. Sockets that share
+// the port must all have asked to.
+func socket(number int) (int, error) {
+	syscall.ForkLock.RLock()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	if err == nil {
+		unix.CloseOnExec(fd)
+	}
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		return -1, err
+	}
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
+		_ = unix.Close(fd)
+		return -1, err
+	}
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Port: number, Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		_ = unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+func (p *port) address() string { return fmt.Sprintf("127.0.0.1:%d", p.number) }
+
+func (p *port) url(scheme string) string { return scheme + "://" + p.address() }
+
+func (p *port) listen(ctx context.Context) (net.Listener, error) {
+	share := func(_, _ string, c syscall.RawConn) error {
+		var err error
+		if controlErr := c.Control(func(fd uintptr) {
+			err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+		}); controlErr != nil {
+			return controlErr
+		}
+		return err
+	}
+	return (&net.ListenConfig{Control: share}).Listen(ctx, "tcp4", p.address())
+}
+
+func (p *port) release() { _ = unix.Close(p.fd) }

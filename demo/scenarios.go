@@ -1,0 +1,207 @@
+package demo
+
+import (
+	"crypto/tls"
+	"net/http"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// A Scenario is one way for a region to be broken, or to look broken and be
+// well.
+type Scenario struct {
+	Name  string
+	Slug  string            // the symptom that it belongs to; "healthy" and "watch" are none of the six
+	Title map[string]string // what breaks, by language: zh, en
+	// Alerts are the names of exactly those alerts that must be told, once
+	// symptoms stand under their cause. Empty: nothing is wrong.
+	Alerts []string
+	breaks func(*world) // nil: nothing
+}
+
+// healthyName is the scenario in which all is well.
+const healthyName = "healthy"
+
+// Slugs of scenarios that are none of the six symptoms.
+const (
+	slugHealthy = "healthy"
+	slugWatch   = "watch"
+)
+
+// Scenarios are all there are, by symptom, in the order of the document.
+var Scenarios = slices.Concat(
+	[]Scenario{{Name: healthyName, Slug: slugHealthy, Title: title("一切正常", "all is well")}},
+	apiScenarios, tlsScenarios, certScenarios, nodeRoleScenarios, componentScenarios, diskScenarios, watchScenarios,
+)
+
+func title(zh, en string) map[string]string { return map[string]string{"zh": zh, "en": en} }
+
+// alerts makes the table read well.
+func alerts(names ...string) []string { return names }
+
+var apiScenarios = []Scenario{
+	{"api-name-unknown", "api", title("域名无法解析", "the region's name has no address"), alerts("RainbondRegionUnreachable"),
+		// No name server may ever know a name under .invalid (RFC 6761).
+		func(w *world) { w.url = "https://region.rainbond.invalid:8443" }},
+	{"api-dropped", "api", title("报文被防火墙丢弃，连接超时", "packets are dropped, connections time out"), alerts("RainbondRegionUnreachable"),
+		func(w *world) { w.door.behaviour = drops }},
+	{"api-no-route", "api", title("没有到集群端的路由", "no route to the region"), alerts("RainbondRegionUnreachable"),
+		// The kernel itself refuses TCP to the broadcast address, and sends nothing.
+		func(w *world) { w.url = "https://255.255.255.255:8443" }},
+	{"api-refused-pod-ready", "api", title("rbd-api 就绪，但端口拒绝连接", "the port is refused while rbd-api is ready"), alerts("RainbondRegionPortClosed"),
+		func(w *world) { w.door.behaviour = refuses }},
+	{"api-reset", "api", title("rbd-api 就绪，但连接被重置", "connections are reset while rbd-api is ready"), alerts("RainbondRegionPortClosed"),
+		func(w *world) { w.door.behaviour = resets }},
+	{"api-pod-down", "api", title("rbd-api 崩溃重启，端口拒绝连接", "rbd-api crashes, its port is refused"), alerts("RainbondRegionAPIDown"),
+		func(w *world) {
+			crashLoop(w.pod("rbd-api"), "create db manager failure: dial tcp: lookup rbd-db-rw: no such host")
+			w.door.behaviour = refuses
+		}},
+	{"api-gateway-only", "api", title("网关接受连接，但后面没有 rbd-api", "the gateway accepts, and no rbd-api is behind it"), alerts("RainbondRegionAPIDown"),
+		func(w *world) {
+			w.component("rbd-api").pods = nil
+			w.door.behaviour = hangsUp
+		}},
+	{"api-5xx", "api", title("API 返回 503", "the API answers 503"), alerts("RainbondRegionAPIDown"),
+		func(w *world) {
+			w.door.api = regionAPI{status: http.StatusServiceUnavailable, body: `{"error":"部分服务不可用"}`}
+		}},
+	{"api-504", "api", title("API 处理 5 秒后返回 504", "the API answers 504 after its own 5 s"), alerts("RainbondRegionAPIDown"),
+		func(w *world) {
+			w.door.api = regionAPI{status: http.StatusGatewayTimeout, body: "timeout", delay: 5 * time.Second}
+		}},
+	{"api-wrong-body", "api", title("端口返回的不是 Rainbond 的页面", "the page is not Rainbond's"), alerts("RainbondRegionAPIDown"),
+		func(w *world) {
+			w.door.api.body = "<!DOCTYPE html>\n<html><head><title>Welcome to nginx!</title></head><body><h1>Welcome to nginx!</h1></body></html>\n"
+		}},
+	{"api-not-ready", "api", title("/v2/cluster/ready 返回 503", "/v2/cluster/ready says 503"), alerts("RainbondRegionAPIDown"),
+		func(w *world) { w.door.api.notReady = true }},
+	{"api-slow", "api", title("/v2/show 需要 1.5 秒", "/v2/show takes 1.5 s"), alerts("RainbondRegionAPISlow"),
+		func(w *world) { w.door.api.delay = 1500 * time.Millisecond }},
+	{"api-plain-http", "api", title("8443 端口返回明文 HTTP", "the port answers plain HTTP"), alerts("RainbondRegionTLSFailing"),
+		func(w *world) { w.door.plainHTTP = true }},
+	{"api-old-tls", "api", title("只支持 TLS 1.1 及更低版本", "only TLS 1.1 and older"), alerts("RainbondRegionTLSFailing"),
+		func(w *world) { w.door.maxTLS = tls.VersionTLS11 }},
+}
+
+var tlsScenarios = []Scenario{
+	{"tls-go-distrusts", "tls", title("Go 客户端不信任集群端证书", "a Go client distrusts the region"), alerts("RainbondTLSHandshakeErrors"),
+		func(w *world) {
+			w.visitors = []visitor{client(w.generation(other), w.generation(usual))}
+		}},
+	// What real OpenSSL 3.0 clients left in the real rbd-api's log.
+	{"tls-openssl-distrusts-12", "tls", title("OpenSSL 客户端不信任集群端证书（TLS 1.2）", "an OpenSSL client distrusts the region (TLS 1.2)"), alerts("RainbondTLSHandshakeErrors"),
+		func(w *world) { w.replayed = []string{"remote error: tls: unknown certificate authority"} }},
+	{"tls-openssl-distrusts-13", "tls", title("OpenSSL 客户端不信任集群端证书（TLS 1.3）", "an OpenSSL client distrusts the region (TLS 1.3)"), alerts("RainbondTLSHandshakeErrors"),
+		func(w *world) { w.replayed = []string{"local error: tls: bad record MAC"} }},
+	{"tls-client-refused", "tls", title("集群端拒绝某个客户端的证书", "the region refuses a client's certificate"), alerts("RainbondTLSHandshakeErrors"),
+		func(w *world) {
+			w.visitors = []visitor{client(w.generation(usual), w.generation(other))}
+		}},
+	{"tls-scanner", "tls", title("端口扫描和健康检查（噪声）", "port scans and load balancer checks (noise)"), nil,
+		func(w *world) {
+			for range 10 {
+				w.visitors = append(w.visitors, stranger, speaker(""), speaker("GET / HTTP/1.0\r\n\r\n"), speaker("\x00rubbish\r\n\r\n"))
+			}
+		}},
+}
+
+var nodeRoleScenarios = []Scenario{
+	{"node-role-none", "node-role", title("五个节点中有一个没有角色标签", "one node of five has no role label"), alerts("RainbondNodeRoleLabelMissing"),
+		func(w *world) { delete(w.node("node-5").Labels, roleLabel+"/worker") }},
+	{"node-role-bare-key", "node-role", title("一个节点的标签键缺少角色，整个节点列表失败", "one node bears the bare key, and the whole node list fails"), alerts("RainbondNodeListBroken"),
+		func(w *world) { w.node("node-4").Labels[roleLabel] = "worker" }},
+	{"node-role-no-worker", "node-role", title("没有任何 worker 节点", "no node carries worker"), alerts("RainbondRoleWithoutNode"),
+		func(w *world) {
+			for _, n := range w.nodes {
+				delete(n.Labels, roleLabel+"/worker")
+				n.Labels[roleLabel+"/control-plane"] = ""
+			}
+		}},
+	{"node-joining", "node-role", title("新节点刚加入（噪声）", "a node has just joined (noise)"), nil,
+		func(w *world) {
+			n := w.newNode("node-6", "192.168.1.16", 0)
+			n.CreationTimestamp.Time = time.Now().Truncate(time.Second)
+			w.nodes = append(w.nodes, n)
+		}},
+	{"node-role-empty-value", "node-role", title("角色标签的值为空（噪声）", "role labels with empty values (noise)"), nil,
+		func(w *world) {
+			for _, n := range w.nodes {
+				role := "worker"
+				if _, ok := n.Labels[roleLabel+"/control-plane"]; ok {
+					role = "control-plane"
+				}
+				for _, key := range []string{"control-plane", "etcd", "master", "worker"} {
+					delete(n.Labels, roleLabel+"/"+key)
+				}
+				n.Labels[roleLabel+"/"+role] = ""
+			}
+		}},
+}
+
+var componentScenarios = []Scenario{
+	{"component-crashloop", "component", title("rbd-chaos 反复崩溃", "rbd-chaos crashes again and again"), alerts("RainbondComponentNotReady"),
+		func(w *world) { crashLoop(w.pod("rbd-chaos"), "dial tcp rbd-mq:6300: connect: connection refused") }},
+	{"component-image", "component", title("rbd-chaos 拉取镜像失败", "rbd-chaos' image cannot be pulled"), alerts("RainbondComponentNotReady"),
+		func(w *world) {
+			wait(w.pod("rbd-chaos"), "ImagePullBackOff", `Back-off pulling image "rainbond/rbd-chaos:`+version+`"`)
+		}},
+	{"component-pending", "component", title("rbd-worker 无法调度", "rbd-worker cannot be scheduled"), alerts("RainbondComponentNotReady"),
+		func(w *world) { pend(w.pod("rbd-worker"), "0/5 nodes are available: 5 Insufficient memory.") }},
+	{"component-mount", "component", title("rbd-api 挂载卷失败", "rbd-api cannot mount a volume"), alerts("RainbondRegionAPIDown"),
+		func(w *world) {
+			creating(w.pod("rbd-api"))
+			w.door.behaviour = hangsUp
+		}},
+	{"component-gone", "component", title("rbd-mq 一个 Pod 也没有", "rbd-mq has no pod at all"), alerts("RainbondComponentNotReady"),
+		func(w *world) { w.component("rbd-mq").pods = nil }},
+	{"component-chaos-nowhere", "component", title("nodesForChaos 指定的节点不存在", "nodesForChaos names a node that does not exist"), alerts("RainbondComponentNotReady"),
+		func(w *world) {
+			c := w.component("rbd-chaos")
+			c.pinned, c.pods, c.desired = []string{"node-9"}, nil, 0
+		}},
+	{"component-half", "component", title("rbd-gateway 的两个容器只有一个就绪", "one of rbd-gateway's two containers is ready"), alerts("RainbondComponentNotReady"),
+		func(w *world) {
+			p := w.pod("rbd-gateway")
+			unready(p)
+			p.Status.ContainerStatuses[0].Ready = false
+		}},
+	{"component-scaled-down", "component", title("管理员将 rbd-hub 缩容到 0（噪声）", "somebody scaled rbd-hub to 0 (noise)"), nil,
+		func(w *world) { w.component("rbd-hub").desired, w.component("rbd-hub").pods = 0, nil }},
+	{"component-job", "component", title("hosts-job 失败（噪声）", "a hosts-job has failed (noise)"), nil,
+		func(w *world) {
+			for _, p := range w.strays {
+				if p.OwnerReferences[0].Kind == "Job" && p.Labels["name"] == "rbd-hub" {
+					end(p, corev1.PodFailed, 1, "Error")
+				}
+			}
+		}},
+}
+
+var diskScenarios = []Scenario{
+	{"disk-82", "disk", title("根分区使用率 82%", "the root is 82 % full"), alerts("RainbondNodeDiskFilling"),
+		func(w *world) { w.root = filesystem(0.82, 0.9) }},
+	// The kubelet evicts below 5 % in every installation that Rainbond makes.
+	{"disk-near", "disk", title("根分区使用率 93.5%，接近驱逐阈值", "the root is 93.5 % full, close to eviction"), alerts("RainbondNodeDiskEvictionNear"),
+		func(w *world) { w.root = filesystem(0.935, 0.85) }},
+	{"disk-pressure", "disk", title("节点磁盘压力，两个组件的 Pod 被驱逐", "a node under disk pressure has evicted two components' pods"), alerts("RainbondNodeDiskPressure"),
+		func(w *world) { w.pressure("node-4", "rbd-worker", "rbd-mq") }},
+	{"disk-takes-api", "disk", title("磁盘压力驱逐了 rbd-api", "disk pressure has evicted rbd-api"), alerts("RainbondNodeDiskPressure"),
+		func(w *world) {
+			w.pressure("node-5", "rbd-api", "rbd-app-ui")
+			w.door.behaviour = hangsUp
+		}},
+	{"disk-inodes", "disk", title("inode 只剩 3%", "3 % of the inodes are left"), alerts("RainbondNodeInodesLow"),
+		func(w *world) { w.root = filesystem(0.46, 0.03) }},
+	{"disk-readonly", "disk", title("根分区变为只读", "the root has become read-only"), alerts("RainbondNodeRootReadOnly"),
+		func(w *world) { w.root.ReadOnly = true }},
+}
+
+var watchScenarios = []Scenario{
+	{"watch-forbidden", slugWatch, title("无权列出 Deployment", "Deployments may not be listed"), alerts("RainbondCollectorFailing"),
+		func(w *world) { w.forbidden = []string{"deployments"} }},
+	{"watch-kube-down", slugWatch, title("Kubernetes API 不可用", "the Kubernetes API is gone"), alerts("RainbondCollectorFailing"),
+		func(w *world) { w.kubeDown = true }},
+}

@@ -1,0 +1,254 @@
+// Package doctor judges what a look saw with the alert rules, and tells
+// people: on the terminal, as JSON and as a page. It never looks itself, and
+// it knows no threshold and no sentence about a fault that is not in the
+// rules: what pages somebody is what is shown here.
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/prometheus/prometheus/promql"
+
+	"github.com/rainbond-exporter/rainbond-exporter/collector"
+)
+
+// A Doctor judges looks with one set of rules. It is safe for concurrent use.
+type Doctor struct {
+	rules       []rule
+	inhibitions []inhibition
+	engine      *promql.Engine
+}
+
+// maxSamples bounds what one expression may load. A region with a thousand
+// nodes in trouble has some ten thousand samples.
+const maxSamples = 1_000_000
+
+// evaluationTimeout bounds one expression; a rule takes well under 1 ms.
+const evaluationTimeout = 5 * time.Second
+
+// New returns a Doctor that judges with the given rule file, in Prometheus'
+// format, and places symptoms under their cause by the inhibit_rules of the
+// given Alertmanager configuration, whose other parts are ignored. Each
+// error names the line and the rule.
+func New(rules, alertmanager []byte) (*Doctor, error) {
+	parsed, err := parseRules(rules)
+	if err != nil {
+		return nil, fmt.Errorf("rules: %w", err)
+	}
+	inhibitions, err := parseInhibitions(alertmanager)
+	if err != nil {
+		return nil, fmt.Errorf("alertmanager configuration: %w", err)
+	}
+	engine := promql.NewEngine(promql.EngineOpts{
+		MaxSamples: maxSamples,
+		Timeout:    evaluationTimeout,
+		Parser:     promParser,
+	})
+	return &Doctor{rules: parsed, inhibitions: inhibitions, engine: engine}, nil
+}
+
+// An Alert is what can be known of an alerting rule without a look.
+type Alert struct {
+	Name        string
+	Expr        string
+	Severity    string
+	Section     string            // the anchor in the guide
+	Annotations map[string]string // templates not expanded
+	Metrics     []string          // the metrics of the catalogue that its expression reads, recording rules followed
+	Slugs       []string          // the symptoms whose metrics these are
+	OneLook     bool              // whether one look can answer it
+}
+
+// Alerts lists the alerting rules in the order of the file.
+func (d *Doctor) Alerts() []Alert {
+	var alerts []Alert
+	for _, r := range d.rules {
+		if r.alert == "" {
+			continue
+		}
+		alerts = append(alerts, Alert{
+			Name:        r.alert,
+			Expr:        r.text,
+			Severity:    r.labels["severity"],
+			Section:     r.annotations["section"],
+			Annotations: maps.Clone(r.annotations),
+			Metrics:     r.metrics(),
+			Slugs:       r.slugs(),
+			OneLook:     !r.needsHistory,
+		})
+	}
+	return alerts
+}
+
+// A Diagnosis is what the rules say about one look.
+type Diagnosis struct {
+	At time.Time
+	// Regions are the regions that the samples are about, sorted.
+	Regions []string
+	// Findings are what is wrong, causes only: critical before warning, then
+	// in the order of the document.
+	Findings []Finding
+	// Unable are the collectors that could not look.
+	Unable []Unable
+	// NeedsHistory names the alerts with a rule that one look cannot answer,
+	// because its expression reads the past or series that no collector
+	// makes, or asks whether something is absent that nobody looked for. One
+	// look holds no "up" and no "ALERTS": only Prometheus can miss an
+	// exporter, and an exporter that is asked is there.
+	NeedsHistory []string
+	// Looked are the collectors that could look, in the order of the document.
+	Looked []string
+}
+
+// A Finding is an alert that the look makes true, whatever its "for".
+type Finding struct {
+	Alert       string
+	Severity    string
+	Slug        string            // the symptom it belongs to, or collector.SlugExporter for the watcher itself
+	Section     string            // anchor in the guide
+	RunbookURL  string            // section of Rainbond's own document
+	Labels      map[string]string // what it is about: the labels of the sample, not those the rule adds
+	Summary     Words
+	Description Words    // without the commands
+	Commands    Commands // what to run, in order
+	Evidence    []collector.Evidence
+	SeenBy      []string // the collectors that saw the trouble told by Evidence
+	// Symptoms are the findings that this one explains: Alertmanager keeps
+	// them back while this one fires.
+	Symptoms []Finding
+}
+
+// Words are one text in both languages. A text that the rules give in one
+// language only stands in both.
+type Words struct{ EN, ZH string }
+
+// In returns the text in the given language: "zh", or English.
+func (w Words) In(lang string) string {
+	if lang == LangZH {
+		return w.ZH
+	}
+	return w.EN
+}
+
+// Commands are shell commands, with the comments of either language.
+type Commands struct{ EN, ZH []string }
+
+// In returns the commands as the text in the given language gives them.
+func (c Commands) In(lang string) []string {
+	if lang == LangZH {
+		return c.ZH
+	}
+	return c.EN
+}
+
+// The languages.
+const (
+	LangEN = "en"
+	LangZH = "zh"
+)
+
+// Unable says why a collector could not look.
+type Unable struct {
+	Collector string
+	Err       string
+}
+
+// A Verdict is a diagnosis in one word.
+type Verdict string
+
+// The verdicts.
+const (
+	Healthy      Verdict = "healthy"
+	Faults       Verdict = "faults"
+	CouldNotLook Verdict = "could_not_look"
+)
+
+// Verdict is Faults when anything is known to be wrong with the platform,
+// whatever else could not be looked at; CouldNotLook when nothing is known to
+// be wrong but not all was seen; Healthy otherwise.
+func (d Diagnosis) Verdict() Verdict {
+	ill := func(f Finding) bool { return f.Slug != collector.SlugExporter }
+	switch {
+	case slices.ContainsFunc(d.Findings, ill):
+		return Faults
+	case len(d.Findings) > 0 || len(d.Unable) > 0 || len(d.Looked) == 0:
+		return CouldNotLook
+	}
+	return Healthy
+}
+
+// Diagnose judges one look. It fails only when the look's samples contradict
+// each other or an expression cannot be evaluated; the error names the rule.
+func (d *Doctor) Diagnose(ctx context.Context, look collector.Look) (Diagnosis, error) {
+	diagnosis := Diagnosis{At: look.At}
+	for _, o := range look.Outcomes {
+		if o.Err == nil {
+			diagnosis.Looked = append(diagnosis.Looked, o.Collector)
+		} else {
+			diagnosis.Unable = append(diagnosis.Unable, Unable{o.Collector, o.Err.Error()})
+		}
+	}
+	slices.SortStableFunc(diagnosis.Looked, bySlug)
+	slices.SortStableFunc(diagnosis.Unable, func(a, b Unable) int { return bySlug(a.Collector, b.Collector) })
+
+	families, err := look.Gather()
+	if err != nil {
+		return Diagnosis{}, fmt.Errorf("gather the look: %w", err)
+	}
+	store := newSamples(families, look.At)
+	diagnosis.Regions = store.values(labelRegion)
+
+	alerts, skipped, err := d.judge(ctx, store, look)
+	if err != nil {
+		return Diagnosis{}, err
+	}
+	diagnosis.NeedsHistory = skipped
+	slices.SortStableFunc(alerts, byUrgency)
+	diagnosis.Findings = underCauses(alerts, d.inhibitions)
+	return diagnosis, nil
+}
+
+// bySlug orders slugs as the document does, and what is not in it last.
+func bySlug(a, b string) int { return cmp.Compare(rank(a), rank(b)) }
+
+func rank(slug string) int {
+	if i := slices.Index(collector.Slugs, slug); i >= 0 {
+		return i
+	}
+	return len(collector.Slugs)
+}
+
+// byUrgency orders alerts: about the platform before about the watcher,
+// critical before warning before the rest, then by the document, by name and
+// by labels.
+func byUrgency(a, b firing) int {
+	return cmp.Or(
+		cmp.Compare(watcher(a), watcher(b)),
+		cmp.Compare(severityRank(a.Severity), severityRank(b.Severity)),
+		bySlug(a.Slug, b.Slug),
+		cmp.Compare(a.Alert, b.Alert),
+		cmp.Compare(a.labels.String(), b.labels.String()),
+	)
+}
+
+func watcher(a firing) int {
+	if a.Slug == collector.SlugExporter {
+		return 1
+	}
+	return 0
+}
+
+func severityRank(severity string) int {
+	switch severity {
+	case "critical":
+		return 0
+	case "warning":
+		return 1
+	}
+	return 2
+}

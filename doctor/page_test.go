@@ -1,0 +1,234 @@
+package doctor
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"html/template"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rainbond-exporter/rainbond-exporter/collector"
+)
+
+func siteOf(t *testing.T, look collector.Look) *Site {
+	return &Site{
+		Look:   func(context.Context) (collector.Look, error) { return look, nil },
+		Doctor: newDoctor(t),
+		Guide: map[string][]byte{
+			LangEN: []byte("# Guide\n\n## Certificates *differ* {#cert-mismatch}\n\nRun `kubectl`. <script>alert(1)</script>\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n"),
+			LangZH: []byte("# 手册\n\n## 证书不匹配 {#cert-mismatch}\n\n执行命令。\n"),
+		},
+	}
+}
+
+func get(s *Site, target string, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodGet, target, nil)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	s.Handler().ServeHTTP(w, r)
+	return w
+}
+
+var (
+	scripts   = regexp.MustCompile(`(?s)<style>.*?</style>|<[^>]*>`)
+	blankRuns = regexp.MustCompile(`\s*\n\s*`)
+)
+
+// prose is what a page says, a line a piece, without its markup.
+func prose(page string) string {
+	page = scripts.ReplaceAllString(page, "\n")
+	page = strings.NewReplacer("&#34;", `"`, "&#39;", "'", "&amp;", "&", "&lt;", "<", "&gt;", ">").Replace(page)
+	return strings.TrimSpace(blankRuns.ReplaceAllString(page, "\n")) + "\n"
+}
+
+func TestThePageTellsWhatTheTerminalTells(t *testing.T) {
+	for name, look := range map[string]collector.Look{"sick": sick(), "well": well(), "disk-only": lookOf(sawAt(collector.SlugDisk, nil))} {
+		for _, lang := range []string{LangEN, LangZH} {
+			w := get(siteOf(t, look), "/?lang="+lang)
+			if w.Code != http.StatusOK {
+				t.Errorf("%s: status %d", name, w.Code)
+			}
+			if size := w.Body.Len(); size > 60_000 {
+				t.Errorf("%s: %d bytes", name, size)
+			}
+			golden(t, name+"."+lang+".page.txt", []byte(prose(w.Body.String())))
+		}
+	}
+}
+
+func TestThePageHasOneCardForEachSymptomInTheOrderOfTheDocument(t *testing.T) {
+	cards := regexp.MustCompile(`<section class="card ([a-z]+)" id="([a-z-]+)"`)
+	for name, c := range map[string]struct {
+		look collector.Look
+		want string
+	}{
+		"sick":      {sick(), "api:affected tls:affected cert:critical node-role:well component:warning disk:unable"},
+		"well":      {well(), "api:well tls:well cert:well node-role:well component:well disk:well"},
+		"disk only": {lookOf(sawAt(collector.SlugDisk, nil)), "api:absent tls:absent cert:absent node-role:absent component:absent disk:well"},
+	} {
+		var got []string
+		for _, m := range cards.FindAllStringSubmatch(get(siteOf(t, c.look), "/").Body.String(), -1) {
+			got = append(got, m[2]+":"+m[1])
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func TestTheLanguageIsTheReaders(t *testing.T) {
+	for _, c := range []struct{ target, accept, want string }{
+		{"/", "", "en"},
+		{"/", "zh-CN,zh;q=0.9,en;q=0.8", "zh-CN"},
+		{"/", "zh-TW", "zh-CN"},
+		{"/", "de-DE,de;q=0.9", "en"},
+		{"/", "de,zh;q=0.8,en;q=0.5", "zh-CN"},
+		{"/?lang=en", "zh-CN", "en"},
+		{"/?lang=zh", "en", "zh-CN"},
+		{"/?lang=xx", "zh", "zh-CN"},
+		{"/guide?lang=zh", "", "zh-CN"},
+	} {
+		w := get(siteOf(t, well()), c.target, "Accept-Language", c.accept)
+		if !strings.Contains(w.Body.String(), `<html lang="`+c.want+`">`) || w.Header().Get("Content-Language") != c.want {
+			t.Errorf("%s with %q: not in %s", c.target, c.accept, c.want)
+		}
+	}
+}
+
+func TestThePageForbidsWhatItDoesNotNeed(t *testing.T) {
+	for _, target := range []string{"/", "/guide"} {
+		w := get(siteOf(t, sick()), target)
+		css := regexp.MustCompile(`(?s)<style>(.*?)</style>`).FindAllStringSubmatch(w.Body.String(), -1)
+		if len(css) != 1 {
+			t.Fatalf("%s: %d style sheets", target, len(css))
+		}
+		sum := sha256.Sum256([]byte(css[0][1]))
+		want := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+			"'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+		if got := w.Header().Get("Content-Security-Policy"); got != want {
+			t.Errorf("%s:\ngot  %s\nwant %s", target, got, want)
+		}
+		if strings.Contains(w.Body.String(), "<script") || strings.Contains(w.Body.String(), " style=") {
+			t.Errorf("%s holds what its policy forbids", target)
+		}
+	}
+}
+
+func TestEveryOutsideTextIsEscaped(t *testing.T) {
+	evil := `<script>alert("x")</script>`
+	look := sick()
+	look.Outcomes[2].Report.Evidence[0].Text = evil
+	look.Outcomes[5].Err = errors.New(evil)
+	body := get(siteOf(t, look), "/").Body.String()
+	if strings.Contains(body, "<script") || strings.Count(body, "&lt;script&gt;alert(&#34;x&#34;)") != 2 {
+		t.Error("a script of an outside text is not escaped, or not shown")
+	}
+}
+
+func TestTheRefreshCanBeStopped(t *testing.T) {
+	const meta = `<meta http-equiv="refresh" content="15">`
+	s := siteOf(t, well())
+	if !strings.Contains(get(s, "/").Body.String(), meta) {
+		t.Error("the page does not ask again by itself")
+	}
+	if strings.Contains(get(s, "/?refresh=off").Body.String(), meta) {
+		t.Error("the page asks again although told not to")
+	}
+}
+
+func TestTheDemosSwitchStandsBesideTheFindings(t *testing.T) {
+	s := siteOf(t, well())
+	s.Aside = func(lang string) template.HTML { return template.HTML("<form>switch in " + lang + "</form>") }
+	if !strings.Contains(get(s, "/?lang=zh").Body.String(), "<form>switch in zh</form>") {
+		t.Error("it does not")
+	}
+}
+
+func TestALookThatFailsIsToldAsSuch(t *testing.T) {
+	s := siteOf(t, well())
+	var left time.Duration
+	s.Look = func(ctx context.Context) (collector.Look, error) {
+		deadline, _ := ctx.Deadline()
+		left = time.Until(deadline)
+		return collector.Look{}, errors.New("out of patience")
+	}
+	page := get(s, "/?lang=en")
+	if page.Code != http.StatusServiceUnavailable || !strings.Contains(page.Body.String(), "look: out of patience") || strings.Contains(page.Body.String(), `class="card`) {
+		t.Errorf("the page answers %d:\n%s", page.Code, prose(page.Body.String()))
+	}
+	if left < 9*time.Second || left > 10*time.Second {
+		t.Errorf("the look had %s", left)
+	}
+	api := get(s, "/api/v1/diagnosis")
+	if want := `{"error":"look: out of patience"}` + "\n"; api.Code != http.StatusServiceUnavailable || api.Body.String() != want {
+		t.Errorf("the API answers %d %s", api.Code, api.Body)
+	}
+}
+
+func TestTheDiagnosisAsJSON(t *testing.T) {
+	w := get(siteOf(t, sick()), "/api/v1/diagnosis")
+	var answer struct{ Verdict Verdict }
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || answer.Verdict != Faults {
+		t.Errorf("verdict %q, %v", answer.Verdict, err)
+	}
+	if got := w.Header().Get("Content-Type"); got != "application/json; charset=utf-8" {
+		t.Error(got)
+	}
+}
+
+func TestTheGuideHasItsAnchors(t *testing.T) {
+	body := get(siteOf(t, well()), "/guide?lang=en").Body.String()
+	for _, want := range []string{
+		`<h2 id="cert-mismatch">Certificates <em>differ</em></h2>`,
+		`<li class="level2"><a href="#cert-mismatch">Certificates differ</a></li>`,
+		`<td align="right">2</td>`,
+		`<code>kubectl</code>`,
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %s in\n%s", want, body)
+		}
+	}
+}
+
+func TestHeadingsComeInOrder(t *testing.T) {
+	levels := regexp.MustCompile(`<h([1-6])`)
+	s := siteOf(t, sick())
+	for _, target := range []string{"/", "/guide"} {
+		last := 0
+		for _, m := range levels.FindAllStringSubmatch(get(s, target).Body.String(), -1) {
+			level := int(m[1][0] - '0')
+			if level > last+1 || last == 0 && level != 1 {
+				t.Errorf("%s: h%d after h%d", target, level, last)
+			}
+			last = level
+		}
+	}
+}
+
+func TestOtherMethodsAndPathsAreRefused(t *testing.T) {
+	for _, c := range []struct {
+		method, target string
+		want           int
+	}{
+		{http.MethodHead, "/", http.StatusOK},
+		{http.MethodPost, "/", http.StatusMethodNotAllowed},
+		{http.MethodDelete, "/guide", http.StatusMethodNotAllowed},
+		{http.MethodPut, "/api/v1/diagnosis", http.StatusMethodNotAllowed},
+		{http.MethodGet, "/nowhere", http.StatusNotFound},
+	} {
+		w := httptest.NewRecorder()
+		siteOf(t, well()).Handler().ServeHTTP(w, httptest.NewRequest(c.method, c.target, nil))
+		if w.Code != c.want {
+			t.Errorf("%s %s: %d, want %d", c.method, c.target, w.Code, c.want)
+		}
+	}
+}

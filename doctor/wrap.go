@@ -1,0 +1,105 @@
+package doctor
+
+import (
+	"strings"
+	"unicode"
+
+	"github.com/mattn/go-runewidth"
+)
+
+// columns counts terminal columns: a Chinese character takes two. Characters
+// that are wide in some locales only (… ≠ “) count as one, so that the output
+// is the same everywhere.
+var columns = &runewidth.Condition{}
+
+// harmless takes from an outside text what a terminal would obey: control
+// characters, line breaks, and tricks of writing direction.
+func harmless(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+}
+
+// plain is a harmless text on one line, with single blanks.
+func plain(text string) string { return strings.Join(strings.Fields(harmless(text)), " ") }
+
+// maxShown is how much of an outside text is shown to people; JSON has all.
+const maxShown = 480
+
+// shown is an outside text as people are shown it: plain, and cut.
+func shown(text string) string {
+	runes := []rune(plain(text))
+	if len(runes) <= maxShown {
+		return string(runes)
+	}
+	return string(runes[:maxShown-1]) + "…"
+}
+
+// wrap breaks a text into lines of at most width columns, at spaces and
+// between Chinese characters. A word wider than the line stands alone,
+// unbroken, so that it can be copied.
+func wrap(text string, width int) []string {
+	var lines []string
+	var line strings.Builder
+	taken := 0
+	for _, u := range units(text) {
+		w := columns.StringWidth(u.text)
+		space := 0
+		if u.spaced && taken > 0 {
+			space = 1
+		}
+		if taken > 0 && taken+space+w > width {
+			lines = append(lines, line.String())
+			line.Reset()
+			taken, space = 0, 0
+		}
+		line.WriteString(" "[:space] + u.text)
+		taken += space + w
+	}
+	if taken > 0 {
+		lines = append(lines, line.String())
+	}
+	return lines
+}
+
+// A unit is a piece of text that no line break may enter.
+type unit struct {
+	text   string
+	spaced bool // a space stands before it
+}
+
+func units(text string) []unit {
+	var all []unit
+	var last rune
+	spaced := false
+	for _, r := range text {
+		if unicode.IsSpace(r) {
+			spaced = true
+			continue
+		}
+		if len(all) > 0 && !spaced && !mayBreak(last, r) {
+			all[len(all)-1].text += string(r)
+		} else {
+			all = append(all, unit{string(r), spaced})
+		}
+		last, spaced = r, false
+	}
+	return all
+}
+
+// What may not begin a line, and what may not end one.
+const (
+	closing = "，。、：；！？）》」』】”’…—,.;:!?)]}%"
+	opening = "（《「『【“‘([{"
+)
+
+func mayBreak(before, after rune) bool {
+	wide := columns.RuneWidth(before) == 2 || columns.RuneWidth(after) == 2
+	return wide && !strings.ContainsRune(closing, after) && !strings.ContainsRune(opening, before)
+}

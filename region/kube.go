@@ -1,0 +1,169 @@
+package region
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"sync"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	typedapps "k8s.io/client-go/kubernetes/typed/apps/v1"
+	typedcore "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
+
+	"github.com/rainbond-exporter/rainbond-exporter/fault"
+)
+
+// KubeConfig reads the kubeconfig at path, or, when path is empty, takes the
+// service account of the pod we run in. Whether the API server answers is not
+// asked here.
+func KubeConfig(path string) (*rest.Config, error) {
+	if path == "" {
+		config, err := rest.InClusterConfig()
+		if errors.Is(err, rest.ErrNotInCluster) {
+			return nil, errors.New("not running in a Kubernetes cluster: give --kubeconfig=FILE")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the pod's service account: %w", err)
+		}
+		return config, nil
+	}
+	bad := func(format string, args ...any) error {
+		return fmt.Errorf("--kubeconfig=%s: %w; expected a kubeconfig as kubectl uses it", path, fmt.Errorf(format, args...))
+	}
+	file, err := clientcmd.LoadFromFile(path)
+	if p := (*fs.PathError)(nil); errors.As(err, &p) {
+		return nil, bad("%w", p.Err)
+	}
+	if err != nil {
+		return nil, bad("cannot be parsed: %w", err)
+	}
+	current := file.CurrentContext
+	switch {
+	case len(file.Clusters) == 0:
+		return nil, bad("names no cluster")
+	case current == "":
+		return nil, bad("has no current-context")
+	case file.Contexts[current] == nil:
+		return nil, bad("has no context %q, which its current-context names", current)
+	case file.Clusters[file.Contexts[current].Cluster] == nil:
+		return nil, bad("has no cluster %q, which its current context names", file.Contexts[current].Cluster)
+	}
+	if err := clientcmd.ResolveLocalPaths(file); err != nil {
+		return nil, bad("%w", err)
+	}
+	config, err := clientcmd.NewNonInteractiveClientConfig(*file, current, &clientcmd.ConfigOverrides{}, nil).ClientConfig()
+	if err != nil {
+		return nil, bad("%w", err)
+	}
+	return config, nil
+}
+
+// A Kube reads the region's cluster through the Kubernetes API. Nodes and
+// what runs in the platform's namespace come from watch caches; three objects
+// that are known by name are fetched.
+type Kube struct {
+	host      string
+	namespace string
+	core      typedcore.CoreV1Interface
+	nodes     *cache[fault.Node]
+	pods      *cache[fault.Pod]
+	workloads []*cache[fault.Workload]
+}
+
+// quietOnce guards klog's logger, which is a global that must not be set while
+// it is in use.
+var quietOnce sync.Once
+
+// NewKube prepares to read the cluster of config, whose platform lives in
+// namespace. Nothing is asked yet. The watches that the asking starts end with
+// life.
+func NewKube(life context.Context, config *rest.Config, namespace string, log *slog.Logger) (*Kube, error) {
+	// client-go writes to standard error through klog, once for each failed
+	// attempt. What fails is told by whoever asks, so its words are debugging.
+	quietOnce.Do(func() { klog.SetSlogLogger(slog.New(spokenAs{log.Handler(), slog.LevelDebug, slog.LevelDebug})) })
+
+	config = rest.CopyConfig(config)
+	config.UserAgent = userAgent
+	config.WarningHandler = rest.NoWarnings{} // about API versions that we do not choose at run time
+	config.Timeout = 0                        // it would end watches too; each ask has its own
+	config.QPS, config.Burst = 50, 100        // scrapes set our pace, a handful of requests each
+	client, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("connect to Kubernetes API %s: %w", config.Host, err)
+	}
+	core, errCore := typedcore.NewForConfigAndClient(config, client)
+	apps, errApps := typedapps.NewForConfigAndClient(config, client)
+	if err := errors.Join(errCore, errApps); err != nil {
+		return nil, fmt.Errorf("connect to Kubernetes API %s: %w", config.Host, err)
+	}
+	nodes, pods := core.Nodes(), core.Pods(namespace)
+	deployments, statefulSets, daemonSets := apps.Deployments(namespace), apps.StatefulSets(namespace), apps.DaemonSets(namespace)
+	return &Kube{
+		host: config.Host, namespace: namespace, core: core,
+		nodes: newCache(life, "nodes", config.Host, listWatch[*corev1.NodeList]{nodes.List, nodes.Watch}, node),
+		pods:  newCache(life, "pods", config.Host, listWatch[*corev1.PodList]{pods.List, pods.Watch}, pod),
+		workloads: []*cache[fault.Workload]{
+			newCache(life, "deployments", config.Host, listWatch[*appsv1.DeploymentList]{deployments.List, deployments.Watch}, deployment),
+			newCache(life, "statefulsets", config.Host, listWatch[*appsv1.StatefulSetList]{statefulSets.List, statefulSets.Watch}, statefulSet),
+			newCache(life, "daemonsets", config.Host, listWatch[*appsv1.DaemonSetList]{daemonSets.List, daemonSets.Watch}, daemonSet),
+		},
+	}, nil
+}
+
+// Nodes returns every node of the cluster. An error says what could not be
+// listed and which permission is missing. The nodes' slices are shared: read
+// only.
+func (k *Kube) Nodes(ctx context.Context) ([]fault.Node, error) { return k.nodes.all(ctx) }
+
+// Pods returns every pod of the platform's namespace, components or not, under
+// the same terms as Nodes.
+func (k *Kube) Pods(ctx context.Context) ([]fault.Pod, error) { return k.pods.all(ctx) }
+
+// Workloads returns the platform's Deployments, StatefulSets and DaemonSets,
+// under the same terms as Nodes. When one kind cannot be listed, the others
+// come back beside the error.
+func (k *Kube) Workloads(ctx context.Context) ([]fault.Workload, error) {
+	for _, c := range k.workloads {
+		c.start() // all at once, before the first is waited for
+	}
+	var all []fault.Workload
+	var errs []error
+	for _, c := range k.workloads {
+		workloads, err := c.all(ctx)
+		all = append(all, workloads...)
+		errs = append(errs, err)
+	}
+	return all, errors.Join(errs...)
+}
+
+// spokenAs lets a library's words pass from one level on, as if it had spoken
+// at another.
+type spokenAs struct {
+	slog.Handler
+	from, as slog.Level
+}
+
+func (h spokenAs) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= h.from && h.Handler.Enabled(ctx, h.as)
+}
+
+func (h spokenAs) Handle(ctx context.Context, r slog.Record) error {
+	r.Level = h.as
+	return h.Handler.Handle(ctx, r)
+}
+
+func (h spokenAs) WithAttrs(attrs []slog.Attr) slog.Handler {
+	h.Handler = h.Handler.WithAttrs(attrs)
+	return h
+}
+
+func (h spokenAs) WithGroup(name string) slog.Handler {
+	h.Handler = h.Handler.WithGroup(name)
+	return h
+}

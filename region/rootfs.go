@@ -1,0 +1,228 @@
+package region
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/node_exporter/collector"
+	"github.com/prometheus/procfs"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/rainbond-exporter/rainbond-exporter/fault"
+)
+
+// nodeExporter is the one place where node_exporter is touched. It takes its
+// options from the global kingpin.CommandLine and keeps what it builds in
+// package variables, so it is set up once, and its paths stay.
+var nodeExporter struct {
+	sync.Mutex
+	procfs, rootfs string
+	filesystem     prometheus.Gatherer
+}
+
+// RootFS returns a function that tells the node's root file system, mounted at
+// rootfs, as node_exporter sees it through the procfs at that path. A call
+// ends with its ctx at the latest; when the file system does not answer, it
+// says so, and later calls wait for the same answer.
+//
+// The paths are fixed by the first call: another one with other paths fails.
+func RootFS(log *slog.Logger, procfs, rootfs string) (func(context.Context) (fault.Filesystem, error), error) {
+	procfs, rootfs = filepath.Clean(procfs), filepath.Clean(rootfs)
+	filesystem, err := setUp(log, procfs, rootfs)
+	if err != nil {
+		return nil, err
+	}
+	r := &root{
+		path:       rootfs,
+		filesystem: filesystem,
+		node:       func() ([]*mountInfo, error) { return mounts(procfs) },
+		own:        func() ([]*mountInfo, error) { return mounts("") },
+	}
+	return r.look, nil
+}
+
+func setUp(log *slog.Logger, procfs, rootfs string) (prometheus.Gatherer, error) {
+	n := &nodeExporter
+	n.Lock()
+	defer n.Unlock()
+	if n.filesystem != nil {
+		if n.procfs != procfs || n.rootfs != rootfs {
+			return nil, fmt.Errorf("node_exporter reads procfs %s and root %s already; for %s and %s, start anew", n.procfs, n.rootfs, procfs, rootfs)
+		}
+		return n.filesystem, nil
+	}
+	kingpin.CommandLine.Terminate(nil) // or a mistake would end the process
+	_, err := kingpin.CommandLine.Parse([]string{
+		"--collector.filesystem", "--path.procfs=" + procfs, "--path.rootfs=" + rootfs,
+		// No other mount is asked, so none that is stuck can hold us up.
+		"--collector.filesystem.mount-points-include=^/$",
+		// By default overlay, squashfs and erofs are left out, which are the
+		// root of some immutable distributions.
+		"--collector.filesystem.fs-types-exclude=^$",
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up node_exporter: %w", err)
+	}
+	collector.DisableDefaultCollectors() // after Parse, which enables them
+	// Its failures reach the caller as errors, so they need no ERROR of its own.
+	quiet := slog.New(spokenAs{log.Handler(), slog.LevelWarn, slog.LevelWarn})
+	filesystems, err := collector.NewNodeCollector(quiet, "filesystem")
+	if err != nil {
+		return nil, fmt.Errorf("set up node_exporter: %w", err)
+	}
+	registry := prometheus.NewRegistry()
+	if err := registry.Register(filesystems); err != nil {
+		return nil, fmt.Errorf("set up node_exporter: %w", err)
+	}
+	n.procfs, n.rootfs, n.filesystem = procfs, rootfs, registry
+	return registry, nil
+}
+
+type mountInfo = procfs.MountInfo
+
+// A root is the node's root file system, mounted at path.
+type root struct {
+	path       string
+	filesystem prometheus.Gatherer
+	node       func() ([]*mountInfo, error) // the mounts that node_exporter reads
+	own        func() ([]*mountInfo, error) // those we live in
+	one        singleflight.Group
+}
+
+// look tells the file system. statfs cannot be interrupted: where it hangs,
+// one goroutine hangs with it, and every look until it ends waits with it.
+func (r *root) look(ctx context.Context) (fault.Filesystem, error) {
+	answer := r.one.DoChan("", func() (any, error) { return r.read() })
+	select {
+	case a := <-answer:
+		return a.Val.(fault.Filesystem), a.Err
+	case <-ctx.Done():
+		return fault.Filesystem{}, fmt.Errorf("statfs %s has not answered: %w", r.path, context.Cause(ctx))
+	}
+}
+
+func (r *root) read() (fault.Filesystem, error) {
+	node, err := r.node()
+	if err != nil {
+		return fault.Filesystem{}, fmt.Errorf("read the node's mounts: %w", err)
+	}
+	own, err := r.own()
+	if err != nil {
+		return fault.Filesystem{}, fmt.Errorf("read our own mounts: %w", err)
+	}
+	mount, err := rootMount(node, own, r.path)
+	if err != nil {
+		return fault.Filesystem{}, err
+	}
+	// Mounts that look alike (both device overlay, say) give one series twice,
+	// which is an error. They are the same statfs, and one of them is there.
+	families, errGather := r.filesystem.Gather()
+	f, err := figures(families, mount)
+	if err != nil {
+		return f, errors.Join(fmt.Errorf("root file system at %s: %w", r.path, err), errGather)
+	}
+	return f, nil
+}
+
+// mounts reads the mounts that node_exporter reads: those of the first process
+// of that procfs, or the reader's own where the first is hidden. No path means
+// our own.
+func mounts(path string) ([]*mountInfo, error) {
+	if path == "" {
+		fs, err := procfs.NewDefaultFS()
+		if err != nil {
+			return nil, err
+		}
+		return fs.GetMounts()
+	}
+	fs, err := procfs.NewFS(path)
+	if err != nil {
+		return nil, err
+	}
+	all, err := fs.GetProcMounts(1)
+	if errors.Is(err, os.ErrNotExist) {
+		return fs.GetMounts()
+	}
+	return all, err
+}
+
+// rootMount finds the mount of the node's root, which we see at path, among
+// those of the procfs that node_exporter reads. node_exporter itself takes
+// every mount at path and at / for it, so that the root of our own container
+// stands beside the node's.
+func rootMount(node, own []*mountInfo, path string) (*mountInfo, error) {
+	if path != "/" {
+		// A procfs that knows path is of our own container.
+		if m := mountedAt(node, path); m != nil {
+			return m, nil
+		}
+		// Any other is the node's, where the root is at /. Unless nothing is
+		// mounted at path: then it is ours after all, and / our container's.
+		if mountedAt(own, path) == nil {
+			return nil, fmt.Errorf("nothing is mounted at %s; expected the node's root file system", path)
+		}
+	}
+	if m := mountedAt(node, "/"); m != nil {
+		return m, nil
+	}
+	return nil, errors.New("the procfs lists no root file system")
+}
+
+// mountedAt returns what is mounted at path, the last if one covers another.
+func mountedAt(all []*mountInfo, path string) *mountInfo {
+	for _, m := range slices.Backward(all) {
+		if m.MountPoint == path {
+			return m
+		}
+	}
+	return nil
+}
+
+// figures reads what node_exporter tells of one mount at the root.
+func figures(families []*dto.MetricFamily, mount *mountInfo) (fault.Filesystem, error) {
+	read := map[string]float64{}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			labels := map[string]string{}
+			for _, l := range m.GetLabel() {
+				labels[l.GetName()] = l.GetValue()
+			}
+			if labels["mountpoint"] != "/" || labels["device"] != strings.ToValidUTF8(mount.Source, "\uFFFD") || labels["fstype"] != mount.FSType {
+				continue
+			}
+			if why := labels["device_error"]; why != "" {
+				return fault.Filesystem{}, fmt.Errorf("statfs: %s", why)
+			}
+			read[family.GetName()] = m.GetGauge().GetValue()
+		}
+	}
+	if _, ok := read["node_filesystem_size_bytes"]; !ok {
+		return fault.Filesystem{}, fmt.Errorf("node_exporter tells nothing of %s (%s)", mount.Source, mount.FSType)
+	}
+	f := fault.Filesystem{
+		Size:      read["node_filesystem_size_bytes"],
+		Free:      read["node_filesystem_free_bytes"],
+		Avail:     read["node_filesystem_avail_bytes"],
+		Files:     read["node_filesystem_files"],
+		FilesFree: read["node_filesystem_files_free"],
+		ReadOnly:  read["node_filesystem_readonly"] == 1,
+	}
+	if mount.MountPoint != "/" {
+		// This mount was made for us, and read-only for caution. Whether the
+		// node itself can write, only the file system's own options say.
+		_, ro := mount.SuperOptions["ro"]
+		_, emergency := mount.SuperOptions["emergency_ro"]
+		f.ReadOnly = ro || emergency
+	}
+	return f, nil
+}

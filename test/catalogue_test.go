@@ -1,0 +1,119 @@
+package test
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rainbond-exporter/rainbond-exporter/collector"
+	"github.com/rainbond-exporter/rainbond-exporter/demo"
+	"github.com/rainbond-exporter/rainbond-exporter/docs"
+	"github.com/rainbond-exporter/rainbond-exporter/doctor"
+	"github.com/rainbond-exporter/rainbond-exporter/rules"
+)
+
+// alerts are the alerting rules, each name once.
+func alerts(t *testing.T) []doctor.Alert {
+	t.Helper()
+	judge, err := doctor.New(rules.Rules, rules.Alertmanager)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return judge.Alerts()
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// uses says whether a text names the metric as a word, as queries do.
+func uses(text, metric string) bool {
+	return regexp.MustCompile(`\b` + metric + `(_bucket|_sum|_count)?\b`).MatchString(text)
+}
+
+func TestEveryAlertHasItsSectionPanelAndTests(t *testing.T) {
+	tests, dashboard := read(t, "../rules/rainbond.test.yaml"), read(t, "../dashboards/rainbond.json")
+	page := read(t, "../docs/alerts.md")
+	for _, a := range alerts(t) {
+		for lang, guide := range map[string][]byte{"en": docs.GuideEN, "zh": docs.GuideZH} {
+			if !strings.Contains(string(guide), "{#"+a.Section+"}") {
+				t.Errorf("%s: docs/guide.%s.md has no section {#%s}", a.Name, lang, a.Section)
+			}
+		}
+		if !strings.Contains(tests, `alertname="`+a.Name+`"`) {
+			t.Errorf("%s: rules/rainbond.test.yaml does not test it", a.Name)
+		}
+		if !strings.Contains(page, a.Name) {
+			t.Errorf("%s: docs/alerts.md does not tell of it", a.Name)
+		}
+		panel := len(a.Metrics) == 0 // of the exporter's own absence there is nothing to draw
+		for _, metric := range a.Metrics {
+			panel = panel || uses(dashboard, metric)
+		}
+		if !panel {
+			t.Errorf("%s: no panel of dashboards/rainbond.json shows any of %v", a.Name, a.Metrics)
+		}
+	}
+}
+
+func TestEverySectionOfTheGuideIsAnAlertsOrASlugs(t *testing.T) {
+	known := append([]string{"watch"}, collector.Slugs...)
+	for _, a := range alerts(t) {
+		known = append(known, a.Section)
+	}
+	for lang, guide := range map[string][]byte{"en": docs.GuideEN, "zh": docs.GuideZH} {
+		for _, anchor := range regexp.MustCompile(`(?m)^###? .*\{#([^}]*)\}`).FindAllStringSubmatch(string(guide), -1) {
+			if !slices.Contains(known, anchor[1]) && slices.ContainsFunc(collector.Slugs, func(slug string) bool { return strings.HasPrefix(anchor[1], slug+"-") }) {
+				t.Errorf("docs/guide.%s.md: no alert leads to {#%s}", lang, anchor[1])
+			}
+		}
+	}
+}
+
+func TestEveryMetricIsAskedFor(t *testing.T) {
+	asked := string(rules.Rules) + read(t, "../dashboards/rainbond.json")
+	for _, m := range collector.Catalogue {
+		if !uses(asked, m.Name) {
+			t.Errorf("%s: no rule and no panel uses it", m.Name)
+		}
+	}
+}
+
+func TestEverySymptomHasAlertsAndScenarios(t *testing.T) {
+	all := alerts(t)
+	for _, slug := range collector.Slugs {
+		if !slices.ContainsFunc(all, func(a doctor.Alert) bool { return slices.Contains(a.Slugs, slug) }) {
+			t.Errorf("%s has no alert", slug)
+		}
+		breaks := 0
+		for _, s := range demo.Scenarios {
+			if s.Slug == slug && len(s.Alerts) > 0 {
+				breaks++
+			}
+		}
+		if breaks < 2 {
+			t.Errorf("%s has %d scenarios that break something, want two at least", slug, breaks)
+		}
+	}
+}
+
+func TestScenariosNameAlertsThatExist(t *testing.T) {
+	all := alerts(t)
+	for _, s := range demo.Scenarios {
+		if kind, _, _ := strings.Cut(s.Slug, "-"); !strings.HasPrefix(s.Name, kind) {
+			t.Errorf("scenario %s is not named after its slug %s", s.Name, s.Slug)
+		}
+		for _, name := range s.Alerts {
+			if !slices.ContainsFunc(all, func(a doctor.Alert) bool { return a.Name == name }) {
+				t.Errorf("scenario %s: no alert %s", s.Name, name)
+			}
+		}
+	}
+}
