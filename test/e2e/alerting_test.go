@@ -1,0 +1,251 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/model"
+)
+
+// shorter is by how much every wait of the alerting configuration is divided,
+// so that the test needs minutes and not hours. Prometheus scrapes as often as
+// the shortest wait allows: a rule's for must not be shorter than that.
+const (
+	shorter        = 20
+	scrapeInterval = 30 * time.Second / shorter
+)
+
+// waits are the keys that say how long to wait: those of the rules, and those
+// of Alertmanager.
+var waits = regexp.MustCompile(`(?m)^([ -]*(?:for|keep_firing_for|interval|group_wait|group_interval|repeat_interval): *)([0-9a-z]+)`)
+
+// forgets is how long RainbondTLSHandshakeErrors remembers an error, in
+// seconds. That and its for belong together, says the rule.
+var forgets = regexp.MustCompile(`(_last_timestamp_seconds\{[^}]*\}\) < )([0-9]+)`)
+
+// urlFile is where Alertmanager's configuration says in which file a
+// receiver's address stands.
+var urlFile = regexp.MustCompile(`(?m)^([ -]*url_file: *)(\S+)`)
+
+// shorten is the only thing done to the configuration that ships, beside the
+// path of the file with the webhook's address: every wait is divided by
+// shorter.
+func shorten(t testing.TB, text []byte) []byte {
+	t.Helper()
+	divide := func(part [][]byte, unit string) []byte {
+		wait, err := model.ParseDuration(string(part[2]) + unit)
+		must(t, err)
+		short := strings.TrimSuffix((wait / shorter).String(), unit)
+		return append(part[1], short...)
+	}
+	text = waits.ReplaceAllFunc(text, func(found []byte) []byte { return divide(waits.FindSubmatch(found), "") })
+	return forgets.ReplaceAllFunc(text, func(found []byte) []byte { return divide(forgets.FindSubmatch(found), "s") })
+}
+
+// shipped is a file of the folder rules.
+func shipped(t testing.TB, name string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "rules", name))
+	must(t, err)
+	return text
+}
+
+// alerting is Prometheus, Alertmanager and the person at the other end.
+type alerting struct {
+	prometheus string // its URL
+	person     *person
+}
+
+// newAlerting starts both with the configuration that ships.
+func newAlerting(t testing.TB, folder, logs string, targets ...string) *alerting {
+	t.Helper()
+	a := &alerting{person: newPerson(t)}
+	manager := freeAddress(t)
+	address := filepath.Join(folder, "webhook-url")
+	write(t, address, []byte(a.person.server.URL))
+	config := filepath.Join(folder, "alertmanager.yaml")
+	write(t, config, urlFile.ReplaceAll(shorten(t, shipped(t, "alertmanager.yaml")), []byte("${1}"+address)))
+	must(t, os.CopyFS(filepath.Join(folder, "templates"), os.DirFS(filepath.Join("..", "..", "rules", "templates"))))
+	begin(t, logs, "alertmanager", tool(t, "alertmanager"), "--config.file="+config, "--storage.path="+filepath.Join(folder, "alertmanager"),
+		"--web.listen-address="+manager, "--cluster.listen-address=")
+
+	rules := filepath.Join(folder, "rainbond.rules.yaml")
+	write(t, rules, shorten(t, shipped(t, "rainbond.rules.yaml")))
+	config = filepath.Join(folder, "prometheus.yaml")
+	write(t, config, fmt.Appendf(nil, `
+global: {scrape_interval: %[1]s, scrape_timeout: %[1]s, evaluation_interval: 1s}
+rule_files: [%[2]q]
+alerting: {alertmanagers: [{static_configs: [{targets: [%[3]q]}]}]}
+scrape_configs: [{job_name: rainbond-exporter, static_configs: [{targets: [%[4]s]}]}]
+`, model.Duration(scrapeInterval), rules, manager, strings.Join(targets, ", ")))
+	listen := freeAddress(t)
+	a.prometheus = "http://" + listen
+	begin(t, logs, "prometheus", tool(t, "prometheus"), "--config.file="+config, "--storage.tsdb.path="+filepath.Join(folder, "prometheus"),
+		"--web.listen-address="+listen,
+		"--rules.alert.resend-delay=1s") // or an alert from before Alertmanager was found waits for a minute
+	for name, url := range map[string]string{"alertmanager": "http://" + manager, "prometheus": a.prometheus} {
+		took := until(t, 30*time.Second, name+" is ready", func() error { _, err := get(url + "/-/ready"); return err })
+		say("%s is ready (%s)", name, seconds(took))
+	}
+	return a
+}
+
+// ask fetches an answer of Prometheus' API.
+func (a *alerting) ask(path string, answer any) error {
+	text, err := get(a.prometheus + path)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, &struct{ Data any }{answer})
+}
+
+// scrapesAll is nil when the last scrape of every target went well.
+func (a *alerting) scrapesAll() error {
+	var answer struct {
+		ActiveTargets []struct{ ScrapeURL, Health, LastError string }
+	}
+	if err := a.ask("/api/v1/targets", &answer); err != nil {
+		return err
+	}
+	if len(answer.ActiveTargets) == 0 {
+		return errors.New("no targets")
+	}
+	for _, target := range answer.ActiveTargets {
+		if target.Health != "up" {
+			return fmt.Errorf("%s: %s %s", target.ScrapeURL, target.Health, target.LastError)
+		}
+	}
+	return nil
+}
+
+// quiet is nil when no alert but the Watchdog, which must fire, is in one of
+// the given states (pending, firing) in Prometheus, inhibited ones included.
+func (a *alerting) quiet(states ...string) error {
+	var answer struct {
+		Alerts []struct {
+			State  string
+			Labels map[string]string
+		}
+	}
+	if err := a.ask("/api/v1/alerts", &answer); err != nil {
+		return err
+	}
+	var loud []string
+	watched := false
+	for _, alert := range answer.Alerts {
+		switch name := alert.Labels["alertname"]; {
+		case name == watchdog:
+			watched = alert.State == "firing"
+		case slices.Contains(states, alert.State):
+			loud = append(loud, name+" "+alert.State)
+		}
+	}
+	switch {
+	case len(loud) > 0:
+		return errors.New(strings.Join(loud, ", "))
+	case !watched:
+		return fmt.Errorf("%s does not fire", watchdog)
+	}
+	return nil
+}
+
+// A notification is one alert in a message that Alertmanager sent.
+type notification struct {
+	at          time.Time
+	receiver    string
+	Status      string            `json:"status"` // firing or resolved
+	Labels      map[string]string `json:"labels"`
+	Annotations map[string]string `json:"annotations"`
+}
+
+func (n notification) String() string {
+	labels := maps.Clone(n.Labels)
+	delete(labels, "alertname")
+	return fmt.Sprintf("%s %s to %s %v", n.Status, n.Labels["alertname"], n.receiver, labels)
+}
+
+// A person is who would have been told: a webhook that records every message.
+type person struct {
+	server *httptest.Server
+
+	mu   sync.Mutex
+	told []notification
+}
+
+func newPerson(t testing.TB) *person {
+	t.Helper()
+	p := &person{}
+	p.server = httptest.NewServer(p)
+	t.Cleanup(p.server.Close)
+	return p
+}
+
+// ServeHTTP takes a message in the form of Alertmanager's webhook.
+func (p *person) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var message struct {
+		Receiver string         `json:"receiver"`
+		Alerts   []notification `json:"alerts"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&message); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, n := range message.Alerts {
+		n.at, n.receiver = time.Now(), message.Receiver
+		p.told = append(p.told, n)
+	}
+}
+
+// since lists what the person has been told since a moment, without the
+// Watchdog.
+func (p *person) since(moment time.Time) []notification {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var told []notification
+	for _, n := range p.told {
+		if !n.at.Before(moment) && n.Labels["alertname"] != watchdog {
+			told = append(told, n)
+		}
+	}
+	return told
+}
+
+// hearsWatchdog is nil when the Watchdog has come to its own receiver.
+func (p *person) hearsWatchdog() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, n := range p.told {
+		if n.Labels["alertname"] == watchdog && n.receiver == "deadman" {
+			return nil
+		}
+	}
+	return fmt.Errorf("told:\n%s", list(p.told))
+}
+
+// list is notifications for people.
+func list(told []notification) string {
+	if len(told) == 0 {
+		return "(nothing)"
+	}
+	var text []string
+	for _, n := range told {
+		text = append(text, n.String())
+	}
+	return strings.Join(text, "\n")
+}

@@ -1,0 +1,224 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A scenario breaks things one after another, and says what a person must be
+// told of each, and of nothing else.
+type scenario struct {
+	name    string
+	without func(*world) string // why it cannot be played; nil or "" when it can
+	steps   []step
+	repairs func(*world, *testing.T)
+}
+
+// A step breaks one thing. The page of the step before it ends then, or is
+// kept back until the repair.
+type step struct {
+	breaks func(*world, *testing.T)
+	// meanwhile happens again and again until the page has arrived; may be nil.
+	meanwhile func(*world, *testing.T)
+	page      page
+	// kept says that the page is still true after the next step, whose page
+	// only keeps it back: its end comes after the repair. Otherwise the next
+	// step ends it.
+	kept bool
+}
+
+// A page is the one alert that must arrive.
+type page struct {
+	alert    string
+	severity string
+	heading  string            // the section of the document, as its anchor
+	slug     string            // our own guide's section begins with it
+	labels   map[string]string // labels it bears
+	says     []string          // words that stand in it, in both languages
+}
+
+// The bounds of one step: from the fault to the webhook, and from the repair
+// to its end there. Each is scrape + evaluation + for + group wait (or group
+// interval), shortened as in alerting_test.go, with room for a busy machine.
+const (
+	fires = 45 * time.Second
+	ends  = 60 * time.Second
+)
+
+// A story is what the scenarios came to.
+type story struct{ rows []row }
+
+// A row is one page, measured.
+type row struct {
+	scenario, alert string
+	fired, ended    time.Duration // until the webhook knew
+	notifications   int
+}
+
+// play breaks, waits for each page, repairs, waits for the last one's end, and
+// looks that nothing else was told.
+func (s *story) play(t *testing.T, w *world, sc scenario) {
+	if sc.without != nil {
+		if why := sc.without(w); why != "" {
+			t.Skip(why)
+		}
+	}
+	began := time.Now()
+	repaired := false
+	defer func() {
+		if !repaired { // the scenarios that follow are owed a world that is well
+			sc.repairs(w, t)
+		}
+	}()
+	var rows []row
+	var changed []time.Time // when each step's page lost its cause: at the next step, or at the repair
+	for i, step := range sc.steps {
+		broken := time.Now()
+		if i > 0 {
+			changed = append(changed, broken)
+		}
+		step.breaks(w, t)
+		told := w.told(t, step, broken)
+		rows = append(rows, row{scenario: sc.name, alert: step.page.alert, fired: told.at.Sub(broken)})
+		say("%s: %s arrived after %s", sc.name, step.page.alert, seconds(rows[i].fired))
+		step.page.check(t, w, told)
+	}
+	changed = append(changed, time.Now())
+	repaired = true
+	sc.repairs(w, t)
+	// A page that a later one keeps back has its end told when that one ends.
+	for i, step := range sc.steps {
+		rows[i].ended = w.end(t, step.page, changed[i])
+	}
+	say("%s: its end arrived %s after the repair", sc.name, seconds(rows[len(rows)-1].ended))
+
+	until(t, ends, "no alert fires any more", func() error { return w.alerting.quiet("firing") })
+	until(t, ends, "every collector can look again", func() error { return w.exporter.onlyUnable() })
+	others := slices.DeleteFunc(w.alerting.person.since(began), func(n notification) bool {
+		for i, step := range sc.steps {
+			if step.page.is(n) {
+				rows[i].notifications++
+				return true
+			}
+		}
+		return false
+	})
+	if len(others) > 0 {
+		t.Errorf("a person was told of more than what was broken:\n%s", list(others))
+	}
+	s.rows = append(s.rows, rows...)
+}
+
+// told waits until the person has been told of a step.
+func (w *world) told(t *testing.T, s step, since time.Time) (told notification) {
+	t.Helper()
+	until(t, fires, "the webhook is told "+s.page.alert, func() (err error) {
+		if s.meanwhile != nil {
+			s.meanwhile(w, t)
+		}
+		told, err = s.page.find("firing", w.alerting.person.since(since))
+		return err
+	})
+	return told
+}
+
+// end waits until the person has been told the end of a page, and returns how
+// long that took.
+func (w *world) end(t *testing.T, p page, since time.Time) time.Duration {
+	t.Helper()
+	var told notification
+	until(t, ends, "the webhook is told the end of "+p.alert, func() (err error) {
+		told, err = p.find("resolved", w.alerting.person.since(since))
+		return err
+	})
+	return told.at.Sub(since)
+}
+
+// is tells the page among notifications.
+func (p page) is(n notification) bool {
+	if n.Labels["alertname"] != p.alert {
+		return false
+	}
+	for name, value := range p.labels {
+		if n.Labels[name] != value {
+			return false
+		}
+	}
+	return true
+}
+
+// find is the first notification of the page that has a status.
+func (p page) find(status string, told []notification) (notification, error) {
+	i := slices.IndexFunc(told, func(n notification) bool { return p.is(n) && n.Status == status })
+	if i < 0 {
+		return notification{}, fmt.Errorf("told:\n%s", list(told))
+	}
+	return told[i], nil
+}
+
+// check looks that the page says all that an alert must.
+func (p page) check(t *testing.T, w *world, n notification) {
+	t.Helper()
+	if got := n.Labels["severity"]; got != p.severity {
+		t.Errorf("severity %q; expected %q", got, p.severity)
+	}
+	if want := map[string]string{"critical": "page", "warning": "channel"}[p.severity]; n.receiver != want {
+		t.Errorf("sent to %q; expected %q", n.receiver, want)
+	}
+	section := n.Annotations["section"]
+	if !strings.HasPrefix(section, p.slug+"-") {
+		t.Errorf("section %q; expected one that begins with %q", section, p.slug+"-")
+	}
+	p.checkLink(t, n.Annotations["runbook_url"], section)
+	guide, err := w.exporter.get("/guide")
+	if err != nil || !bytes.Contains(guide, fmt.Appendf(nil, `id="%s"`, section)) {
+		t.Errorf("section %q is not in the guide that the exporter serves (%v)", section, err)
+	}
+	for _, language := range []string{"", "_zh"} {
+		text := n.Annotations["summary"+language] + "\n" + n.Annotations["description"+language]
+		for _, word := range p.says {
+			if !strings.Contains(text, word) {
+				t.Errorf("summary%s and description%[1]s do not say %q:\n%s", language, word, text)
+			}
+		}
+		if !strings.Contains(text, "\n$ ") {
+			t.Errorf("description%s has no command to run:\n%s", language, text)
+		}
+	}
+}
+
+// checkLink looks that the alert opens the right section: of the document, or
+// of our own guide where the alert is about the watcher itself.
+func (p page) checkLink(t *testing.T, link, section string) {
+	t.Helper()
+	if p.heading == "" {
+		if !strings.HasSuffix(link, "#"+section) {
+			t.Errorf("runbook_url %q; expected section %q of our guide", link, section)
+		}
+		return
+	}
+	// Some receivers cut an address at the first character that is not ASCII.
+	if want := document + "#" + url.PathEscape(p.heading); link != want {
+		t.Errorf("runbook_url %q; expected %q", link, want)
+	}
+}
+
+// tell prints what was measured.
+func (s *story) tell() {
+	say("%-36s %7s %7s %14s  %s", "alert", "fired", "ended", "notifications", "scenario")
+	for _, r := range s.rows {
+		say("%-36s %7s %7s %14d  %s", r.alert, seconds(r.fired), seconds(r.ended), r.notifications, r.scenario)
+	}
+	steps := 0
+	for _, sc := range scenarios {
+		steps += len(sc.steps)
+	}
+	say("%d of %d faults were told as they should be", len(s.rows), steps)
+}
