@@ -28,10 +28,6 @@ type step struct {
 	// meanwhile happens again and again until the page has arrived; may be nil.
 	meanwhile func(*world, *testing.T)
 	page      page
-	// kept says that the page is still true after the next step, whose page
-	// only keeps it back: its end comes after the repair. Otherwise the next
-	// step ends it.
-	kept bool
 }
 
 // A page is the one alert that must arrive.

@@ -39,7 +39,6 @@ var scenarios = []scenario{
 			breaks: (*world).rotate,
 			page: page{alert: "RainbondRegionCertificateDrift", severity: "warning", slug: "cert",
 				heading: "remote-error-tls-error-decrypting-message"},
-			kept: true,
 		}, {
 			breaks: (*world).restartAPI,
 			page: page{alert: "RainbondConsoleCertificateMismatch", severity: "critical", slug: "cert",
