@@ -20,12 +20,15 @@ type Set struct {
 	log        *slog.Logger
 	looks      singleflight.Group // whole looks, so that two scrapes share one
 	singles    singleflight.Group // one collector's looks, so that a stuck one is joined, never piled up
+
+	mu   sync.Mutex
+	last map[string]string // what kept a collector from looking the last time it could not
 }
 
 // NewSet returns a Set of the given collectors, which look in parallel and
 // report in the order given.
 func NewSet(log *slog.Logger, collectors ...Collector) *Set {
-	return &Set{collectors: collectors, log: log}
+	return &Set{collectors: collectors, log: log, last: map[string]string{}}
 }
 
 // DefaultDeadline is how long a look may take when the caller set no limit:
@@ -90,7 +93,7 @@ func (s *Set) one(ctx context.Context, c Collector) Outcome {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 
-	reported := s.singles.DoChan(c.Name(), func() (any, error) { return safely(ctx, c) })
+	reported := s.singles.DoChan(c.Name(), func() (any, error) { return s.safely(ctx, c) })
 	outcome := Outcome{Collector: c.Name()}
 	select {
 	case result := <-reported:
@@ -100,10 +103,28 @@ func (s *Set) one(ctx context.Context, c Collector) Outcome {
 		outcome.Err = fmt.Errorf("no answer within %s; the look goes on and the next one joins it", limit.Round(time.Millisecond))
 	}
 	outcome.Took = time.Since(begin)
-	if outcome.Err != nil {
-		s.log.Warn("could not look", "collector", c.Name(), "took", outcome.Took, "err", outcome.Err)
-	}
+	s.tell(outcome)
 	return outcome
+}
+
+// tell logs that a collector could not look, or can again: once, and not with
+// every scrape.
+func (s *Set) tell(o Outcome) {
+	now := ""
+	if o.Err != nil {
+		now = o.Err.Error()
+	}
+	s.mu.Lock()
+	before := s.last[o.Collector]
+	s.last[o.Collector] = now
+	s.mu.Unlock()
+	switch {
+	case now == before:
+	case now == "":
+		s.log.Info("can look again", "collector", o.Collector)
+	default:
+		s.log.Warn("could not look", "collector", o.Collector, "took", o.Took, "err", now)
+	}
 }
 
 // grace is what a collector that obeys its context gets to say so: half of
@@ -112,10 +133,11 @@ func grace(deadline time.Time, limit time.Duration) time.Duration {
 	return max(0, time.Until(deadline)-limit) / 2
 }
 
-func safely(ctx context.Context, c Collector) (r Report, err error) {
+func (s *Set) safely(ctx context.Context, c Collector) (r Report, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			err = fmt.Errorf("panic: %v", p)
+			s.log.Error("panic", "collector", c.Name(), "err", err, "stack", string(debug.Stack()))
 		}
 	}()
 	return c.Look(ctx)

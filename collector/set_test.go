@@ -177,6 +177,31 @@ func TestOneLookAsksOnce(t *testing.T) {
 	}
 }
 
+func TestTheLogTellsAChangeOnce(t *testing.T) {
+	var log strings.Builder
+	handler := slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey || a.Key == "took" {
+			return slog.Attr{}
+		}
+		return a
+	}})
+	troubles := []error{errors.New("forbidden"), errors.New("forbidden"), nil, nil}
+	set := NewSet(slog.New(handler), looker{SlugTLS, func(context.Context) (Report, error) {
+		err := troubles[0]
+		troubles = troubles[1:]
+		return Report{}, err
+	}})
+	for range len(troubles) {
+		if _, err := set.Look(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := "level=WARN msg=\"could not look\" collector=tls err=forbidden\nlevel=INFO msg=\"can look again\" collector=tls\n"
+	if got := log.String(); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
 func TestALookTellsHowItsCollectorsFared(t *testing.T) {
 	set := NewSet(slog.New(slog.DiscardHandler),
 		well(SlugAPI),

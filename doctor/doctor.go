@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/prometheus/promql"
@@ -190,7 +191,7 @@ func (d *Doctor) Diagnose(ctx context.Context, look collector.Look) (Diagnosis, 
 		if o.Err == nil {
 			diagnosis.Looked = append(diagnosis.Looked, o.Collector)
 		} else {
-			diagnosis.Unable = append(diagnosis.Unable, Unable{o.Collector, o.Err.Error()})
+			diagnosis.Unable = append(diagnosis.Unable, Unable{o.Collector, oneLine(o.Err)})
 		}
 	}
 	slices.SortStableFunc(diagnosis.Looked, bySlug)
@@ -211,6 +212,18 @@ func (d *Doctor) Diagnose(ctx context.Context, look collector.Look) (Diagnosis, 
 	slices.SortStableFunc(alerts, byUrgency)
 	diagnosis.Findings = underCauses(alerts, d.inhibitions)
 	return diagnosis, nil
+}
+
+// oneLine is an error's text; what errors.Join puts on lines of their own is
+// told once each.
+func oneLine(err error) string {
+	var once []string
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		if line = strings.TrimSpace(line); line != "" && !slices.Contains(once, line) {
+			once = append(once, line)
+		}
+	}
+	return strings.Join(once, "; ")
 }
 
 // bySlug orders slugs as the document does, and what is not in it last.

@@ -59,6 +59,7 @@ func (f *flags) do(ctx context.Context, out, errs io.Writer) (int, error) {
 		return f.check(ctx, out)
 	}
 	beside.aside, beside.handler = d.Aside, d.Switch()
+	fmt.Fprintf(errs, "demo: open http://%s to break it, and to see what is said of it\n", (*f.web.WebListenAddresses)[0])
 	return healthy, f.serve(ctx, beside)
 }
 
