@@ -118,9 +118,9 @@ func (s *Set) tell(o Outcome) {
 	before := s.last[o.Collector]
 	s.last[o.Collector] = now
 	s.mu.Unlock()
-	switch {
-	case now == before:
-	case now == "":
+	switch now {
+	case before:
+	case "":
 		s.log.Info("can look again", "collector", o.Collector)
 	default:
 		s.log.Warn("could not look", "collector", o.Collector, "took", o.Took, "err", now)
