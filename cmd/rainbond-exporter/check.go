@@ -16,30 +16,7 @@ import (
 
 // check looks once and says on out what is wrong.
 func (f *flags) check(ctx context.Context, out io.Writer) (int, error) {
-	judge, err := f.judge()
-	if err != nil {
-		return couldNotLook, err
-	}
-	// What fails is told by the diagnosis, not by log lines beside it.
-	quiet := slog.New(slog.DiscardHandler)
-	life, end := context.WithCancel(ctx)
-	defer end()
-	from, err := connect(life, f, quiet)
-	if err != nil {
-		return couldNotLook, err
-	}
-	collectors, err := from.collectors(f)
-	if err != nil {
-		return couldNotLook, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, f.timeout)
-	defer cancel()
-	look, err := collector.NewSet(quiet, collectors...).Look(ctx)
-	if err != nil {
-		return couldNotLook, fmt.Errorf("look: %w", err)
-	}
-	// Judging takes milliseconds and needs no time limit of the look's.
-	diagnosis, err := judge.Diagnose(life, look)
+	diagnosis, err := f.diagnose(ctx)
 	if err != nil {
 		return couldNotLook, err
 	}
@@ -49,6 +26,34 @@ func (f *flags) check(ctx context.Context, out io.Writer) (int, error) {
 		err = doctor.Text(out, diagnosis, styleOf(out, f.lang, os.Getenv))
 	}
 	return map[doctor.Verdict]int{doctor.Healthy: healthy, doctor.Faults: faults, doctor.CouldNotLook: couldNotLook}[diagnosis.Verdict()], err
+}
+
+// diagnose looks once, with everything opened for this look alone.
+func (f *flags) diagnose(ctx context.Context) (doctor.Diagnosis, error) {
+	judge, err := f.judge()
+	if err != nil {
+		return doctor.Diagnosis{}, err
+	}
+	// What fails is told by the diagnosis, not by log lines beside it.
+	quiet := slog.New(slog.DiscardHandler)
+	life, end := context.WithCancel(ctx)
+	defer end()
+	from, err := connect(life, f, quiet)
+	if err != nil {
+		return doctor.Diagnosis{}, err
+	}
+	collectors, err := from.collectors(f)
+	if err != nil {
+		return doctor.Diagnosis{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, f.timeout)
+	defer cancel()
+	look, err := collector.NewSet(quiet, collectors...).Look(ctx)
+	if err != nil {
+		return doctor.Diagnosis{}, fmt.Errorf("look: %w", err)
+	}
+	// Judging takes milliseconds and needs no time limit of the look's.
+	return judge.Diagnose(life, look)
 }
 
 // judge returns the doctor with the embedded rules, or those of --rules.

@@ -2,47 +2,30 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"encoding/json"
+	"flag"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/rainbond-exporter/rainbond-exporter/demo"
+	"github.com/rainbond-exporter/rainbond-exporter/doctor"
 )
 
-// page checks the region that f points at and returns what would page: the
-// findings that no other finding explains.
-func page(ctx context.Context, t *testing.T, f *flags) (alerts []string, text string) {
-	t.Helper()
-	var out bytes.Buffer
-	if _, err := f.check(ctx, &out); err != nil {
-		t.Fatal(err)
-	}
-	var said struct {
-		Findings []struct {
-			Alert string `json:"alert"`
-		} `json:"findings"`
-	}
-	if err := json.Unmarshal(out.Bytes(), &said); err != nil {
-		t.Fatalf("%v in %s", err, out.Bytes())
-	}
-	for _, finding := range said.Findings {
-		alerts = append(alerts, finding.Alert)
-	}
-	slices.Sort(alerts)
-	return slices.Compact(alerts), out.String()
-}
+var update = flag.Bool("update", false, "write the golden files instead of comparing them")
 
 // TestEachScenarioGetsExactlyItsPage runs every scenario of the demo through
-// the whole of check: kubeconfig, watch caches, probe, log, rules, inhibitions.
+// the whole of check: kubeconfig, watch caches, probe, log, rules,
+// inhibitions. What pages are the findings that no other finding explains.
+// What people read stands in testdata/golden.
 func TestEachScenarioGetsExactlyItsPage(t *testing.T) {
-	f, err := parse([]string{"demo", "check", "--output=json", "--timeout=8s"}, os.Stderr)
+	f, err := parse([]string{"demo", "check", "--timeout=8s"}, os.Stderr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := demo.Start(t.Context(), demo.Options{Scenario: "healthy"})
+	d, err := demo.Start(t.Context(), demo.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,15 +36,70 @@ func TestEachScenarioGetsExactlyItsPage(t *testing.T) {
 			if err := d.Set(s.Name); err != nil {
 				t.Fatal(err)
 			}
-			got, text := page(t.Context(), t, f)
-			want := slices.Clone(s.Alerts)
-			slices.Sort(want)
-			if !slices.Equal(got, want) {
-				t.Errorf("got  %s\nwant %s\n%s", strings.Join(got, " "), strings.Join(want, " "), text)
+			diagnosis, err := f.diagnose(t.Context())
+			if err != nil {
+				t.Fatal(err)
 			}
-			if strings.Contains(text, "-----BEGIN") {
-				t.Error("the diagnosis holds a PEM")
+			var got []string
+			for _, finding := range diagnosis.Findings {
+				got = append(got, finding.Alert)
+			}
+			slices.Sort(got)
+			got = slices.Compact(got)
+			if want := slices.Sorted(slices.Values(s.Alerts)); !slices.Equal(got, want) {
+				t.Errorf("got  %s\nwant %s", strings.Join(got, " "), strings.Join(want, " "))
+			}
+			for _, lang := range []string{"en", "zh"} {
+				golden(t, s.Name+"."+lang, diagnosis, lang)
 			}
 		})
 	}
+}
+
+// golden compares what a person reads with what stood there last time.
+func golden(t *testing.T, name string, d doctor.Diagnosis, lang string) {
+	t.Helper()
+	var text bytes.Buffer
+	// So wide that no line breaks: the moving parts differ in length.
+	if err := doctor.Text(&text, d, doctor.Style{Lang: lang, Width: 1000}); err != nil {
+		t.Fatal(err)
+	}
+	got := steady(text.String())
+	path := filepath.Join("testdata", "golden", name+".txt")
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s is not what check says now (-update writes it):\n%s", path, got)
+	}
+}
+
+// moving are the parts of a diagnosis that differ from run to run.
+var moving = []struct {
+	pattern *regexp.Regexp
+	steady  string
+}{
+	{regexp.MustCompile(`\b[0-9a-f]{12}\b`), "0123456789ab"},                         // fingerprints
+	{regexp.MustCompile(`127\.0\.0\.1:[0-9]+`), "127.0.0.1:8443"},                    // ports
+	{regexp.MustCompile(`20[0-9]{2}-[0-9-]{5}T[0-9:]{8}Z`), "2026-11-24T03:00:00Z"},  // times
+	{regexp.MustCompile(`[0-9]+ ms\b`), "12 ms"},                                     // latencies
+	{regexp.MustCompile(`rainbond-demo-[0-9]+`), "rainbond-demo"},                    // the demo's folder
+	{regexp.MustCompile(`\b((?:rbd-)?[a-z]+)-[a-z0-9]{10}-[a-z0-9]{5}\b`), "$1-pod"}, // pods
+	{regexp.MustCompile(`\b(rbd-chaos)-[a-z0-9]{5}\b`), "$1-pod"},
+	{regexp.MustCompile(`\b1\.5[0-9]*s\b`), "1.5s"},                 // how slow api-slow is
+	{regexp.MustCompile(`\b[0-9]+h [0-9]+m [0-9]+s\b`), "1h 2m 3s"}, // how long a certificate has left
+}
+
+// steady replaces the moving parts.
+func steady(text string) string {
+	for _, m := range moving {
+		text = m.pattern.ReplaceAllString(text, m.steady)
+	}
+	return text
 }

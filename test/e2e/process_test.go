@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -114,18 +115,21 @@ func beginCommand(t testing.TB, logs, name string, cmd *exec.Cmd) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer out.Close()
 	cmd.Stdout = out
 	if cmd.Stderr == nil {
 		cmd.Stderr = out
+	} else {
+		cmd.Stderr = io.MultiWriter(out, cmd.Stderr)
 	}
 	// Should the test be killed, its processes die with it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
+		_ = out.Close()
 		t.Fatalf("start %s: %v", name, err)
 	}
 	go func() {
 		p.err = cmd.Wait()
+		_ = out.Close()
 		close(p.ended)
 	}()
 	t.Cleanup(func() { p.kill() })
