@@ -15,6 +15,7 @@ import (
 type api struct {
 	regions func(context.Context) ([]fault.Region, error)
 	probe   func(context.Context, fault.Region) fault.Trace
+	inside  *Inside
 
 	probes, failures *prometheus.CounterVec
 	duration         *prometheus.HistogramVec
@@ -23,16 +24,25 @@ type api struct {
 	known map[string]bool // the regions that have series
 }
 
+// Inside is the cluster we are in, of which more can be said than the console
+// sees from outside.
+type Inside struct {
+	Region    string // whose cluster it is
+	DirectURL string // where rbd-api answers past the gateway
+	Nodes     func(context.Context) ([]fault.Node, error)
+}
+
 // probesAtOnce bounds the probes under way: each holds a socket and, for a
 // moment, a core.
 const probesAtOnce = 64
 
 // NewAPI returns the collector of symptom api. It probes every region that
-// regions tells, many at once.
-func NewAPI(regions func(context.Context) ([]fault.Region, error), probe func(context.Context, fault.Region) fault.Trace) Collector {
+// regions tells, many at once. Inside, which may be nil, is asked for more
+// when the probe of its region fails.
+func NewAPI(regions func(context.Context) ([]fault.Region, error), probe func(context.Context, fault.Region) fault.Trace, inside *Inside) Collector {
 	duration := Describe("rainbond_api_probe_duration_seconds")
 	return &api{
-		regions: regions, probe: probe, known: map[string]bool{},
+		regions: regions, probe: probe, inside: inside, known: map[string]bool{},
 		probes:   counterVec("rainbond_api_probes_total"),
 		failures: counterVec("rainbond_api_probe_failures_total"),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -53,6 +63,7 @@ func (a *api) Look(ctx context.Context) (Report, error) {
 	var r Report
 	for i, t := range probeAll(ctx, regions, a.probe) {
 		a.tell(&r, regions[i], t)
+		a.lookInside(ctx, &r, regions[i], t)
 	}
 	if err == nil {
 		a.forget(regions)
@@ -108,6 +119,49 @@ func (a *api) tell(r *Report, region fault.Region, t fault.Trace) {
 	a.mu.Lock()
 	a.known[name] = true
 	a.mu.Unlock()
+}
+
+// lookInside adds what only the cluster itself can say of its region when the
+// way of the console fails: whether rbd-api answers past the gateway, and
+// whether the address belongs to one of its nodes at all.
+func (a *api) lookInside(ctx context.Context, r *Report, region fault.Region, t fault.Trace) {
+	failure, failed := fault.FromTrace(t)
+	if !failed || a.inside == nil || a.inside.Region != region.Name {
+		return
+	}
+	if region.URL != a.inside.DirectURL {
+		direct := region
+		direct.URL = a.inside.DirectURL
+		a.tellPast(r, direct, a.probe(ctx, direct))
+	}
+	if failure.Phase != fault.Connect {
+		return
+	}
+	nodes, err := a.inside.Nodes(ctx)
+	if err != nil {
+		return // the collectors that need the nodes say so
+	}
+	address, gone := fault.OfNoNode(region.URL, nodes)
+	r.set("rainbond_api_address_without_node", flag(gone), region.Name)
+	if gone {
+		r.saw(EvidenceNode, address+" is the address of no node; theirs are "+fault.Addresses(nodes), labelRegion, region.Name)
+	}
+}
+
+func (a *api) tellPast(r *Report, direct fault.Region, t fault.Trace) {
+	answers, known := fault.AnswersPast(t)
+	if !known {
+		return
+	}
+	r.set("rainbond_api_direct_up", flag(answers), direct.Name)
+	text := direct.URL + ": rbd-api answers"
+	if !answers {
+		text = direct.URL + ": " + answer(t)
+		if t.Err != nil {
+			text = t.Err.Error()
+		}
+	}
+	r.saw(EvidenceDirect, text, labelRegion, direct.Name)
 }
 
 func (a *api) explain(r *Report, name string, f fault.Failure, failed bool, t fault.Trace) {

@@ -58,6 +58,7 @@ type Evidence struct {
 const (
 	EvidenceError       = "error"       // the error's own words
 	EvidenceAddress     = "address"     // the URL asked and the ip:port spoken to
+	EvidenceDirect      = "direct"      // what rbd-api says when asked past the gateway
 	EvidenceFingerprint = "fingerprint" // "console client 1f2e… ≠ region-config client 9a8b…"
 	EvidenceLogLine     = "log line"    // the last line of the kind
 	EvidenceAnswer      = "answer"      // the HTTP status and the first words of the body

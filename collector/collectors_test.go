@@ -3,7 +3,9 @@ package collector
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -70,7 +72,7 @@ func TestAProbeBecomesSamples(t *testing.T) {
 		{URL: rainbond.URL, Status: 200, Ready: map[string]bool{fault.AllChecks: false}, Durations: map[fault.Phase]time.Duration{fault.Processing: time.Second}},
 	}
 	n := 0
-	c := NewAPI(fixed([]fault.Region{rainbond}, nil), func(context.Context, fault.Region) fault.Trace { n++; return traces[n-1] })
+	c := NewAPI(fixed([]fault.Region{rainbond}, nil), func(context.Context, fault.Region) fault.Trace { n++; return traces[n-1] }, nil)
 	names := []string{"rainbond_api_up", "rainbond_api_probes_total", "rainbond_api_probe_phase_seconds", "rainbond_api_ready"}
 	shows(t, c, `
 		rainbond_api_up{rainbond_region="rainbond"} 1
@@ -95,7 +97,7 @@ func TestAProbeBecomesSamples(t *testing.T) {
 }
 
 func TestEveryReasonIsThereFromTheStart(t *testing.T) {
-	c := NewAPI(fixed([]fault.Region{rainbond}, nil), func(context.Context, fault.Region) fault.Trace { return fault.Trace{Status: 503} })
+	c := NewAPI(fixed([]fault.Region{rainbond}, nil), func(context.Context, fault.Region) fault.Trace { return fault.Trace{Status: 503} }, nil)
 	report, err := c.Look(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +125,7 @@ func TestEveryReasonIsThereFromTheStart(t *testing.T) {
 func TestARegionThatIsGoneLeavesNoSeries(t *testing.T) {
 	regions := []fault.Region{rainbond, {Name: "second"}}
 	c := NewAPI(func(context.Context) ([]fault.Region, error) { return regions, nil },
-		func(context.Context, fault.Region) fault.Trace { return fault.Trace{Status: 200} })
+		func(context.Context, fault.Region) fault.Trace { return fault.Trace{Status: 200} }, nil)
 	shows(t, c, `
 		rainbond_api_probes_total{rainbond_region="rainbond"} 1
 		rainbond_api_probes_total{rainbond_region="second"} 1`, "rainbond_api_probes_total")
@@ -133,12 +135,45 @@ func TestARegionThatIsGoneLeavesNoSeries(t *testing.T) {
 
 func TestRegionsKnownLastAreStillProbed(t *testing.T) {
 	c := NewAPI(fixed([]fault.Region{rainbond}, errors.New("the database is away")),
-		func(context.Context, fault.Region) fault.Trace { return fault.Trace{Status: 200} })
+		func(context.Context, fault.Region) fault.Trace { return fault.Trace{Status: 200} }, nil)
 	report, err := c.Look(t.Context())
 	if err == nil {
 		t.Error("the collector does not say that the database is away")
 	}
 	compare(t, report, `rainbond_api_up{rainbond_region="rainbond"} 1`, "rainbond_api_up")
+}
+
+func TestARegionWhoseWayFailsIsAskedPastItsGateway(t *testing.T) {
+	var mu sync.Mutex
+	var asked []string
+	console, direct := fault.Trace{Phase: fault.Connect, Err: errors.New("refused")}, fault.Trace{Status: 200}
+	c := NewAPI(fixed([]fault.Region{rainbond, {Name: "elsewhere"}}, nil),
+		func(_ context.Context, r fault.Region) fault.Trace {
+			mu.Lock()
+			defer mu.Unlock()
+			asked = append(asked, r.Name+" "+r.URL)
+			if r.URL == "https://rbd-api-api:8443" {
+				return direct
+			}
+			return console
+		},
+		&Inside{Region: "rainbond", DirectURL: "https://rbd-api-api:8443", Nodes: fixed([]fault.Node{{Addresses: []string{"10.0.0.2"}}}, nil)})
+	names := []string{"rainbond_api_direct_up", "rainbond_api_address_without_node"}
+	report := shows(t, c, `
+		rainbond_api_direct_up{rainbond_region="rainbond"} 1
+		rainbond_api_address_without_node{rainbond_region="rainbond"} 1`, names...)
+	for _, words := range []string{"direct: https://rbd-api-api:8443: rbd-api answers", "node: 10.0.0.1 is the address of no node; theirs are 10.0.0.2"} {
+		if !strings.Contains(said(report), words) {
+			t.Errorf("no evidence %q in:\n%s", words, said(report))
+		}
+	}
+	console = fault.Trace{Status: 200}
+	asked = nil
+	shows(t, c, "", names...)
+	slices.Sort(asked)
+	if got := strings.Join(asked, ", "); got != "elsewhere , rainbond https://10.0.0.1:8443" {
+		t.Errorf("a healthy region was asked: %s", got)
+	}
 }
 
 func TestTheDoorCountsByClassAndRemembersWhen(t *testing.T) {

@@ -41,7 +41,8 @@ type Demo struct {
 	certs    *certs
 	console  folder
 	kube     *kube
-	door     *door
+	door     *door // the region's address, as the console has it
+	past     *door // rbd-api itself, past the gateway
 	log      *podLog
 
 	mu      sync.Mutex // held while the scenario changes
@@ -88,6 +89,9 @@ func (d *Demo) start(scenario string) error {
 	if d.door, err = newDoor(d.log); err != nil {
 		return err
 	}
+	if d.past, err = newDoor(d.log); err != nil {
+		return err
+	}
 	if d.kube, err = newKube(d.log); err != nil {
 		return err
 	}
@@ -107,6 +111,10 @@ func (d *Demo) Kubeconfig() string { return d.console.path(kubeconfigFile) }
 // ConfigFile is the path of a configuration file with the console's copy of
 // the region. A change of scenario may rewrite it.
 func (d *Demo) ConfigFile() string { return d.console.path(configFile) }
+
+// DirectURL is where rbd-api answers those who go past the gateway, as the
+// Service rbd-api-api does in a real cluster.
+func (d *Demo) DirectURL() string { return d.past.port.url("https") }
 
 // Root is the simulated root file system of a node.
 func (d *Demo) Root(context.Context) (fault.Filesystem, error) {
@@ -166,11 +174,15 @@ func (d *Demo) world(s Scenario) (*world, error) {
 // it finds everything else in place.
 func (d *Demo) become(w *world) error {
 	d.door.close()
+	d.past.close()
 	d.log.restart(w.logged)
 	if err := d.console.writeConsole(w); err != nil {
 		return err
 	}
 	if err := d.kube.become(d.ctx, w); err != nil {
+		return err
+	}
+	if err := d.past.open(d.ctx, w.past()); err != nil {
 		return err
 	}
 	return d.door.open(d.ctx, w)
@@ -185,9 +197,11 @@ func (d *Demo) Close() {
 		return
 	}
 	d.closed = true
-	if d.door != nil {
-		d.door.close()
-		d.door.port.release()
+	for _, door := range []*door{d.door, d.past} {
+		if door != nil {
+			door.close()
+			door.port.release()
+		}
 	}
 	if d.kube != nil {
 		d.kube.close()

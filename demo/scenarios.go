@@ -49,7 +49,13 @@ var apiScenarios = []Scenario{
 		func(w *world) { w.door.behaviour = drops }},
 	{"api-no-route", "api", title("没有到集群端的路由", "no route to the region"), alerts("RainbondRegionUnreachable"),
 		// The kernel itself refuses TCP to the broadcast address, and sends nothing.
-		func(w *world) { w.url = "https://255.255.255.255:8443" }},
+		func(w *world) {
+			w.url = "https://255.255.255.255:8443"
+			w.node("node-1").Status.Addresses = append(w.node("node-1").Status.Addresses, corev1.NodeAddress{Type: corev1.NodeExternalIP, Address: "255.255.255.255"})
+		}},
+	{"api-address-moved", "api", title("服务器换了 IP，地址不属于任何节点", "the server's IP has changed, the address is no node's any more"), alerts("RainbondRegionUnreachable"),
+		// As above: the broadcast address of the loopback network.
+		func(w *world) { w.url = "https://127.255.255.255:8443" }},
 	{"api-refused-pod-ready", "api", title("rbd-api 就绪，但端口拒绝连接", "the port is refused while rbd-api is ready"), alerts("RainbondRegionPortClosed"),
 		func(w *world) { w.door.behaviour = refuses }},
 	{"api-reset", "api", title("rbd-api 就绪，但连接被重置", "connections are reset while rbd-api is ready"), alerts("RainbondRegionPortClosed"),

@@ -87,6 +87,22 @@ func (w *world) component(name string) *component {
 	return w.components[slices.IndexFunc(w.components, func(c *component) bool { return c.name == name })]
 }
 
+// past is the region as those meet it who go past its gateway: rbd-api itself,
+// if a pod of it is ready.
+func (w *world) past() *world {
+	past := *w
+	past.visitors, past.replayed = nil, nil
+	past.door = doorplan{api: w.door.api, behaviour: refuses}
+	for _, p := range w.component("rbd-api").pods {
+		if slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+		}) {
+			past.door.behaviour = serves
+		}
+	}
+	return &past
+}
+
 // pod returns the first pod of the component.
 func (w *world) pod(component string) *corev1.Pod { return w.component(component).pods[0] }
 

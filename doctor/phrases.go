@@ -38,6 +38,7 @@ var phrases = map[string]Words{
 
 	collector.EvidenceError:       {"error", "报错"},
 	collector.EvidenceAddress:     {"address", "地址"},
+	collector.EvidenceDirect:      {"past the gateway", "绕过网关"},
 	collector.EvidenceFingerprint: {"fingerprint", "指纹"},
 	collector.EvidenceLogLine:     {"log line", "日志"},
 	collector.EvidenceAnswer:      {"answer", "响应"},

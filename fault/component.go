@@ -74,7 +74,11 @@ func FromWorkloads(workloads []Workload, pods []Pod) []Component {
 
 func (c *Component) judge(pods []Pod) {
 	if c.Desired == 0 && c.Kind == "DaemonSet" {
-		c.wait(NoNode, cmp.Or(c.Pinned, "no node is meant for it"))
+		words := "no node is meant for it"
+		if c.Pinned != "" {
+			words = "it may run on " + c.Pinned + " only, and no such node is there"
+		}
+		c.wait(NoNode, words)
 		return
 	}
 	if c.Ready >= c.Desired {

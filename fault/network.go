@@ -49,6 +49,15 @@ func FromTrace(t Trace) (f Failure, failed bool) {
 	return Failure{}, false
 }
 
+// AnswersPast says whether rbd-api itself is there, from a request that went
+// past the gateway. Whether it accepts the certificates does not matter: to
+// refuse them it must be there. Known is false when the Service's name means
+// nothing where we ask.
+func AnswersPast(t Trace) (answers, known bool) {
+	f, failed := FromTrace(t)
+	return !failed || f.Phase == TLS && len(t.Served) > 0, !failed || f.Phase != Resolve
+}
+
 // known maps a pair that no series stands for to the phase's Other.
 func known(f Failure) Failure {
 	for _, listed := range Failures {

@@ -115,6 +115,24 @@ func TestAnswersHaveReasons(t *testing.T) {
 	}
 }
 
+func TestWhoIsThereBehindTheGateway(t *testing.T) {
+	for _, row := range []struct {
+		name           string
+		trace          Trace
+		answers, known bool
+	}{
+		{"well", Trace{Status: 200}, true, true},
+		{"refuses our certificate", Trace{Phase: TLS, Err: alert("bad certificate"), Served: [][]byte{{1}}}, true, true},
+		{"is not ready", Trace{Status: 503}, false, true},
+		{"refused", Trace{Phase: Connect, Err: dialed(syscall.ECONNREFUSED)}, false, true},
+		{"outside the cluster", Trace{Phase: Resolve, Err: &net.DNSError{IsNotFound: true}}, false, false},
+	} {
+		if answers, known := AnswersPast(row.trace); answers != row.answers || known != row.known {
+			t.Errorf("%s: answers %v, known %v", row.name, answers, known)
+		}
+	}
+}
+
 func TestNoPairIsListedTwice(t *testing.T) {
 	for i, f := range Failures {
 		if slices.Contains(Failures[:i], f) {

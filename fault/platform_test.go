@@ -42,6 +42,30 @@ func TestRolesAreKeysNotValues(t *testing.T) {
 	}
 }
 
+func TestAnAddressThatBelongsToNoNode(t *testing.T) {
+	nodes := []Node{{Addresses: []string{"node-1", "10.0.0.1"}}, {Addresses: []string{"10.0.0.2", "fd00::2"}}}
+	for _, row := range []struct {
+		url, address string
+		gone         bool
+	}{
+		{"https://10.0.0.2:8443", "10.0.0.2", false},
+		{"https://[fd00:0::2]:8443", "fd00::2", false},
+		{"https://10.0.0.9:8443", "10.0.0.9", true},
+		{"https://region.example:8443", "region.example", false},
+		{"https://[", "", false},
+	} {
+		if address, gone := OfNoNode(row.url, nodes); address != row.address || gone != row.gone {
+			t.Errorf("%s: %s, %v", row.url, address, gone)
+		}
+	}
+	if _, gone := OfNoNode("https://10.0.0.9:8443", nil); gone {
+		t.Error("without nodes nothing is known")
+	}
+	if got := Addresses(nodes); got != "10.0.0.1, 10.0.0.2, fd00::2" {
+		t.Errorf("addresses: %s", got)
+	}
+}
+
 func TestWhatAComponentWaitsFor(t *testing.T) {
 	chaos := func(kind string, desired, ready int) Workload {
 		return Workload{Component: "rbd-chaos", Kind: kind, Desired: desired, Ready: ready}
@@ -83,7 +107,7 @@ func TestWhatAComponentWaitsFor(t *testing.T) {
 		{"one container of two", chaos("Deployment", 1, 0), []Pod{pod(Pod{Containers: []Container{{Name: "a", Ready: true}, {Name: "b"}}})},
 			"NotReady 1 rbd-chaos-1: container b runs and is not ready"},
 		{"no pod", chaos("Deployment", 1, 0), nil, "NoPod 1 no pod exists"},
-		{"no node", Workload{Component: "rbd-chaos", Kind: "DaemonSet", Pinned: "node-9"}, nil, "NoNode 1 node-9"},
+		{"no node", Workload{Component: "rbd-chaos", Kind: "DaemonSet", Pinned: "node-9"}, nil, "NoNode 1 it may run on node-9 only, and no such node is there"},
 		{"evicted, and none in its place", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Failed", Evicted: true, Node: "n1"})},
 			"Evicted 1 rbd-chaos-1: evicted from n1"},
 		{"leftovers of a healthy component", chaos("Deployment", 1, 1), []Pod{pod(Pod{Name: "old", Phase: "Failed", Evicted: true}), pod(Pod{Ready: true})}, ""},

@@ -1,6 +1,8 @@
 package fault
 
 import (
+	"net"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -73,4 +75,42 @@ func (n Node) roles() []string {
 		}
 	}
 	return roles
+}
+
+// OfNoNode returns the address in a region's URL, and whether it is the
+// address of none of the nodes: then the server's IP has changed, or a load
+// balancer stands before them. A URL with a name says nothing.
+func OfNoNode(rawURL string, nodes []Node) (address string, gone bool) {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return "", false
+	}
+	ip := net.ParseIP(u.Hostname())
+	if ip == nil || len(nodes) == 0 {
+		return u.Hostname(), false
+	}
+	for _, n := range nodes {
+		if slices.ContainsFunc(n.Addresses, func(a string) bool { return ip.Equal(net.ParseIP(a)) }) {
+			return ip.String(), false
+		}
+	}
+	return ip.String(), true
+}
+
+// Addresses lists the IP addresses of the nodes for people, a few of them.
+func Addresses(nodes []Node) string {
+	const shown = 5
+	var all []string
+	for _, n := range nodes {
+		for _, a := range n.Addresses {
+			if net.ParseIP(a) != nil && !slices.Contains(all, a) {
+				all = append(all, a)
+			}
+		}
+	}
+	slices.Sort(all)
+	if len(all) > shown {
+		all = append(all[:shown], "…")
+	}
+	return strings.Join(all, ", ")
 }

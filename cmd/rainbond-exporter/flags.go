@@ -42,6 +42,7 @@ type flags struct {
 	namespace  string
 	configFile string
 	regionName string
+	directURL  string
 	nodeName   string
 	rootfs     string
 	procfs     string
@@ -106,6 +107,9 @@ func parse(args []string, out io.Writer) (*flags, error) {
 		return nil, fmt.Errorf("%w; see rainbond-exporter --help", err)
 	}
 	f.command = command
+	if f.directURL == "" { // the Service that the operator makes (rainbond-operator, controllers/handler/api.go)
+		f.directURL = "https://rbd-api-api." + f.namespace + ":8443"
+	}
 	if command == cmdDemoServe {
 		f.web = demoWeb
 	}
@@ -124,6 +128,8 @@ func (f *flags) lookFlags(c *kingpin.CmdClause) {
 	c.Flag("config.file", "YAML with the console's copy of the regions' certificates. Without it, the region is the one of ConfigMap region-config.").
 		PlaceHolder("FILE").StringVar(&f.configFile)
 	c.Flag("region.name", "What this cluster is called in its console (region_info.region_name).").Default("rainbond").StringVar(&f.regionName)
+	c.Flag("region.direct-url", "Where rbd-api answers past its gateway, asked when the console's way fails; by default its Service in --namespace.").
+		PlaceHolder("URL").StringVar(&f.directURL)
 	hostname, _ := os.Hostname()
 	c.Flag("node.name", "Name of the node whose disk is looked at.").Envar("NODE_NAME").Default(hostname).StringVar(&f.nodeName)
 	c.Flag("path.rootfs", "Where the node's root is mounted.").Default("/").StringVar(&f.rootfs)

@@ -57,7 +57,7 @@ func connect(life context.Context, f *flags, log *slog.Logger) (source, error) {
 
 // collectors makes the wanted collectors over the source.
 func (s source) collectors(f *flags) ([]collector.Collector, error) {
-	probe := collector.OncePerLook(func(r fault.Region) string { return r.Name }, new(region.Prober).Probe)
+	probe := collector.OncePerLook(func(r fault.Region) string { return r.Name + " " + r.URL }, new(region.Prober).Probe)
 	regions := s.regions(f.regionName)
 	var all []collector.Collector
 	for _, name := range f.wanted() {
@@ -76,7 +76,7 @@ func (s source) collector(name string, f *flags,
 ) (collector.Collector, error) {
 	switch name {
 	case collector.SlugAPI:
-		return collector.NewAPI(regions, probe), nil
+		return collector.NewAPI(regions, probe, s.inside(f)), nil
 	case collector.SlugCert:
 		var kept func(context.Context) ([]fault.Copy, error)
 		if s.kube != nil {
@@ -102,6 +102,14 @@ func (s source) collector(name string, f *flags,
 		return collector.NewComponent(f.regionName, s.kube.Workloads, s.kube.Pods), nil
 	}
 	panic("cmd: no way to make collector " + name) // validate knows every slug
+}
+
+// inside is the cluster we are in; nil where we have no Kubernetes API.
+func (s source) inside(f *flags) *collector.Inside {
+	if s.kube == nil {
+		return nil
+	}
+	return &collector.Inside{Region: f.regionName, DirectURL: f.directURL, Nodes: s.kube.Nodes}
 }
 
 // regions are those of the configuration, or the one of region-config.
