@@ -137,6 +137,7 @@ func TestAConsoleMeetsWhatTheScenarioSays(t *testing.T) {
 		"api-name-unknown":        "no such host",
 		"api-dropped":             "timeout",
 		"api-no-route":            "network is unreachable",
+		"api-address-moved":       "network is unreachable",
 		"api-refused-pod-ready":   "connection refused",
 		"api-reset":               "connection reset by peer",
 		"api-pod-down":            "connection refused",
