@@ -6,8 +6,10 @@ REVISION := $(shell git rev-parse HEAD 2>/dev/null)
 V       := github.com/prometheus/common/version
 LDFLAGS := -s -w -X $(V).Version=$(VERSION) -X $(V).Revision=$(REVISION)
 
+FUZZTIME ?= 10s
+
 .DEFAULT_GOAL := help
-.PHONY: help build demo test e2e lint fmt check clean
+.PHONY: help build demo test fuzz e2e lint fmt check clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,14 +22,21 @@ demo: build ## a region that breaks on purpose, on http://127.0.0.1:10069
 	@$(BINARY) demo
 
 test: ## every test but the end-to-end ones: minutes, with the race detector
-	@echo "test 1/3: vet"
+	@echo "test 1/4: vet"
 	@go vet ./... && go vet -tags e2e ./test/...
-	@echo "test 2/3: promtool, built once, for the rules"
+	@echo "test 2/4: promtool, built once, for the rules"
 	@tools/build promtool amtool
 	@tools/bin/promtool check rules --lint=all --lint-fatal rules/rainbond.rules.yaml
 	@tools/bin/promtool test rules rules/rainbond.test.yaml
-	@echo "test 3/3: go test -race (the first time compiles everything: some minutes)"
+	@echo "test 3/4: go test -race (the first time compiles everything: some minutes)"
 	@go test -race ./...
+	@echo "test 4/4: fuzzing, ten seconds each"
+	@$(MAKE) --no-print-directory fuzz
+
+fuzz: ## ten seconds for each parser that reads what others wrote (FUZZTIME=1m for more)
+	@go test ./fault -run '^$$' -fuzz '^FuzzFromLogLine$$' -fuzztime $(FUZZTIME)
+	@go test ./fault -run '^$$' -fuzz '^FuzzReadCopy$$' -fuzztime $(FUZZTIME)
+	@go test ./region -run '^$$' -fuzz '^FuzzParseConfig$$' -fuzztime $(FUZZTIME)
 
 e2e: build ## one thread through real parts: API server, Prometheus, Alertmanager, webhook
 	@tools/build etcd kube-apiserver prometheus alertmanager promtool

@@ -141,3 +141,19 @@ func TestFilesAndDatabaseTogether(t *testing.T) {
 		t.Error("the database answered, and LastRead is zero")
 	}
 }
+
+func FuzzParseConfig(f *testing.F) {
+	f.Add([]byte(goodConfig))
+	f.Add([]byte("console: {driver: mysql, host: h, user: u, password_file: f, port: 70000}\n"))
+	f.Add([]byte("regions: &a [*a]\n"))
+	f.Add([]byte("a: !!binary x\n---\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c, err := parseConfig(text)
+		if (c == nil) == (err == nil) {
+			t.Fatalf("%q: configuration %v, error %v", text, c, err)
+		}
+		if err == nil && len(c.Regions) == 0 && c.Console == nil {
+			t.Errorf("%q was accepted and says nothing", text)
+		}
+	})
+}
