@@ -1,0 +1,374 @@
+// Package clients proves with real programs what the log of rbd-api's door
+// says when they fail there, and what we make of it.
+package clients
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rainbond-exporter/rainbond-exporter/demo"
+	"github.com/rainbond-exporter/rainbond-exporter/demo/pki"
+	"github.com/rainbond-exporter/rainbond-exporter/fault"
+	"github.com/rainbond-exporter/rainbond-exporter/region"
+)
+
+var update = flag.Bool("update", false, "write docs/handshakes.md instead of comparing it")
+
+// A visit is one knock at the door.
+type visit struct {
+	tls12  bool   // at most TLS 1.2; else TLS 1.3
+	verify string // whose CA the client verifies with: "" (not at all), "right" or "stale"
+	cert   string // whose certificate it shows: "" (none), "right" or "stale"
+}
+
+// visits is every combination.
+func visits() []visit {
+	var all []visit
+	for _, verify := range []string{"", "right", "stale"} {
+		for _, cert := range []string{"right", "stale", ""} {
+			for _, tls12 := range []bool{true, false} {
+				all = append(all, visit{tls12, verify, cert})
+			}
+		}
+	}
+	return all
+}
+
+// A client knocks with a real program.
+type client struct {
+	name    string
+	program string   // "" is this very program
+	library []string // the arguments with which it tells its TLS library
+	knock   func(ctx context.Context, f files, address string, v visit)
+}
+
+// files is where both generations lie: right-ca.pem, stale-client.pem, ...
+type files string
+
+func (f files) path(whose, what string) string { return filepath.Join(string(f), whose+"-"+what) }
+
+// serverName is the name in every certificate of the operator.
+const serverName = fault.DefaultServerName
+
+var programs = []client{
+	{"Go", "", nil, knockGo},
+	{"curl", "curl", []string{"--version"}, func(ctx context.Context, f files, address string, v visit) {
+		_, port, _ := net.SplitHostPort(address)
+		args := []string{"--silent", "--max-time", "5", "--resolve", serverName + ":" + port + ":127.0.0.1"}
+		if v.tls12 {
+			args = append(args, "--tls-max", "1.2")
+		}
+		if v.verify == "" {
+			args = append(args, "--insecure")
+		} else {
+			args = append(args, "--cacert", f.path(v.verify, "ca.pem"))
+		}
+		if v.cert != "" {
+			args = append(args, "--cert", f.path(v.cert, "client.pem"), "--key", f.path(v.cert, "client.key.pem"))
+		}
+		execute(ctx, "", "curl", append(args, "https://"+serverName+":"+port+"/v2/show")...)
+	}},
+	{"openssl s_client", "openssl", []string{"version"}, func(ctx context.Context, f files, address string, v visit) {
+		args := []string{"s_client", "-connect", address, "-servername", serverName}
+		if v.tls12 {
+			args = append(args, "-tls1_2")
+		}
+		if v.verify != "" {
+			args = append(args, "-verify_return_error", "-CAfile", f.path(v.verify, "ca.pem"))
+		}
+		if v.cert != "" {
+			args = append(args, "-cert", f.path(v.cert, "client.pem"), "-key", f.path(v.cert, "client.key.pem"))
+		}
+		execute(ctx, "GET /v2/show HTTP/1.0\r\n\r\n", "openssl", append(args, "-quiet", "-no_ign_eof")...)
+	}},
+	{"Python ssl", "python3", []string{"-c", "import ssl; print(ssl.OPENSSL_VERSION)"}, func(ctx context.Context, f files, address string, v visit) {
+		host, port, _ := net.SplitHostPort(address)
+		ca, cert := "", ""
+		if v.verify != "" {
+			ca = f.path(v.verify, "ca.pem")
+		}
+		if v.cert != "" {
+			cert = f.path(v.cert, "client")
+		}
+		version := "TLSv1_3"
+		if v.tls12 {
+			version = "TLSv1_2"
+		}
+		execute(ctx, python, "python3", "-", host, port, ca, cert, version)
+	}},
+}
+
+// python asks as a Python program would; the arguments are host, port, CA
+// ("": do not verify), client certificate without its ending ("": none) and
+// the highest version.
+const python = `
+import socket, ssl, sys
+host, port, ca, cert, version = sys.argv[1:]
+c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+c.maximum_version = ssl.TLSVersion[version]
+if ca:
+    c.load_verify_locations(ca)
+else:
+    c.check_hostname = False
+    c.verify_mode = ssl.CERT_NONE
+if cert:
+    c.load_cert_chain(cert + ".pem", cert + ".key.pem")
+with socket.create_connection((host, int(port)), 5) as s:
+    with c.wrap_socket(s, server_hostname="rbd-api-api") as t:
+        t.sendall(b"GET /v2/show HTTP/1.0\r\n\r\n")
+        t.recv(4096)
+`
+
+// execute runs a program whose failure is what we are after.
+func execute(ctx context.Context, input, name string, args ...string) {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Stdin = strings.NewReader(input)
+	_ = cmd.Run()
+}
+
+func knockGo(ctx context.Context, f files, address string, v visit) {
+	config := &tls.Config{ServerName: serverName, InsecureSkipVerify: v.verify == ""}
+	if v.tls12 {
+		config.MaxVersion = tls.VersionTLS12
+	}
+	if v.verify != "" {
+		ca, _ := os.ReadFile(f.path(v.verify, "ca.pem"))
+		config.RootCAs = x509.NewCertPool()
+		config.RootCAs.AppendCertsFromPEM(ca)
+	}
+	if v.cert != "" {
+		pair, err := tls.LoadX509KeyPair(f.path(v.cert, "client.pem"), f.path(v.cert, "client.key.pem"))
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, err }
+	}
+	dialer := tls.Dialer{Config: config}
+	conn, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return
+	}
+	defer func() { _ = conn.Close() }()
+	_, _ = conn.Write([]byte("GET /v2/show HTTP/1.0\r\n\r\n"))
+	_, _ = conn.Read(make([]byte, 1))
+}
+
+// missing says why a client cannot be used; "" when it can. What the others
+// say under other libraries than OpenSSL 3 is not known here.
+func (c client) missing(ctx context.Context) string {
+	if c.program == "" {
+		return ""
+	}
+	out, err := exec.CommandContext(ctx, c.program, c.library...).Output()
+	switch {
+	case err != nil:
+		return c.program + " (not installed)"
+	case !strings.Contains(strings.ReplaceAll(string(out), "OpenSSL/", "OpenSSL "), "OpenSSL 3"):
+		return c.program + " (not built with OpenSSL 3)"
+	}
+	return ""
+}
+
+// expected is what the door must be seen to say, by who distrusts whom. A
+// client on OpenSSL 3 cannot verify a region's certificate even by the right
+// CA: issuer and subject are the same name, so it takes it for self-signed.
+func expected(c client, v visit) string {
+	distrusts := v.verify == "stale" || v.verify == "right" && c.program != ""
+	switch {
+	case distrusts && c.program == "":
+		return "trust/bad_certificate"
+	case distrusts && v.tls12:
+		return "trust/unknown_ca"
+	case distrusts:
+		return "trust/bad_record_mac"
+	case v.cert == "":
+		return "benign/client_not_sent"
+	case v.cert == "stale":
+		return "client_certificate/client_unknown_ca"
+	}
+	return ""
+}
+
+// A place is the demo's healthy region with what is needed to knock.
+type place struct {
+	files   files
+	regions func(context.Context) ([]fault.Region, error)
+	address string
+	logs    *region.Logs
+	stale   pki.Generation
+}
+
+func newPlace(t *testing.T) *place {
+	t.Helper()
+	d, err := demo.Start(t.Context(), demo.Options{Bits: 2048})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	kubeconfig, err := region.KubeConfig(d.Kubeconfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	kube, err := region.NewKube(t.Context(), kubeconfig, demo.Namespace, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := region.OpenConfig(d.ConfigFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &place{files: files(t.TempDir()), regions: config.Regions, logs: kube.Logs()}
+	known, err := config.Regions(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.address = strings.TrimPrefix(known[0].URL, "https://")
+	if p.stale, err = pki.New(2048, net.IPv4(127, 0, 0, 1)); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string][]byte{
+		"right-ca.pem": known[0].CA, "right-client.pem": known[0].Cert, "right-client.key.pem": known[0].Key,
+		"stale-ca.pem": p.stale.CA, "stale-client.pem": p.stale.Client, "stale-client.key.pem": p.stale.ClientKey,
+	} {
+		if err := os.WriteFile(filepath.Join(string(p.files), name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.heard(t, false) // what was said before
+	return p
+}
+
+// heard returns what the door's log says that it did not say before, waiting
+// for it when something must come.
+func (p *place) heard(t *testing.T, must bool) (lines []string) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(5 * time.Second); ; <-tick.C {
+		err := p.logs.Read(t.Context(), func(_ time.Time, line []byte) {
+			if h, ok := fault.FromLogLine(line); ok {
+				lines = append(lines, fmt.Sprintf("%s/%s", h.Class, h.Reason))
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(lines) > 0 || !must || time.Now().After(deadline) {
+			return lines
+		}
+	}
+}
+
+// ours is what our own probe says with the copy that the client used.
+func (p *place) ours(t *testing.T, v visit) string {
+	t.Helper()
+	if v.cert == "" {
+		return "–" // a probe always shows a certificate
+	}
+	known, err := p.regions(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := known[0]
+	if v.verify == "stale" {
+		r.CA = p.stale.CA
+	}
+	if v.cert == "stale" {
+		r.Cert, r.Key = p.stale.Client, p.stale.ClientKey
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	failure, failed := fault.FromTrace(new(region.Prober).Probe(ctx, r))
+	p.heard(t, failed && failure.Reason == fault.ClientRefused) // the line that our own probe leaves
+	if !failed {
+		return "well"
+	}
+	return string(failure.Phase) + "/" + string(failure.Reason)
+}
+
+func TestWhatTheDoorSaysOfEachClient(t *testing.T) {
+	var missing []string
+	p := newPlace(t)
+	table := map[visit]map[string]string{}
+	for _, v := range visits() {
+		table[v] = map[string]string{"our probe": p.ours(t, v)}
+	}
+	for _, c := range programs {
+		if why := c.missing(t.Context()); why != "" {
+			missing = append(missing, why)
+			continue
+		}
+		for _, v := range visits() {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			want := expected(c, v)
+			c.knock(ctx, p.files, p.address, v)
+			cancel()
+			got := strings.Join(p.heard(t, want != ""), " ")
+			if got != want {
+				t.Errorf("%s %+v: the door says %q, want %q", c.name, v, got, want)
+			}
+			table[v][c.name] = got
+		}
+	}
+	if len(missing) > 0 {
+		t.Skipf("docs/handshakes.md is not compared without %s", strings.Join(missing, ", "))
+	}
+	compare(t, page(table))
+}
+
+// page is docs/handshakes.md.
+func page(table map[visit]map[string]string) string {
+	var text strings.Builder
+	text.WriteString(`# Who fails at the door, and what is said of it
+
+Made by ` + "`go test ./test/clients -update`" + ` with real programs (OpenSSL 3) against a server with rbd-api's TLS settings; a test holds it.
+Each cell is what ` + "`rainbond_api_tls_handshake_errors_total`" + ` counts, as class/reason. The last column is what our own probe
+says when it holds the same CA and certificate.
+
+| the client verifies with | shows the certificate | TLS |`)
+	columns := []string{"Go", "curl", "openssl s_client", "Python ssl", "our probe"}
+	text.WriteString(" " + strings.Join(columns, " | ") + " |\n|---|---|---|" + strings.Repeat("---|", len(columns)) + "\n")
+	word := func(s, none string) string {
+		if s == "" {
+			return none
+		}
+		return s
+	}
+	for _, v := range visits() {
+		version := "1.3"
+		if v.tls12 {
+			version = "1.2"
+		}
+		fmt.Fprintf(&text, "| %s | %s | %s |", word(v.verify, "nothing"), word(v.cert, "none"), version)
+		for _, column := range columns {
+			fmt.Fprintf(&text, " %s |", word(table[v][column], "(nothing)"))
+		}
+		text.WriteString("\n")
+	}
+	return text.String()
+}
+
+func compare(t *testing.T, want string) {
+	t.Helper()
+	const path = "../../docs/handshakes.md"
+	if *update {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Errorf("%s is not what was seen (-update writes it):\n%s", path, want)
+	}
+}
