@@ -38,9 +38,11 @@ fuzz: ## ten seconds for each parser that reads what others wrote (FUZZTIME=1m f
 	@go test ./fault -run '^$$' -fuzz '^FuzzReadCopy$$' -fuzztime $(FUZZTIME)
 	@go test ./region -run '^$$' -fuzz '^FuzzParseConfig$$' -fuzztime $(FUZZTIME)
 
-e2e: build ## one thread through real parts: API server, Prometheus, Alertmanager, webhook
+e2e: build ## real parts: API server, Prometheus, Alertmanager, webhook; MariaDB; curl, openssl, Python
 	@tools/build etcd kube-apiserver prometheus alertmanager promtool
 	@go test -tags e2e -count=1 -v -timeout 20m ./test/e2e
+	@tools/apt curl openssl python3 mariadb-server
+	@go test -count=1 -v ./test/clients ./test/console
 
 lint: ## golangci-lint
 	@tools/build golangci-lint

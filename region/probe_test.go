@@ -173,6 +173,9 @@ func TestEveryTroubleOnTheWayHasItsReason(t *testing.T) {
 		{"a redirect is not followed", regionAt(server(g, v69(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/v2/health", http.StatusFound) }, 200), nil), g), "processing/status"},
 		{"another page", regionAt(server(g, v69(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }, 200), nil), g), "transfer/wrong_body"},
 		{"an endless page", regionAt(server(g, v69(endless, 200), nil), g), "transfer/wrong_body"},
+		{"an endless header", regionAt(server(g, v69(endlessHeader, 200), nil), g), "transfer/closed"},
+		{"a chain of a thousand", regionAt(server(g, well, longChain), g), "tls/other"},
+		{"a name of 300 bytes", regionAt(strings.Repeat("n", 300)+".example:8443", g), "resolve/name_unknown"},
 		{"one byte at a time", regionAt(server(g, v69(drip, 200), nil), g), "transfer/timeout"},
 		{"no answer", regionAt(server(g, v69(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 200), nil), g), "processing/timeout"},
 		{"closed without an answer", regionAt(server(g, v69(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 200), nil), g), "processing/closed"},
@@ -223,6 +226,38 @@ func TestNamesAndTheirServer(t *testing.T) {
 				t.Errorf("spoke to %q, want %q", spoke, row.spoke)
 			}
 		})
+	}
+}
+
+func TestIPv6(t *testing.T) {
+	_, g := twoGenerations(t)
+	v4, _ := serveAPI(t, g, v69(version, http.StatusOK), nil)
+	l, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		t.Skipf("this machine has no IPv6: %v", err)
+	}
+	defer func() { _ = l.Close() }()
+	go func() { // a gateway on IPv6 before the API on IPv4
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer func() { _ = conn.Close() }()
+				behind, err := net.Dial("tcp", v4)
+				if err != nil {
+					return
+				}
+				defer func() { _ = behind.Close() }()
+				go func() { _, _ = io.Copy(behind, conn) }()
+				_, _ = io.Copy(conn, behind)
+			}()
+		}
+	}()
+	trace, got := look(t, new(Prober), regionAt(l.Addr().String(), g))
+	if got != "well" || trace.Address != l.Addr().String() {
+		t.Errorf("got %s (%v) from %s", got, trace.Err, trace.Address)
 	}
 }
 
@@ -361,6 +396,27 @@ func endless(w http.ResponseWriter, _ *http.Request) {
 		if _, err := io.WriteString(w, strings.Repeat("x", 1<<16)); err != nil {
 			return
 		}
+	}
+}
+
+// endlessHeader takes the connection and never comes to the end of a line.
+func endlessHeader(w http.ResponseWriter, _ *http.Request) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	defer func() { _ = conn.Close() }()
+	_, err = io.WriteString(conn, "HTTP/1.1 200 OK\r\nX: ")
+	for err == nil {
+		_, err = io.WriteString(conn, strings.Repeat("x", 1<<16))
+	}
+}
+
+// longChain presents the leaf a thousand times.
+func longChain(c *tls.Config) {
+	leaf := c.Certificates[0].Certificate[0]
+	for range 999 {
+		c.Certificates[0].Certificate = append(c.Certificates[0].Certificate, leaf)
 	}
 }
 
