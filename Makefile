@@ -9,7 +9,7 @@ LDFLAGS := -s -w -X $(V).Version=$(VERSION) -X $(V).Revision=$(REVISION)
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test fuzz e2e lint fmt check clean
+.PHONY: help build demo test fuzz e2e bench lint fmt check clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ e2e: build ## real parts: API server, Prometheus, Alertmanager, webhook; MariaDB
 	@go test -tags e2e -count=1 -v -timeout 20m ./test/e2e
 	@tools/apt curl openssl python3 mariadb-server
 	@go test -count=1 -v ./test/clients ./test/console
+
+bench: ## against the floor and our peers, as ratios, into docs/benchmarks.md
+	@tools/bench
 
 lint: ## golangci-lint
 	@tools/build golangci-lint

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -336,4 +337,28 @@ func TestTheCatalogueIsWellFormed(t *testing.T) {
 			}
 		}
 	}
+}
+
+// BenchmarkCertificatesOfAThousandRegions looks again at certificates that
+// have not changed.
+func BenchmarkCertificatesOfAThousandRegions(b *testing.B) {
+	g, err := pki.New(2048)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var regions []fault.Region
+	for i := range 1000 {
+		regions = append(regions, fault.Region{Name: strconv.Itoa(i), Place: fault.Console, CA: g.CA, Cert: g.Client, Key: g.ClientKey})
+	}
+	served := fault.ReadCopy(fault.Copy{PEM: g.Server}).Cert.Raw
+	c := NewCert(nil, nil, "", nil).(*cert)
+	for _, r := range regions {
+		c.last[r.Name] = c.compare(r, consoleCopies(r), served)
+	}
+	for b.Loop() {
+		for _, r := range regions {
+			c.compare(r, consoleCopies(r), served)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000/1000, "us/region")
 }

@@ -1,0 +1,249 @@
+// Package bench measures us against the floor and against our peers, in one
+// run and as ratios: machines are shared and noisy, ratios are less so.
+// `make bench` runs it and writes docs/benchmarks.md.
+package bench
+
+import (
+	"bufio"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rainbond-exporter/rainbond-exporter/demo/pki"
+	"github.com/rainbond-exporter/rainbond-exporter/fault"
+	"github.com/rainbond-exporter/rainbond-exporter/region"
+)
+
+// serverFolder makes this test binary the region API, in a process of its
+// own, so that its CPU is not counted with ours.
+const serverFolder = "BENCH_SERVER_FOLDER"
+
+func TestMain(m *testing.M) {
+	if folder := os.Getenv(serverFolder); folder != "" {
+		serve(folder)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// serve is a region API with rbd-api's TLS settings.
+func serve(folder string) {
+	pair, err := tls.LoadX509KeyPair(filepath.Join(folder, "server.pem"), filepath.Join(folder, "server.key.pem"))
+	if err != nil {
+		panic(err)
+	}
+	ca, err := os.ReadFile(filepath.Join(folder, "ca.pem"))
+	if err != nil {
+		panic(err)
+	}
+	clients := x509.NewCertPool()
+	clients.AppendCertsFromPEM(ca)
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}, ClientCAs: clients, ClientAuth: tls.RequireAndVerifyClientCert})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(listener.Addr())
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v2/show" { // as regions older than v6.9.2: one request a probe, as the peers make
+			http.NotFound(w, r)
+			return
+		}
+		fmt.Fprint(w, "v6.9.1-release")
+	})}
+	_ = server.Serve(listener) // until we are killed
+}
+
+// A stage is the server and what is needed to ask it.
+type stage struct {
+	folder, address string
+	region          fault.Region
+}
+
+func newStage(b *testing.B) stage {
+	b.Helper()
+	g, err := pki.New(pki.OperatorBits, net.IPv4(127, 0, 0, 1))
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := stage{folder: b.TempDir(), region: fault.Region{Name: "rainbond", CA: g.CA, Cert: g.Client, Key: g.ClientKey, Place: fault.Console}}
+	for name, text := range map[string][]byte{"ca.pem": g.CA, "server.pem": g.Server, "server.key.pem": g.ServerKey, "client.pem": g.Client, "client.key.pem": g.ClientKey} {
+		if err := os.WriteFile(filepath.Join(s.folder, name), text, 0o600); err != nil {
+			b.Fatal(err)
+		}
+	}
+	out := start(b, exec.Command(os.Args[0]), serverFolder+"="+s.folder)
+	line, err := out.ReadString('\n')
+	if err != nil {
+		b.Fatal(err)
+	}
+	s.address = strings.TrimSpace(line)
+	s.region.URL = "https://" + s.address
+	return s
+}
+
+// start starts a process that ends with the benchmark, and returns what it
+// writes to standard output.
+func start(b *testing.B, cmd *exec.Cmd, env ...string) *bufio.Reader {
+	b.Helper()
+	cmd.Env = append(os.Environ(), env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	return bufio.NewReader(out)
+}
+
+// ours is the CPU time that this process has used.
+func ours(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// theirs is the CPU time that another process has used, in ticks of 10 ms.
+func theirs(b *testing.B, pid int) time.Duration {
+	b.Helper()
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		b.Fatal(err)
+	}
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	utime, _ := strconv.Atoi(fields[11])
+	stime, _ := strconv.Atoi(fields[12])
+	return time.Duration(utime+stime) * 10 * time.Millisecond
+}
+
+// floor is the least that any such probe must do: a mutual handshake and one
+// GET, with everything parsed beforehand.
+func (s stage) floor(b *testing.B, pair tls.Certificate, roots *x509.CertPool) {
+	conn, err := tls.Dial("tcp", s.address, &tls.Config{ServerName: fault.DefaultServerName, RootCAs: roots, Certificates: []tls.Certificate{pair}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	fmt.Fprintf(conn, "GET /v2/show HTTP/1.1\r\nHost: %s\r\n\r\n", s.address)
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	_ = response.Body.Close()
+}
+
+// A peer is Debian's blackbox_exporter asked to make the same request.
+type peer struct {
+	pid int
+	url string
+}
+
+func (s stage) blackbox(b *testing.B) *peer {
+	b.Helper()
+	const program = "prometheus-blackbox-exporter"
+	if _, err := exec.LookPath(program); err != nil {
+		b.Logf("%s is not installed: no ratio to it", program)
+		return nil
+	}
+	config := filepath.Join(s.folder, "blackbox.yml")
+	text := fmt.Sprintf("modules:\n  region:\n    prober: http\n    timeout: 5s\n    http:\n      tls_config: {ca_file: %[1]s/ca.pem, cert_file: %[1]s/client.pem, key_file: %[1]s/client.key.pem, server_name: %[2]s}\n", s.folder, fault.DefaultServerName)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	address := free.Addr().String()
+	_ = free.Close()
+	cmd := exec.Command(program, "--config.file="+config, "--web.listen-address="+address, "--log.level=error")
+	start(b, cmd)
+	p := &peer{pid: cmd.Process.Pid, url: "http://" + address + "/probe?module=region&target=https://" + s.address + "/v2/show"}
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(10 * time.Second); ; <-tick.C {
+		if conn, err := net.Dial("tcp", address); err == nil {
+			_ = conn.Close()
+			return p
+		}
+		if time.Now().After(deadline) {
+			b.Fatal(program + " does not answer")
+		}
+	}
+}
+
+func (p *peer) probe(b *testing.B) {
+	response, err := http.Get(p.url)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		if lines.Text() == "probe_success 1" {
+			return
+		}
+	}
+	b.Fatal("blackbox_exporter does not succeed")
+}
+
+// BenchmarkProbe takes the CPU of one probe, of the floor and of the peer in
+// turns, and reports the ratios.
+func BenchmarkProbe(b *testing.B) {
+	s := newStage(b)
+	pair, err := tls.X509KeyPair(s.region.Cert, s.region.Key)
+	if err != nil {
+		b.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(s.region.CA)
+	black := s.blackbox(b)
+	prober := new(region.Prober)
+	var probe, floor, theirBegin time.Duration
+	if black != nil {
+		black.probe(b)
+		theirBegin = theirs(b, black.pid)
+	}
+	n := 0
+	for b.Loop() {
+		begin := ours(b)
+		trace := prober.Probe(b.Context(), s.region)
+		if f, failed := fault.FromTrace(trace); failed {
+			b.Fatal(f, trace.Err)
+		}
+		between := ours(b)
+		s.floor(b, pair, roots)
+		floor += ours(b) - between
+		probe += between - begin
+		if black != nil {
+			black.probe(b)
+		}
+		n++
+	}
+	perProbe := float64(probe.Microseconds()) / float64(n) / 1000
+	b.ReportMetric(perProbe, "cpu-ms/probe")
+	b.ReportMetric(float64(probe)/float64(floor), "x-floor")
+	if black != nil {
+		peer := float64((theirs(b, black.pid) - theirBegin).Microseconds()) / float64(n) / 1000
+		b.ReportMetric(peer, "blackbox-cpu-ms/probe")
+		b.ReportMetric(perProbe/peer, "x-blackbox")
+	}
+}
