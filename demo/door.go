@@ -200,6 +200,7 @@ type regionAPI struct {
 	body     string        // of /v2/show; "" is the version
 	delay    time.Duration // before /v2/show answers
 	notReady bool          // what /v2/cluster/ready says
+	monitor  monitor
 }
 
 // version is what /v2/show answers: plain text, not JSON.
@@ -208,6 +209,7 @@ const version = "v6.9.8-release"
 func (a regionAPI) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v2/show", a.show)
+	a.monitor.handle(mux)
 	mux.HandleFunc("GET /v2/health", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, `{"bean":{"info":"api service health","status":"health"}}`)
 	})
