@@ -46,10 +46,22 @@ func (*component) Name() string { return SlugComponent }
 
 func (c *component) Look(ctx context.Context) (Report, error) {
 	var r Report
-	// Both parts are looked at, whatever becomes of the other.
-	err := c.lookAtPods(ctx, &r)
+	// Both parts are looked at, whatever becomes of the other: a Kubernetes API
+	// that is silent leaves half of the time to the region's.
+	kube, cancel := half(ctx)
+	defer cancel()
+	err := c.lookAtPods(kube, &r)
 	c.lookAtConsole(ctx, &r)
 	return r, err
+}
+
+// half ends after half of the time that ctx has left.
+func half(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(deadline)/2)
 }
 
 func (c *component) lookAtPods(ctx context.Context, r *Report) error {

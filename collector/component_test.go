@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
@@ -101,4 +102,21 @@ func TestNodesThatOnlyThePlatformKnows(t *testing.T) {
 	if got := said(report); !strings.Contains(got, "rbd-chaos is to run on n9") {
 		t.Errorf("evidence %s", got)
 	}
+}
+
+func TestASilentKubernetesLeavesTimeForTheConsole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+		defer cancel()
+		c := NewComponent("rainbond", Components{
+			Workloads: fixed([]fault.Workload(nil), nil), Pods: fixed([]fault.Pod(nil), nil),
+			Told:    func(ctx context.Context) (fault.Platform, error) { <-ctx.Done(); return fault.Platform{}, ctx.Err() },
+			Monitor: func(ctx context.Context) (fault.Monitor, bool) { return fault.Monitor{}, ctx.Err() == nil },
+		})
+		report, err := c.Look(ctx)
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error %v", err)
+		}
+		compare(t, report, `rainbond_monitor_up{rainbond_region="rainbond"} 0`, "rainbond_monitor_up")
+	})
 }
