@@ -111,7 +111,10 @@ func TestASilentKubernetesLeavesTimeForTheConsole(t *testing.T) {
 		c := NewComponent("rainbond", Components{
 			Workloads: fixed([]fault.Workload(nil), nil), Pods: fixed([]fault.Pod(nil), nil),
 			Told:    func(ctx context.Context) (fault.Platform, error) { <-ctx.Done(); return fault.Platform{}, ctx.Err() },
-			Monitor: func(ctx context.Context) (fault.Monitor, bool) { return fault.Monitor{}, ctx.Err() == nil },
+			Monitor: func(ctx context.Context) (fault.Monitor, bool) {
+				deadline, _ := ctx.Deadline()
+				return fault.Monitor{}, time.Until(deadline) == 4*time.Second
+			},
 		})
 		report, err := c.Look(ctx)
 		if !errors.Is(err, context.DeadlineExceeded) {
