@@ -110,7 +110,7 @@ func TestASilentKubernetesLeavesTimeForTheConsole(t *testing.T) {
 		defer cancel()
 		c := NewComponent("rainbond", Components{
 			Workloads: fixed([]fault.Workload(nil), nil), Pods: fixed([]fault.Pod(nil), nil),
-			Told:    func(ctx context.Context) (fault.Platform, error) { <-ctx.Done(); return fault.Platform{}, ctx.Err() },
+			Told: func(ctx context.Context) (fault.Platform, error) { <-ctx.Done(); return fault.Platform{}, ctx.Err() },
 			Monitor: func(ctx context.Context) (fault.Monitor, bool) {
 				deadline, _ := ctx.Deadline()
 				return fault.Monitor{}, time.Until(deadline) == 4*time.Second
