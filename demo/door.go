@@ -151,8 +151,11 @@ func (d *door) accept(listener net.Listener, treat func(*net.TCPConn)) {
 	})
 }
 
-// reset closes with RST instead of FIN.
+// reset closes with RST instead of FIN, once the visitor has begun to speak:
+// before, it is chance whether connect or read tells of it.
 func reset(conn *net.TCPConn) {
+	_ = conn.SetDeadline(time.Now().Add(time.Second))
+	_, _ = conn.Read(make([]byte, 1))
 	_ = conn.SetLinger(0)
 	_ = conn.Close()
 }
