@@ -64,6 +64,7 @@ const (
 	EvidenceAnswer      = "answer"      // the HTTP status and the first words of the body
 	EvidenceLatency     = "latency"     // seconds by phase
 	EvidencePod         = "pod"         // the pod and the kubelet's or scheduler's words about it
+	EvidenceAlarm       = "alarm"       // what the console shows, and since when
 	EvidenceNode        = "node"        // the node and the labels it bears
 	EvidenceFigures     = "figures"     // bytes and inodes in words
 )

@@ -262,7 +262,7 @@ func TestAComponentsRestartsOutliveItsPods(t *testing.T) {
 		{},
 	}
 	n := 0
-	c := NewComponent("rainbond", fixed(workloads, nil), func(context.Context) ([]fault.Pod, error) { n++; return pods[n-1], nil })
+	c := NewComponent("rainbond", Components{Workloads: fixed(workloads, nil), Pods: func(context.Context) ([]fault.Pod, error) { n++; return pods[n-1], nil }})
 	for _, want := range []string{"3", "5", "6", "6"} {
 		shows(t, c, `rainbond_component_restarts_total{component="rbd-chaos",rainbond_region="rainbond"} `+want, "rainbond_component_restarts_total")
 	}
@@ -271,7 +271,7 @@ func TestAComponentsRestartsOutliveItsPods(t *testing.T) {
 func TestAHealthyComponentWaitsForNothing(t *testing.T) {
 	workloads := []fault.Workload{{Component: "rbd-api", Kind: "Deployment", Desired: 1, Ready: 1}, {Component: "rbd-hub", Kind: "Deployment", Desired: 1}}
 	pods := []fault.Pod{{Name: "leftover", Component: "rbd-api", Evicted: true, Phase: "Failed"}}
-	c := NewComponent("rainbond", fixed(workloads, nil), fixed(pods, nil))
+	c := NewComponent("rainbond", Components{Workloads: fixed(workloads, nil), Pods: fixed(pods, nil)})
 	shows(t, c, `
 		rainbond_component_desired{component="rbd-api",kind="Deployment",rainbond_region="rainbond"} 1
 		rainbond_component_ready{component="rbd-api",kind="Deployment",rainbond_region="rainbond"} 1
@@ -289,7 +289,7 @@ func TestHealthyNodesHaveNoSeriesOfTheirOwn(t *testing.T) {
 		{Name: "bare", Created: old, Ready: true, RoleKeys: []string{"node-role.kubernetes.io"}},
 		{Name: "full", Created: old, DiskPressure: true},
 	}
-	shows(t, NewNodeRole("rainbond", fixed(nodes, nil)), `
+	shows(t, NewNodeRole("rainbond", fault.DefaultRoleNames, fixed(nodes, nil), nil), `
 		rainbond_nodes{rainbond_region="rainbond",role="control-plane"} 0
 		rainbond_nodes{rainbond_region="rainbond",role="none"} 2
 		rainbond_nodes{rainbond_region="rainbond",role="worker"} 1

@@ -2,16 +2,34 @@ package collector
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-// component looks whether the components of the platform are ready.
+// Components is where the component collector gets what it looks at.
+type Components struct {
+	Workloads func(context.Context) ([]fault.Workload, error)
+	Pods      func(context.Context) ([]fault.Pod, error)
+	// Told is what the operator has been told to run; nil is nothing known.
+	Told func(context.Context) (fault.Platform, error)
+	// FailedMounts are the kubelets' words about volumes, by pod UID; nil is
+	// nobody to ask. It is asked only while a pod may be waiting for one.
+	FailedMounts func(context.Context) (map[string]string, error)
+	// Monitor is what the console shows of the components; false is not known.
+	// Nil is nobody to ask.
+	Monitor func(context.Context) (fault.Monitor, bool)
+}
+
+// component looks whether the components of the platform are ready, and what
+// the console shows of them.
 type component struct {
-	region    string
-	workloads func(context.Context) ([]fault.Workload, error)
-	pods      func(context.Context) ([]fault.Pod, error)
+	region string
+	Components
 
 	mu       sync.Mutex
 	restarts map[string]float64        // by component, over all pods there ever were
@@ -20,23 +38,48 @@ type component struct {
 
 // NewComponent returns the collector of symptom component for the region of
 // that name.
-func NewComponent(region string, workloads func(context.Context) ([]fault.Workload, error), pods func(context.Context) ([]fault.Pod, error)) Collector {
-	return &component{region: region, workloads: workloads, pods: pods, restarts: map[string]float64{}, last: map[string]map[string]int{}}
+func NewComponent(region string, from Components) Collector {
+	return &component{region: region, Components: from, restarts: map[string]float64{}, last: map[string]map[string]int{}}
 }
 
 func (*component) Name() string { return SlugComponent }
 
 func (c *component) Look(ctx context.Context) (Report, error) {
 	var r Report
-	workloads, err := c.workloads(ctx)
-	if err != nil {
-		return r, err
+	// Both parts are looked at, whatever becomes of the other: a Kubernetes API
+	// that is silent leaves half of the time to the region's.
+	kube, cancel := half(ctx)
+	defer cancel()
+	err := c.lookAtPods(kube, &r)
+	c.lookAtConsole(ctx, &r)
+	return r, err
+}
+
+// half ends after half of the time that ctx has left.
+func half(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
 	}
-	pods, err := c.pods(ctx)
+	return context.WithTimeout(ctx, time.Until(deadline)/2)
+}
+
+func (c *component) lookAtPods(ctx context.Context, r *Report) error {
+	workloads, err := c.Workloads(ctx)
 	if err != nil {
-		return r, err
+		return err
 	}
-	for _, w := range fault.FromWorkloads(workloads, pods) {
+	pods, err := c.Pods(ctx)
+	if err != nil {
+		return err
+	}
+	errMounts := c.mounts(ctx, pods)
+	var told fault.Platform
+	var errTold error
+	if c.Told != nil {
+		told, errTold = c.Told(ctx)
+	}
+	for _, w := range fault.FromWorkloads(workloads, pods, told.Expected()) {
 		r.set("rainbond_component_desired", float64(w.Desired), c.region, w.Component, w.Kind)
 		r.set("rainbond_component_ready", float64(w.Ready), c.region, w.Component, w.Kind)
 		for _, reason := range fault.WaitReasons {
@@ -54,7 +97,47 @@ func (c *component) Look(ctx context.Context) (Report, error) {
 		}
 	}
 	r.set("rainbond_pods_evicted", float64(evicted), c.region)
-	return r, nil
+	return errors.Join(errMounts, errTold)
+}
+
+// mounts notes at the pods what their kubelets said of volumes.
+func (c *component) mounts(ctx context.Context, pods []fault.Pod) error {
+	if c.FailedMounts == nil || !slices.ContainsFunc(pods, fault.Pod.Mounting) {
+		return nil
+	}
+	said, err := c.FailedMounts(ctx)
+	for i := range pods {
+		pods[i].Mount = said[pods[i].UID]
+	}
+	return err
+}
+
+// lookAtConsole tells what the console shows. That it is not known is no
+// failure: the region's API has alerts of its own.
+func (c *component) lookAtConsole(ctx context.Context, r *Report) {
+	if c.Monitor == nil {
+		return
+	}
+	m, known := c.Monitor(ctx)
+	if !known {
+		return
+	}
+	r.set("rainbond_monitor_up", flag(m.Up), c.region)
+	if !m.Up {
+		return
+	}
+	if !m.LastScrape.IsZero() {
+		r.set("rainbond_monitor_last_scrape_timestamp_seconds", float64(m.LastScrape.UnixMilli())/1000, c.region)
+	}
+	for _, alarm := range fault.Alarms {
+		i := slices.IndexFunc(m.Shown, func(s fault.ShownAlarm) bool { return s.Name == alarm.Name })
+		r.set("rainbond_component_alarm_firing", flag(i >= 0), c.region, alarm.Component, alarm.Name)
+		if i >= 0 {
+			shown := m.Shown[i]
+			r.saw(EvidenceAlarm, fmt.Sprintf("%s, %s since %s", shown.Name, shown.State, shown.Since.UTC().Format(time.RFC3339)),
+				labelRegion, c.region, "component", alarm.Component, "alarm", alarm.Name)
+		}
+	}
 }
 
 // count adds the restarts that a component's pods have had since the last

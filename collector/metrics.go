@@ -60,11 +60,15 @@ var Catalogue = []Metric{
 	{SlugNodeRole, "rainbond_nodes", "Nodes that bear a label of this role; role none counts the nodes without any.", gauge, []string{labelRegion, "role"}},
 	{SlugNodeRole, "rainbond_node_role_missing", "A node, older than five minutes, that bears no role label. Only such nodes have a series.", gauge, []string{labelRegion, "node"}},
 	{SlugNodeRole, "rainbond_node_role_malformed", "A node that bears the bare label key node-role.kubernetes.io, on which the region's whole node list fails. Only such nodes have a series.", gauge, []string{labelRegion, "node"}},
+	{SlugNodeRole, "rainbond_node_placement_unmatched", "A name that the RainbondCluster gives in nodesForGateway or nodesForChaos and no node bears. Only such names have a series.", gauge, []string{labelRegion, "component", "node"}},
 
 	{SlugComponent, "rainbond_component_desired", "Pods of the component that should be ready.", gauge, []string{labelRegion, "component", "kind"}},
 	{SlugComponent, "rainbond_component_ready", "Pods of the component that are ready.", gauge, []string{labelRegion, "component", "kind"}},
 	{SlugComponent, "rainbond_component_waiting", "Pods of the component that are not ready, by what they wait for. Only reasons that occur have a series.", gauge, []string{labelRegion, "component", "reason"}},
 	{SlugComponent, "rainbond_component_restarts_total", "Container restarts of the component's pods since the exporter started, and those its pods had before.", counter, []string{labelRegion, "component"}},
+	{SlugComponent, "rainbond_component_alarm_firing", "Whether the console shows this alarm of rbd-monitor about the component; pending ones are shown too. Absent when the region API does not answer or cannot reach rbd-monitor.", gauge, []string{labelRegion, "component", "alarm"}},
+	{SlugComponent, "rainbond_monitor_up", "Whether the region API could reach rbd-monitor, of whose alarms the console makes its list of component faults. Absent when the region API does not answer.", gauge, []string{labelRegion}},
+	{SlugComponent, "rainbond_monitor_last_scrape_timestamp_seconds", "When rbd-monitor collected anything last. Absent when it has not within an hour, or cannot be asked.", gauge, []string{labelRegion}},
 	{SlugComponent, "rainbond_pods_evicted", "Evicted pods still lying about in the namespace. They are leftovers, not faults.", gauge, []string{labelRegion}},
 
 	{SlugDisk, "rainbond_node_root_size_bytes", "Size of the node's root file system.", gauge, []string{labelRegion, "node"}},
@@ -90,13 +94,19 @@ func (m Metric) Values(label string) []string {
 		return texts(fault.Places)
 	case "role":
 		return []string{fault.Worker, fault.ControlPlane, fault.NoRole}
+	case "alarm":
+		var names []string
+		for _, a := range fault.Alarms {
+			names = append(names, a.Name)
+		}
+		return names
 	case "condition":
 		return []string{"DiskPressure", "Ready"}
 	case "check":
 		return []string{fault.AllChecks, "k8s_api", "region_cert"}
 	case "kind":
 		if m.Slug == SlugComponent {
-			return []string{"Deployment", "StatefulSet", "DaemonSet"}
+			return []string{"Deployment", "StatefulSet", "DaemonSet", fault.KindNone}
 		}
 		return texts(fault.Kinds)
 	case "reason":

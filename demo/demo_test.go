@@ -141,6 +141,7 @@ func TestAConsoleMeetsWhatTheScenarioSays(t *testing.T) {
 		"api-refused-pod-ready":   "connection refused",
 		"api-reset":               "connection reset by peer",
 		"api-pod-down":            "connection refused",
+		"component-database":      "connection refused",
 		"api-gateway-only":        "EOF",
 		"api-5xx":                 `503 {"error":"部分服务不可用"}`,
 		"api-504":                 "timeout", // the client here waits 2 s, the API 5 s

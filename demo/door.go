@@ -151,8 +151,11 @@ func (d *door) accept(listener net.Listener, treat func(*net.TCPConn)) {
 	})
 }
 
-// reset closes with RST instead of FIN.
+// reset closes with RST instead of FIN, once the visitor has begun to speak:
+// before, it is chance whether connect or read tells of it.
 func reset(conn *net.TCPConn) {
+	_ = conn.SetDeadline(time.Now().Add(time.Second))
+	_, _ = conn.Read(make([]byte, 1))
 	_ = conn.SetLinger(0)
 	_ = conn.Close()
 }
@@ -200,6 +203,7 @@ type regionAPI struct {
 	body     string        // of /v2/show; "" is the version
 	delay    time.Duration // before /v2/show answers
 	notReady bool          // what /v2/cluster/ready says
+	monitor  monitor
 }
 
 // version is what /v2/show answers: plain text, not JSON.
@@ -208,6 +212,7 @@ const version = "v6.9.8-release"
 func (a regionAPI) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v2/show", a.show)
+	a.monitor.handle(mux)
 	mux.HandleFunc("GET /v2/health", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, `{"bean":{"info":"api service health","status":"health"}}`)
 	})

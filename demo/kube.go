@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -74,6 +75,7 @@ func (k *kube) close() {
 // A resource is what there is to ask for.
 type resource struct {
 	group, name, kind string
+	version           string // "" is v1
 	namespaced        bool
 	byName            bool // may not be listed: nobody should list Secrets
 }
@@ -86,11 +88,14 @@ var resources = []resource{
 	{group: "apps", name: "deployments", kind: "Deployment", namespaced: true},
 	{group: "apps", name: "statefulsets", kind: "StatefulSet", namespaced: true},
 	{group: "apps", name: "daemonsets", kind: "DaemonSet", namespaced: true},
+	{name: "events", kind: "Event", namespaced: true},
+	{group: operatorGroup, version: operatorVersion, name: "rbdcomponents", kind: "RbdComponent", namespaced: true},
+	{group: operatorGroup, version: operatorVersion, name: "rainbondclusters", kind: "RainbondCluster", namespaced: true},
 }
 
 // apiVersion is the version of the API that the resource is of.
 func (r resource) apiVersion() string {
-	return schema.GroupVersion{Group: r.group, Version: "v1"}.String()
+	return schema.GroupVersion{Group: r.group, Version: cmp.Or(r.version, "v1")}.String()
 }
 
 func (r resource) in() schema.GroupResource {

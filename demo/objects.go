@@ -13,6 +13,9 @@ const (
 	clientSecret    = "rbd-api-client-cert"
 )
 
+// plural is what the operator's resources are called in paths.
+var plural = map[string]string{"RbdComponent": "rbdcomponents", "RainbondCluster": "rainbondclusters"}
+
 // objects is the world as the Kubernetes API has it.
 func (w *world) objects() map[key]object {
 	all := map[key]object{}
@@ -28,6 +31,12 @@ func (w *world) objects() map[key]object {
 	}
 	for _, p := range w.strays {
 		put("pods", p)
+	}
+	for _, e := range w.events {
+		put("events", e)
+	}
+	for _, o := range w.told() {
+		put(plural[o.GetObjectKind().GroupVersionKind().Kind], o)
 	}
 	put("configmaps", w.regionConfigMap())
 	put("secrets", w.secret(clientSecret, map[string][]byte{

@@ -126,6 +126,8 @@ var nodeRoleScenarios = []Scenario{
 				n.Labels[roleLabel+"/control-plane"] = ""
 			}
 		}},
+	{"node-role-placement", "node-role", title("nodesForChaos 中有一个不存在的节点", "one name in nodesForChaos is no node's"), alerts("RainbondPlacementNodeMissing"),
+		func(w *world) { w.orders.chaos = append(w.orders.chaos, "node-8") }},
 	{"node-joining", "node-role", title("新节点刚加入（噪声）", "a node has just joined (noise)"), nil,
 		func(w *world) {
 			n := w.newNode("node-6", "192.168.1.16", 0)
@@ -143,45 +145,6 @@ var nodeRoleScenarios = []Scenario{
 					delete(n.Labels, roleLabel+"/"+key)
 				}
 				n.Labels[roleLabel+"/"+role] = ""
-			}
-		}},
-}
-
-var componentScenarios = []Scenario{
-	{"component-crashloop", "component", title("rbd-chaos 反复崩溃", "rbd-chaos crashes again and again"), alerts("RainbondComponentNotReady"),
-		func(w *world) { crashLoop(w.pod("rbd-chaos"), "dial tcp rbd-mq:6300: connect: connection refused") }},
-	{"component-image", "component", title("rbd-chaos 拉取镜像失败", "rbd-chaos' image cannot be pulled"), alerts("RainbondComponentNotReady"),
-		func(w *world) {
-			wait(w.pod("rbd-chaos"), "ImagePullBackOff", `Back-off pulling image "rainbond/rbd-chaos:`+version+`"`)
-		}},
-	{"component-pending", "component", title("rbd-worker 无法调度", "rbd-worker cannot be scheduled"), alerts("RainbondComponentNotReady"),
-		func(w *world) { pend(w.pod("rbd-worker"), "0/5 nodes are available: 5 Insufficient memory.") }},
-	{"component-mount", "component", title("rbd-api 挂载卷失败", "rbd-api cannot mount a volume"), alerts("RainbondRegionAPIDown"),
-		func(w *world) {
-			creating(w.pod("rbd-api"))
-			w.door.behaviour = hangsUp
-		}},
-	{"component-gone", "component", title("rbd-mq 一个 Pod 也没有", "rbd-mq has no pod at all"), alerts("RainbondComponentNotReady"),
-		func(w *world) { w.component("rbd-mq").pods = nil }},
-	{"component-chaos-nowhere", "component", title("nodesForChaos 指定的节点不存在", "nodesForChaos names a node that does not exist"), alerts("RainbondComponentNotReady"),
-		func(w *world) {
-			c := w.component("rbd-chaos")
-			c.pinned, c.pods, c.desired = []string{"node-9"}, nil, 0
-		}},
-	{"component-half", "component", title("rbd-gateway 的两个容器只有一个就绪", "one of rbd-gateway's two containers is ready"), alerts("RainbondComponentNotReady"),
-		func(w *world) {
-			p := w.pod("rbd-gateway")
-			unready(p)
-			p.Status.ContainerStatuses[0].Ready = false
-		}},
-	{"component-scaled-down", "component", title("管理员将 rbd-hub 缩容到 0（噪声）", "somebody scaled rbd-hub to 0 (noise)"), nil,
-		func(w *world) { w.component("rbd-hub").desired, w.component("rbd-hub").pods = 0, nil }},
-	{"component-job", "component", title("hosts-job 失败（噪声）", "a hosts-job has failed (noise)"), nil,
-		func(w *world) {
-			for _, p := range w.strays {
-				if p.OwnerReferences[0].Kind == "Job" && p.Labels["name"] == "rbd-hub" {
-					end(p, corev1.PodFailed, 1, "Error")
-				}
 			}
 		}},
 }

@@ -44,6 +44,7 @@ var certScenarios = []Scenario{
 		func(w *world) {
 			w.secretGone = true
 			creating(w.pod("rbd-api"))
+			w.complain(w.pod("rbd-api"), `MountVolume.SetUp failed for volume "region-api-ssl" : secret "`+serverSecret+`" not found`)
 			w.door.behaviour = hangsUp
 		}},
 	{"cert-expiring", "cert", title("替换过的证书 10 天后过期", "a replaced certificate has 10 days left"), alerts("RainbondCertificateExpiring"),

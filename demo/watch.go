@@ -34,7 +34,7 @@ type selection struct {
 }
 
 // selectable are the fields that may be selected by.
-var selectable = []string{"metadata.name", "metadata.namespace", "spec.nodeName", "status.phase"}
+var selectable = []string{"metadata.name", "metadata.namespace", "spec.nodeName", "status.phase", "involvedObject.kind", "reason"}
 
 func newSelection(r *http.Request) (s selection, err error) {
 	s.namespace = r.PathValue("namespace")
@@ -57,8 +57,11 @@ func (s selection) selects(o object) bool {
 		return false
 	}
 	set := fields.Set{"metadata.name": o.GetName(), "metadata.namespace": o.GetNamespace()}
-	if pod, ok := o.(*corev1.Pod); ok {
-		set["spec.nodeName"], set["status.phase"] = pod.Spec.NodeName, string(pod.Status.Phase)
+	switch o := o.(type) {
+	case *corev1.Pod:
+		set["spec.nodeName"], set["status.phase"] = o.Spec.NodeName, string(o.Status.Phase)
+	case *corev1.Event:
+		set["involvedObject.kind"], set["reason"] = o.InvolvedObject.Kind, o.Reason
 	}
 	return s.labels.Matches(labels.Set(o.GetLabels())) && s.fields.Matches(set)
 }

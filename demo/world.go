@@ -42,7 +42,10 @@ type world struct {
 	nodes      []*corev1.Node
 	components []*component
 	strays     []*corev1.Pod // pods in the namespace that are no component's
-	forbidden  []string      // resources that may not be read
+	events     []*corev1.Event
+	orders     orders   // the RainbondCluster
+	unmade     []string // RbdComponents for which the operator has made nothing
+	forbidden  []string // resources that may not be read
 	kubeDown   bool
 
 	root fault.Filesystem // of each node
@@ -63,6 +66,7 @@ func newWorld(certs *certs, address string, began time.Time, serial int) *world 
 	w.nodes = w.healthyNodes()
 	w.components = w.healthyComponents(serial)
 	w.strays = w.healthyStrays()
+	w.orders = orders{gateway: []string{"node-1"}, chaos: w.component("rbd-chaos").pinned}
 	w.root = filesystem(0.46, 0.92)
 	return w
 }

@@ -44,6 +44,7 @@ var phrases = map[string]Words{
 	collector.EvidenceAnswer:      {"answer", "响应"},
 	collector.EvidenceLatency:     {"latency", "耗时"},
 	collector.EvidencePod:         {"pod", "Pod"},
+	collector.EvidenceAlarm:       {"alarm", "告警"},
 	collector.EvidenceNode:        {"node", "节点"},
 	collector.EvidenceFigures:     {"figures", "用量"},
 

@@ -20,18 +20,20 @@ const (
 	CrashLoop     Reason = "CrashLoopBackOff"
 	ImagePull     Reason = "ImagePullBackOff"           // ErrImagePull and the like too
 	Creating      Reason = "ContainerCreating"          // a volume that will not mount, a network that will not come
+	FailedMount   Reason = "FailedMount"                // the kubelet says which volume or Secret; seen in events only
 	ConfigError   Reason = "CreateContainerConfigError" // a Secret or ConfigMap that is missing, a command that does not exist
 	OutOfMemory   Reason = "OOMKilled"
 	Crashed       Reason = "Error" // ended, and not yet started again
 	Unschedulable Reason = "Unschedulable"
 	Evicted       Reason = "Evicted"
-	Unready       Reason = "NotReady" // runs, and its readiness probe fails
-	NoPod         Reason = "NoPod"    // pods are desired and none exists
-	NoNode        Reason = "NoNode"   // a DaemonSet that no node is meant for: it is pinned to a node that does not exist
+	Unready       Reason = "NotReady"   // runs, and its readiness probe fails
+	NoPod         Reason = "NoPod"      // pods are desired and none exists
+	NoWorkload    Reason = "NoWorkload" // the operator was told to run it and has made nothing
+	NoNode        Reason = "NoNode"     // a DaemonSet that no node is meant for: it is pinned to a node that does not exist
 )
 
 // WaitReasons lists what a pod can wait for, in display order.
-var WaitReasons = []Reason{CrashLoop, ImagePull, ConfigError, Creating, OutOfMemory, Crashed, Unschedulable, Evicted, Unready, NoPod, NoNode, Other}
+var WaitReasons = []Reason{CrashLoop, ImagePull, ConfigError, Creating, FailedMount, OutOfMemory, Crashed, Unschedulable, Evicted, Unready, NoPod, NoWorkload, NoNode, Other}
 
 // kubeletReasons maps the kubelet's reasons for a waiting container
 // (kubernetes, pkg/kubelet/images/types.go and container/sync_result.go).
@@ -50,14 +52,23 @@ var kubeletReasons = map[string]Reason{
 	"RunContainerError":          ConfigError,
 }
 
-// FromWorkloads judges the workloads of the platform by their pods. Jobs,
-// ended pods and what carries a component's name by accident are left out;
-// an evicted pod counts while its component is short of pods.
-func FromWorkloads(workloads []Workload, pods []Pod) []Component {
+// KindNone is the kind of a component that has no workload.
+const KindNone = "none"
+
+// FromWorkloads judges the workloads of the platform by their pods, and those
+// components that are expected and have no workload at all. Jobs, ended pods
+// and what carries a component's name by accident are left out; an evicted
+// pod counts while its component is short of pods.
+func FromWorkloads(workloads []Workload, pods []Pod, expected []string) []Component {
 	byName := map[string][]Pod{}
 	for _, p := range pods {
 		if p.OwnerKind != "Job" {
 			byName[p.Component] = append(byName[p.Component], p)
+		}
+	}
+	for _, name := range expected {
+		if !slices.ContainsFunc(workloads, func(w Workload) bool { return w.Component == name }) {
+			workloads = append(slices.Clip(workloads), Workload{Component: name, Kind: KindNone, Desired: 1})
 		}
 	}
 	var all []Component
@@ -79,6 +90,10 @@ func (c *Component) judge(pods []Pod) {
 			words = "it may run on " + c.Pinned + " only, and no such node is there"
 		}
 		c.wait(NoNode, words)
+		return
+	}
+	if c.Kind == KindNone {
+		c.wait(NoWorkload, "its RbdComponent exists, and no Deployment, StatefulSet or DaemonSet")
 		return
 	}
 	if c.Ready >= c.Desired {
@@ -116,6 +131,16 @@ func (c *Component) wait(reason Reason, words string) {
 	}
 }
 
+// Mounting says whether the pod may be waiting for a volume, so that it is
+// worth asking the events which.
+func (p Pod) Mounting() bool {
+	if p.Ready || p.Evicted || p.Unschedulable != "" || p.Phase != "Pending" {
+		return false
+	}
+	reason, _ := p.waits()
+	return reason == Creating
+}
+
 // waits says what a pod waits for, and in which words; "" when it is ready.
 func (p Pod) waits() (Reason, string) {
 	if p.Unschedulable != "" {
@@ -132,6 +157,9 @@ func (p Pod) waits() (Reason, string) {
 		if reason == CrashLoop && c.LastExit == string(OutOfMemory) {
 			reason = OutOfMemory
 		}
+		if reason == Creating && p.Mount != "" {
+			return FailedMount, p.Mount
+		}
 		return reason, c.words()
 	}
 	for _, c := range p.Containers {
@@ -145,6 +173,8 @@ func (p Pod) waits() (Reason, string) {
 	switch {
 	case p.Ready:
 		return "", ""
+	case p.Mount != "" && p.Phase == "Pending":
+		return FailedMount, p.Mount
 	case p.Phase == "Pending":
 		return Creating, "the kubelet has not started it yet"
 	}

@@ -40,7 +40,10 @@ type Pod struct {
 	Ready     bool   // the Ready condition
 	// Unschedulable is the scheduler's message; "" when the pod has a node.
 	Unschedulable string
-	Containers    []Container
+	// Mount is what the kubelet said last of a volume that it cannot mount;
+	// "" when it said nothing, or nobody asked.
+	Mount      string
+	Containers []Container
 }
 
 // A Container is one container, init containers included.

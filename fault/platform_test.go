@@ -23,7 +23,7 @@ func TestRolesAreKeysNotValues(t *testing.T) {
 		{Name: "joining", Created: young},
 		{Name: "cordoned", Created: old, Cordoned: true},
 	}
-	got := FromNodes(nodes, now)
+	got := FromNodes(nodes, DefaultRoleNames, now)
 	if want := map[string]int{Worker: 1, ControlPlane: 3, NoRole: 4}; !maps.Equal(got.Count, want) {
 		t.Errorf("counts %v, want %v", got.Count, want)
 	}
@@ -39,6 +39,10 @@ func TestRolesAreKeysNotValues(t *testing.T) {
 	}
 	if got := names(got.Malformed); got != "bare" {
 		t.Errorf("malformed: %s", got)
+	}
+	others := FromNodes(nodes, RoleNames{Worker: {"edge", "worker"}, ControlPlane: {"etcd"}}, now)
+	if want := map[string]int{Worker: 2, ControlPlane: 2, NoRole: 4}; !maps.Equal(others.Count, want) {
+		t.Errorf("with other names: counts %v, want %v", others.Count, want)
 	}
 }
 
@@ -98,6 +102,8 @@ func TestWhatAComponentWaitsFor(t *testing.T) {
 			"Unschedulable 1 rbd-chaos-1: 0/5 nodes are available"},
 		{"a volume that will not mount", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Pending", Containers: []Container{{Name: "c", Waiting: "ContainerCreating"}}})},
 			"ContainerCreating 1 rbd-chaos-1: container c: ContainerCreating"},
+		{"a volume that the kubelet names", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Pending", Mount: `secret "s" not found`, Containers: []Container{{Name: "c", Waiting: "ContainerCreating"}}})},
+			`FailedMount 1 rbd-chaos-1: secret "s" not found`},
 		{"the init container first", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Pending", Containers: []Container{{Name: "init", Waiting: "CrashLoopBackOff"}, {Name: "c", Waiting: "PodInitializing"}}})},
 			"CrashLoopBackOff 1 rbd-chaos-1: container init: CrashLoopBackOff"},
 		{"a reason we do not know", chaos("Deployment", 1, 0), []Pod{pod(Pod{Containers: []Container{{Name: "c", Waiting: "Sulking"}}})},
@@ -115,7 +121,7 @@ func TestWhatAComponentWaitsFor(t *testing.T) {
 			"NoPod 1 no pod exists"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			got := FromWorkloads([]Workload{row.workload}, row.pods)[0]
+			got := FromWorkloads([]Workload{row.workload}, row.pods, nil)[0]
 			var said []string
 			for _, reason := range slices.Sorted(maps.Keys(got.Waiting)) {
 				said = append(said, fmt.Sprintf("%s %d %s", reason, got.Waiting[reason], got.Words[reason]))

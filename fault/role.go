@@ -16,9 +16,29 @@ const RoleKey = "node-role.kubernetes.io"
 // The roles that the platform needs, and NoRole for nodes without any.
 const (
 	Worker       = "worker"
-	ControlPlane = "control-plane" // "master" is its older name
+	ControlPlane = "control-plane"
 	NoRole       = "none"
 )
+
+// RoleNames says what may stand after RoleKey and a slash for each role.
+type RoleNames map[string][]string
+
+// DefaultRoleNames are the forms that the field has: kubeadm, K3s and RKE2
+// write control-plane, and wrote master before; RKE1 writes controlplane; and
+// worker is what Rainbond's installer and RKE1 write. K3s and RKE2 give their
+// agents no label at all.
+var DefaultRoleNames = RoleNames{Worker: {"worker"}, ControlPlane: {"control-plane", "master", "controlplane"}}
+
+// role is the role that the name stands for; a name that nobody lists stands
+// for itself.
+func (r RoleNames) role(name string) string {
+	for role, names := range r {
+		if slices.Contains(names, name) {
+			return role
+		}
+	}
+	return name
+}
 
 // JoiningTime is how long a new node may be without a role label: the
 // installer sets it after the node has joined.
@@ -35,13 +55,13 @@ type Roles struct {
 	Malformed []Node
 }
 
-// FromNodes judges the role labels of all nodes. A label's value does not
-// matter, as it does not to Rainbond. A node that has just joined or is
+// FromNodes judges the role labels of all nodes by the names that stand for
+// each role. A label's value does not matter, as it does not to Rainbond. A node that has just joined or is
 // cordoned is not missed.
-func FromNodes(nodes []Node, now time.Time) Roles {
+func FromNodes(nodes []Node, names RoleNames, now time.Time) Roles {
 	r := Roles{Count: map[string]int{Worker: 0, ControlPlane: 0, NoRole: 0}}
 	for _, n := range nodes {
-		roles := n.roles()
+		roles := n.roles(names)
 		for _, role := range roles {
 			if role == Worker || role == ControlPlane {
 				r.Count[role]++
@@ -62,15 +82,12 @@ func FromNodes(nodes []Node, now time.Time) Roles {
 	return r
 }
 
-// roles are the node's roles, each once, master under its newer name.
-func (n Node) roles() []string {
+// roles are the node's roles, each once.
+func (n Node) roles(names RoleNames) []string {
 	var roles []string
 	for _, key := range n.RoleKeys {
-		role, ok := strings.CutPrefix(key, RoleKey+"/")
-		if role == "master" {
-			role = ControlPlane
-		}
-		if ok && role != "" && !slices.Contains(roles, role) {
+		name, ok := strings.CutPrefix(key, RoleKey+"/")
+		if role := names.role(name); ok && name != "" && !slices.Contains(roles, role) {
 			roles = append(roles, role)
 		}
 	}

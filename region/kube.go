@@ -74,6 +74,8 @@ type Kube struct {
 	nodes     *cache[fault.Node]
 	pods      *cache[fault.Pod]
 	workloads []*cache[fault.Workload]
+	log       *slog.Logger
+	known     known
 }
 
 // quietOnce guards klog's logger, which is a global that must not be set while
@@ -105,7 +107,7 @@ func NewKube(life context.Context, config *rest.Config, namespace string, log *s
 	nodes, pods := core.Nodes(), core.Pods(namespace)
 	deployments, statefulSets, daemonSets := apps.Deployments(namespace), apps.StatefulSets(namespace), apps.DaemonSets(namespace)
 	return &Kube{
-		host: config.Host, namespace: namespace, core: core,
+		host: config.Host, namespace: namespace, core: core, log: log, known: known{unread: map[string]string{}},
 		nodes: newCache(life, "nodes", config.Host, listWatch[*corev1.NodeList]{nodes.List, nodes.Watch}, node),
 		pods:  newCache(life, "pods", config.Host, listWatch[*corev1.PodList]{pods.List, pods.Watch}, pod),
 		workloads: []*cache[fault.Workload]{

@@ -61,49 +61,61 @@ type request struct {
 	plain  net.Conn
 	conn   *tls.Conn
 	answer *bufio.Reader
+	done   func() // ends the connection; nil before there is one
 }
 
 func (q *request) run(ctx context.Context, p *Prober) {
+	if target, ok := q.open(ctx, p); ok {
+		q.show(target)
+	}
+	if q.done != nil {
+		q.done()
+	}
+}
+
+// open connects to the region and shakes hands. It is false when something
+// failed, which the trace then tells. What done says is to be called, if there
+// is any.
+func (q *request) open(ctx context.Context, p *Prober) (*url.URL, bool) {
 	if q.region.Err != nil && q.region.URL == "" {
 		q.trace.Phase, q.trace.Err = fault.TLS, &fault.UnusableError{Part: "region", Err: q.region.Err}
-		return
+		return nil, false
 	}
 	target, err := url.Parse(q.region.URL)
 	if err != nil || target.Scheme != "https" || target.Hostname() == "" {
 		// The parser's own words would repeat what may be a password.
 		q.trace.URL = "(not a URL)"
 		q.phase(fault.Resolve, func() error { return errors.New("the region's url is not of the form https://host:8443") })
-		return
+		return nil, false
 	}
 	q.trace.URL = target.Redacted()
 	id, err := p.identity(q.region)
 	if err != nil {
 		q.trace.Phase, q.trace.Err = fault.TLS, err
-		return
+		return nil, false
 	}
 	ips := []string{target.Hostname()}
 	if net.ParseIP(ips[0]) == nil && !q.phase(fault.Resolve, func() (err error) {
 		ips, err = p.Resolver.LookupHost(ctx, ips[0]) // a nil Resolver is the system's
 		return err
 	}) {
-		return
+		return nil, false
 	}
 	port := target.Port()
 	if port == "" {
 		port = "443"
 	}
 	if !q.phase(fault.Connect, func() error { return q.connect(ctx, ips, port) }) {
-		return
+		return nil, false
 	}
-	defer func() { _ = q.plain.Close() }()
 	deadline, _ := ctx.Deadline()
 	_ = q.plain.SetDeadline(deadline)
 	stop := context.AfterFunc(ctx, func() { _ = q.plain.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-
-	if q.phase(fault.TLS, func() error { return q.handshake(ctx, id) }) {
-		q.show(target)
+	q.done = func() {
+		stop()
+		_ = q.plain.Close()
 	}
+	return target, q.phase(fault.TLS, func() error { return q.handshake(ctx, id) })
 }
 
 // phase runs and times one phase; false when it failed.
@@ -190,7 +202,7 @@ func (q *request) show(target *url.URL) {
 	}
 	reuse := false
 	if !q.phase(fault.Transfer, func() (err error) {
-		q.trace.Status, q.trace.Body, reuse, err = q.receive(asked)
+		q.trace.Status, q.trace.Body, reuse, err = q.receive(asked, keptAnswer)
 		return err
 	}) {
 		return
@@ -223,14 +235,16 @@ func (q *request) send(r *http.Request) error {
 	return err
 }
 
-func (q *request) receive(asked *http.Request) (status int, body []byte, reuse bool, err error) {
+// receive reads an answer, and as much of its body as may be kept. The
+// connection can be used again when that was all of it.
+func (q *request) receive(asked *http.Request, kept int64) (status int, body []byte, reuse bool, err error) {
 	response, err := http.ReadResponse(q.answer, asked)
 	if err != nil {
 		return 0, nil, false, err
 	}
 	defer func() { _ = response.Body.Close() }()
-	body, err = io.ReadAll(io.LimitReader(response.Body, keptAnswer))
-	return response.StatusCode, body, !response.Close && len(body) < keptAnswer, err
+	body, err = io.ReadAll(io.LimitReader(response.Body, kept))
+	return response.StatusCode, body, !response.Close && int64(len(body)) < kept, err
 }
 
 // ready asks for what the region says of itself. A region older than v6.9.2
@@ -240,7 +254,7 @@ func (q *request) ready(target *url.URL) {
 	if asked.Write(q.conn) != nil {
 		return
 	}
-	status, body, _, err := q.receive(asked)
+	status, body, _, err := q.receive(asked, keptAnswer)
 	if err != nil {
 		return
 	}

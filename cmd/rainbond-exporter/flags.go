@@ -44,6 +44,8 @@ type flags struct {
 	regionName string
 	directURL  string
 	nodeName   string
+	workers    string
+	controls   string
 	rootfs     string
 	procfs     string
 	root       func(context.Context) (fault.Filesystem, error) // instead of rootfs and procfs
@@ -130,6 +132,10 @@ func (f *flags) lookFlags(c *kingpin.CmdClause) {
 	c.Flag("region.name", "What this cluster is called in its console (region_info.region_name).").Default("rainbond").StringVar(&f.regionName)
 	c.Flag("region.direct-url", "Where rbd-api answers past its gateway, asked when the console's way fails; by default its Service in --namespace.").
 		PlaceHolder("URL").StringVar(&f.directURL)
+	c.Flag("node-role.worker", "What may stand after node-role.kubernetes.io/ on a worker, comma-separated.").
+		Default(strings.Join(fault.DefaultRoleNames[fault.Worker], ",")).StringVar(&f.workers)
+	c.Flag("node-role.control-plane", "The same on a control-plane node.").
+		Default(strings.Join(fault.DefaultRoleNames[fault.ControlPlane], ",")).StringVar(&f.controls)
 	hostname, _ := os.Hostname()
 	c.Flag("node.name", "Name of the node whose disk is looked at.").Envar("NODE_NAME").Default(hostname).StringVar(&f.nodeName)
 	c.Flag("path.rootfs", "Where the node's root is mounted.").Default("/").StringVar(&f.rootfs)
@@ -182,6 +188,13 @@ func (f *flags) validate() error {
 	if f.configFile == "" && len(f.roles) > 0 && !slices.Contains(f.roles, "cluster") && slices.ContainsFunc(f.wanted(), probes) {
 		return errors.New("--role=console: expected --config.file with it, which says where the regions are")
 	}
+	for role, names := range f.roleNames() {
+		for _, name := range names {
+			if name == "" || strings.Contains(name, "/") {
+				return fmt.Errorf("--node-role.%s: %q; expected what stands after %s/, such as %s", role, name, fault.RoleKey, fault.DefaultRoleNames[role][0])
+			}
+		}
+	}
 	if f.timeout < 0 {
 		return fmt.Errorf("--timeout: %s; expected a time above zero, such as 10s", f.timeout)
 	}
@@ -190,6 +203,14 @@ func (f *flags) validate() error {
 
 // probes says whether a collector asks the regions' APIs.
 func probes(slug string) bool { return slug == collector.SlugAPI || slug == collector.SlugCert }
+
+// roleNames are the names that stand for each role on nodes.
+func (f *flags) roleNames() fault.RoleNames {
+	if f.workers == "" && f.controls == "" { // the demo takes no such flags
+		return fault.DefaultRoleNames
+	}
+	return fault.RoleNames{fault.Worker: strings.Split(f.workers, ","), fault.ControlPlane: strings.Split(f.controls, ",")}
+}
 
 // wanted lists the collectors to use, in the order of the document.
 func (f *flags) wanted() []string {

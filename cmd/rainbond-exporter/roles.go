@@ -57,11 +57,16 @@ func connect(life context.Context, f *flags, log *slog.Logger) (source, error) {
 
 // collectors makes the wanted collectors over the source.
 func (s source) collectors(f *flags) ([]collector.Collector, error) {
-	probe := collector.OncePerLook(func(r fault.Region) string { return r.Name + " " + r.URL }, new(region.Prober).Probe)
-	regions := s.regions(f.regionName)
+	prober := new(region.Prober)
+	ask := questions{
+		regions: s.regions(f.regionName),
+		probe:   collector.OncePerLook(func(r fault.Region) string { return r.Name + " " + r.URL }, prober.Probe),
+		monitor: prober.Monitor,
+		told:    s.told(),
+	}
 	var all []collector.Collector
 	for _, name := range f.wanted() {
-		c, err := s.collector(name, f, regions, probe)
+		c, err := s.collector(name, f, ask)
 		if err != nil {
 			return nil, err
 		}
@@ -70,19 +75,24 @@ func (s source) collectors(f *flags) ([]collector.Collector, error) {
 	return all, nil
 }
 
-func (s source) collector(name string, f *flags,
-	regions func(context.Context) ([]fault.Region, error),
-	probe func(context.Context, fault.Region) fault.Trace,
-) (collector.Collector, error) {
+// questions are what several collectors ask.
+type questions struct {
+	regions func(context.Context) ([]fault.Region, error)
+	probe   func(context.Context, fault.Region) fault.Trace
+	monitor func(context.Context, fault.Region) (fault.Monitor, error)
+	told    func(context.Context) (fault.Platform, error)
+}
+
+func (s source) collector(name string, f *flags, ask questions) (collector.Collector, error) {
 	switch name {
 	case collector.SlugAPI:
-		return collector.NewAPI(regions, probe, s.inside(f)), nil
+		return collector.NewAPI(ask.regions, ask.probe, s.inside(f)), nil
 	case collector.SlugCert:
 		var kept func(context.Context) ([]fault.Copy, error)
 		if s.kube != nil {
 			kept = s.kube.Kept
 		}
-		return collector.NewCert(regions, kept, f.regionName, probe), nil
+		return collector.NewCert(ask.regions, kept, f.regionName, ask.probe), nil
 	case collector.SlugDisk:
 		var nodes func(context.Context) ([]fault.Node, error)
 		if s.kube != nil {
@@ -97,9 +107,12 @@ func (s source) collector(name string, f *flags,
 	case collector.SlugTLS:
 		return collector.NewTLS(f.regionName, s.kube.Logs().Read), nil
 	case collector.SlugNodeRole:
-		return collector.NewNodeRole(f.regionName, s.kube.Nodes), nil
+		return collector.NewNodeRole(f.regionName, f.roleNames(), s.kube.Nodes, ask.told), nil
 	case collector.SlugComponent:
-		return collector.NewComponent(f.regionName, s.kube.Workloads, s.kube.Pods), nil
+		return collector.NewComponent(f.regionName, collector.Components{
+			Workloads: s.kube.Workloads, Pods: s.kube.Pods, Told: ask.told, FailedMounts: s.kube.FailedMounts,
+			Monitor: ask.shown(f.regionName),
+		}), nil
 	}
 	panic("cmd: no way to make collector " + name) // validate knows every slug
 }
@@ -110,6 +123,42 @@ func (s source) inside(f *flags) *collector.Inside {
 		return nil
 	}
 	return &collector.Inside{Region: f.regionName, DirectURL: f.directURL, Nodes: s.kube.Nodes}
+}
+
+// told is what the operator has been told to run, asked once in a look.
+func (s source) told() func(context.Context) (fault.Platform, error) {
+	if s.kube == nil {
+		return nil
+	}
+	type answer struct {
+		platform fault.Platform
+		err      error
+	}
+	ask := collector.OncePerLook(func(struct{}) string { return "" }, func(ctx context.Context, _ struct{}) (a answer) {
+		a.platform, a.err = s.kube.Platform(ctx)
+		return a
+	})
+	return func(ctx context.Context) (fault.Platform, error) {
+		a := ask(ctx, struct{}{})
+		return a.platform, a.err
+	}
+}
+
+// shown asks the region of that name what the console shows of its components.
+// A region whose probe failed is not asked again: its own alert speaks.
+func (ask questions) shown(name string) func(context.Context) (fault.Monitor, bool) {
+	return func(ctx context.Context) (fault.Monitor, bool) {
+		all, _ := ask.regions(ctx) // the api collector tells of the error
+		i := slices.IndexFunc(all, func(r fault.Region) bool { return r.Name == name })
+		if i < 0 {
+			return fault.Monitor{}, false
+		}
+		if f, failed := fault.FromTrace(ask.probe(ctx, all[i])); failed && f.Reason != fault.NotReady {
+			return fault.Monitor{}, false
+		}
+		m, err := ask.monitor(ctx, all[i])
+		return m, err == nil
+	}
 }
 
 // regions are those of the configuration, or the one of region-config.

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/rainbond-exporter/rainbond-exporter/fault"
+)
+
+func TestOnlyARegionThatAnswersIsAskedWhatTheConsoleShows(t *testing.T) {
+	ours := fault.Region{Name: "ours", URL: "https://ours:8443"}
+	for _, row := range []struct {
+		name    string
+		regions []fault.Region
+		trace   fault.Trace
+		err     error
+		asked   int
+		known   bool
+	}{
+		{"well", []fault.Region{{Name: "other"}, ours}, fault.Trace{Status: 200}, nil, 1, true},
+		{"not ready, and it answers all the same", []fault.Region{ours}, fault.Trace{Status: 200, Ready: map[string]bool{fault.AllChecks: false}}, nil, 1, true},
+		{"down", []fault.Region{ours}, fault.Trace{Phase: fault.Connect, Err: errors.New("refused")}, nil, 0, false},
+		{"another console's", []fault.Region{{Name: "other"}}, fault.Trace{Status: 200}, nil, 0, false},
+		{"it does not know the question", []fault.Region{ours}, fault.Trace{Status: 200}, errors.New("HTTP 404"), 1, false},
+	} {
+		asked := 0
+		ask := questions{
+			regions: func(context.Context) ([]fault.Region, error) { return row.regions, nil },
+			probe:   func(context.Context, fault.Region) fault.Trace { return row.trace },
+			monitor: func(_ context.Context, r fault.Region) (fault.Monitor, error) {
+				if r.URL == ours.URL {
+					asked++
+				}
+				return fault.Monitor{Up: true}, row.err
+			},
+		}
+		m, known := ask.shown("ours")(t.Context())
+		if known != row.known || m.Up != (row.asked == 1) || asked != row.asked {
+			t.Errorf("%s: asked %d times, known %v, %+v", row.name, asked, known, m)
+		}
+	}
+}

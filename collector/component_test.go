@@ -1,0 +1,125 @@
+package collector
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rainbond-exporter/rainbond-exporter/fault"
+)
+
+func TestAComponentThatIsToldToRunAndDoesNotExistIsZero(t *testing.T) {
+	from := Components{
+		Workloads: fixed([]fault.Workload{{Component: "rbd-mq", Kind: "Deployment", Desired: 1, Ready: 1}}, nil),
+		Pods:      fixed([]fault.Pod(nil), nil),
+		Told:      fixed(fault.Platform{Components: []fault.RbdComponent{{Name: "rbd-api"}, {Name: "rbd-hub"}}}, nil),
+	}
+	shows(t, NewComponent("rainbond", from), `
+		rainbond_component_desired{component="rbd-api",kind="none",rainbond_region="rainbond"} 1
+		rainbond_component_ready{component="rbd-api",kind="none",rainbond_region="rainbond"} 0
+		rainbond_component_waiting{component="rbd-api",rainbond_region="rainbond",reason="NoWorkload"} 1
+		rainbond_component_desired{component="rbd-mq",kind="Deployment",rainbond_region="rainbond"} 1
+		rainbond_component_ready{component="rbd-mq",kind="Deployment",rainbond_region="rainbond"} 1`,
+		"rainbond_component_desired", "rainbond_component_ready", "rainbond_component_waiting")
+}
+
+func TestWhatIsKnownIsToldThoughTheOperatorsWordsAreNot(t *testing.T) {
+	from := Components{
+		Workloads: fixed([]fault.Workload{{Component: "rbd-mq", Kind: "Deployment", Desired: 1, Ready: 1}}, nil),
+		Pods:      fixed([]fault.Pod(nil), nil),
+		Told:      fixed(fault.Platform{}, errors.New("list rbdcomponents: no answer")),
+	}
+	report, err := NewComponent("rainbond", from).Look(t.Context())
+	if err == nil || err.Error() != "list rbdcomponents: no answer" {
+		t.Errorf("error %v", err)
+	}
+	compare(t, report, `rainbond_component_ready{component="rbd-mq",kind="Deployment",rainbond_region="rainbond"} 1`, "rainbond_component_ready")
+}
+
+func TestEventsAreAskedForOnlyWhileAPodMayWaitForAVolume(t *testing.T) {
+	pod := fault.Pod{Name: "rbd-api-1", UID: "u1", Component: "rbd-api", Phase: "Running", Ready: true}
+	asked := 0
+	from := Components{
+		Workloads: fixed([]fault.Workload{{Component: "rbd-api", Kind: "Deployment", Desired: 1}}, nil),
+		Pods:      func(context.Context) ([]fault.Pod, error) { return []fault.Pod{pod}, nil },
+		FailedMounts: func(context.Context) (map[string]string, error) {
+			asked++
+			return map[string]string{"u1": `secret "rbd-api-server-cert" not found`}, nil
+		},
+	}
+	c := NewComponent("rainbond", from)
+	shows(t, c, "", "rainbond_monitor_up")
+	if asked != 0 {
+		t.Error("events were asked for, and every pod is ready")
+	}
+	pod.Ready, pod.Phase = false, "Pending"
+	pod.Containers = []fault.Container{{Name: "rbd-api", Waiting: "ContainerCreating"}}
+	report := shows(t, c, `rainbond_component_waiting{component="rbd-api",rainbond_region="rainbond",reason="FailedMount"} 1`, "rainbond_component_waiting")
+	if got := said(report); got != `pod: rbd-api-1: secret "rbd-api-server-cert" not found` || asked != 1 {
+		t.Errorf("asked %d times; evidence %s", asked, got)
+	}
+}
+
+func TestWhatTheConsoleShows(t *testing.T) {
+	m, known := fault.Monitor{}, false
+	c := NewComponent("rainbond", Components{
+		Workloads: fixed([]fault.Workload(nil), nil), Pods: fixed([]fault.Pod(nil), nil),
+		Monitor: func(context.Context) (fault.Monitor, bool) { return m, known },
+	})
+	names := []string{"rainbond_monitor_up", "rainbond_monitor_last_scrape_timestamp_seconds", "rainbond_component_alarm_firing"}
+	shows(t, c, "", names...)
+	known = true
+	shows(t, c, `rainbond_monitor_up{rainbond_region="rainbond"} 0`, names...)
+
+	at := time.Unix(1764000000, 0)
+	m = fault.Monitor{Up: true, LastScrape: at, Shown: []fault.ShownAlarm{{Name: "WorkerTaskError", State: "pending", Since: at}, {Name: "MyOwn", State: "firing", Since: at}}}
+	report := shows(t, c, `
+		rainbond_monitor_up{rainbond_region="rainbond"} 1
+		rainbond_monitor_last_scrape_timestamp_seconds{rainbond_region="rainbond"} 1.764e+09
+		rainbond_component_alarm_firing{alarm="APIDown",component="rbd-api",rainbond_region="rainbond"} 0
+		rainbond_component_alarm_firing{alarm="BuilderDown",component="rbd-chaos",rainbond_region="rainbond"} 0
+		rainbond_component_alarm_firing{alarm="BuilderUnhealthy",component="rbd-chaos",rainbond_region="rainbond"} 0
+		rainbond_component_alarm_firing{alarm="MqDown",component="rbd-mq",rainbond_region="rainbond"} 0
+		rainbond_component_alarm_firing{alarm="MqUnhealthy",component="rbd-mq",rainbond_region="rainbond"} 0
+		rainbond_component_alarm_firing{alarm="WorkerDown",component="rbd-worker",rainbond_region="rainbond"} 0
+		rainbond_component_alarm_firing{alarm="WorkerTaskError",component="rbd-worker",rainbond_region="rainbond"} 1
+		rainbond_component_alarm_firing{alarm="WorkerUnhealthy",component="rbd-worker",rainbond_region="rainbond"} 0`, names...)
+	if got := said(report); got != "alarm: WorkerTaskError, pending since 2025-11-24T16:00:00Z" {
+		t.Errorf("evidence %s", got)
+	}
+	m.LastScrape = time.Time{} // not within an hour
+	shows(t, c, "", "rainbond_monitor_last_scrape_timestamp_seconds")
+}
+
+func TestNodesThatOnlyThePlatformKnows(t *testing.T) {
+	nodes := []fault.Node{{Name: "n1", Hostname: "n1"}}
+	told := fault.Platform{ForGateway: []string{"n1"}, ForChaos: []string{"n9"}}
+	report := shows(t, NewNodeRole("rainbond", fault.DefaultRoleNames, fixed(nodes, nil), fixed(told, nil)),
+		`rainbond_node_placement_unmatched{component="rbd-chaos",node="n9",rainbond_region="rainbond"} 1`, "rainbond_node_placement_unmatched")
+	if got := said(report); !strings.Contains(got, "rbd-chaos is to run on n9") {
+		t.Errorf("evidence %s", got)
+	}
+}
+
+func TestASilentKubernetesLeavesTimeForTheConsole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+		defer cancel()
+		c := NewComponent("rainbond", Components{
+			Workloads: fixed([]fault.Workload(nil), nil), Pods: fixed([]fault.Pod(nil), nil),
+			Told: func(ctx context.Context) (fault.Platform, error) { <-ctx.Done(); return fault.Platform{}, ctx.Err() },
+			Monitor: func(ctx context.Context) (fault.Monitor, bool) {
+				deadline, _ := ctx.Deadline()
+				return fault.Monitor{}, time.Until(deadline) == 4*time.Second
+			},
+		})
+		report, err := c.Look(ctx)
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error %v", err)
+		}
+		compare(t, report, `rainbond_monitor_up{rainbond_region="rainbond"} 0`, "rainbond_monitor_up")
+	})
+}

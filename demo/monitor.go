@@ -1,0 +1,55 @@
+package demo
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/rainbond-exporter/rainbond-exporter/fault"
+)
+
+// A monitor is rbd-monitor, the platform's own Prometheus, as the region's API
+// hands its answers on.
+type monitor struct {
+	away  bool
+	stale time.Duration // since it has collected anything
+	rings []string      // alarms that the console shows
+}
+
+// handle answers for rbd-monitor what is asked of it.
+func (m monitor) handle(mux *http.ServeMux) {
+	for path, data := range map[string]func() any{fault.AlertsPath: m.alarms, fault.QueryPath: m.lastScrape} {
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
+			if m.away {
+				answer(w, http.StatusBadGateway, `{"code":502,"msg":"upstream service unreachable","detail":"dial tcp: lookup rbd-monitor: no such host"}`)
+				return
+			}
+			text, _ := json.Marshal(map[string]any{"status": "success", "data": data()}) // cannot fail
+			answer(w, http.StatusOK, string(text))
+		})
+	}
+}
+
+func (m monitor) alarms() any {
+	all := []any{}
+	for _, name := range m.rings {
+		all = append(all, map[string]any{
+			"labels":      map[string]string{"alertname": name, "Alert": "Rainbond", "PageAlarm": "true", "Region": "cloud"},
+			"annotations": map[string]string{}, "state": "firing", "activeAt": time.Now().Add(-2 * time.Hour), "value": "1e+00",
+		})
+	}
+	return map[string]any{"alerts": all}
+}
+
+// lastScrape answers the one query that is asked, with nothing where the last
+// scrape is out of its memory.
+func (m monitor) lastScrape() any {
+	samples := []any{}
+	if m.stale < fault.MonitorMemory {
+		now := time.Now()
+		last := float64(now.Add(-m.stale).UnixMilli()) / 1000
+		samples = append(samples, map[string]any{"metric": map[string]string{}, "value": [2]any{now.Unix(), strconv.FormatFloat(last, 'f', 3, 64)}})
+	}
+	return map[string]any{"resultType": "vector", "result": samples}
+}

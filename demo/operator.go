@@ -1,0 +1,95 @@
+package demo
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// operatorGroup is whose the operator's custom resources are.
+const (
+	operatorGroup   = "rainbond.io"
+	operatorVersion = "v1alpha1"
+)
+
+// Orders are what the RainbondCluster says.
+type orders struct {
+	externalDB  bool
+	externalHub bool
+	gateway     []string // nodesForGateway
+	chaos       []string // nodesForChaos
+}
+
+// custom is one of the operator's resources. Its status is as untrue as in
+// the field: Ready latches, and Running is false for ever.
+func (w *world) custom(kind, name string, spec, condition map[string]any) object {
+	o := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": operatorGroup + "/" + operatorVersion, "kind": kind,
+		"spec": spec, "status": map[string]any{"conditions": []any{condition}},
+	}}
+	o.SetName(name)
+	o.SetNamespace(namespace)
+	o.SetUID(uid(kind, name))
+	o.SetCreationTimestamp(w.ago(age))
+	return o
+}
+
+// told is what the operator has been told to run: every component there is,
+// those that something external replaces, and the cluster.
+func (w *world) told() []object {
+	ready := map[string]any{"type": "Ready", "status": "True", "reason": "Ready"}
+	failed := map[string]any{"type": "Ready", "status": "False", "reason": "PrerequisitesFailed"}
+	var all []object
+	names := []string{}
+	for _, c := range w.components {
+		if c.name != "rainbond-operator" {
+			all = append(all, w.custom("RbdComponent", c.name, map[string]any{"priorityComponent": true}, ready))
+			names = append(names, c.name)
+		}
+	}
+	for _, name := range []string{"rbd-db", "rbd-hub"} {
+		if !slices.Contains(names, name) {
+			all = append(all, w.custom("RbdComponent", name, map[string]any{}, failed))
+		}
+	}
+	for _, name := range w.unmade {
+		all = append(all, w.custom("RbdComponent", name, map[string]any{}, ready))
+	}
+	nodes := func(names []string) (all []any) {
+		for _, name := range names {
+			all = append(all, map[string]any{"name": name})
+		}
+		return all
+	}
+	spec := map[string]any{
+		"imageHub":        map[string]any{"domain": "goodrain.me"},
+		"nodesForGateway": nodes(w.orders.gateway), "nodesForChaos": nodes(w.orders.chaos),
+	}
+	if w.orders.externalHub {
+		spec["imageHub"] = map[string]any{"domain": "hub.example.com"}
+	}
+	if w.orders.externalDB {
+		spec["regionDatabase"], spec["uiDatabase"] = map[string]any{"host": "db.example.com"}, map[string]any{"host": "db.example.com"}
+	}
+	running := map[string]any{"type": "Running", "status": "False", "reason": "PrecheckNotReady"}
+	return append(all, w.custom("RainbondCluster", "rainbondcluster", spec, running))
+}
+
+// remove takes a component away, workload and all.
+func (w *world) remove(names ...string) {
+	w.components = slices.DeleteFunc(w.components, func(c *component) bool { return slices.Contains(names, c.name) })
+}
+
+// complain is the kubelet's word about a volume that the pod cannot mount.
+func (w *world) complain(p *corev1.Pod, message string) {
+	name := p.Name + "." + suffix(message, 16)
+	w.events = append(w.events, &corev1.Event{
+		TypeMeta:       metav1.TypeMeta{Kind: "Event", APIVersion: "v1"},
+		ObjectMeta:     metav1.ObjectMeta{Name: name, Namespace: namespace, UID: uid("Event", name), CreationTimestamp: w.ago(0)},
+		InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: namespace, Name: p.Name, UID: p.UID},
+		Reason:         "FailedMount", Message: message, Type: corev1.EventTypeWarning, Count: 7,
+		FirstTimestamp: w.ago(0), LastTimestamp: w.ago(0), Source: corev1.EventSource{Component: "kubelet"},
+	})
+}
