@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
@@ -57,7 +58,7 @@ func connect(life context.Context, f *flags, log *slog.Logger) (source, error) {
 
 // collectors makes the wanted collectors over the source.
 func (s source) collectors(f *flags) ([]collector.Collector, error) {
-	probe := collector.OncePerLook(func(r fault.Region) string { return r.Name + " " + r.URL }, new(region.Prober).Probe)
+	probe := collector.OncePerLook(func(r fault.Region) string { return r.Name + " " + r.URL }, (&region.Prober{Resolver: f.resolver}).Probe)
 	regions := s.regions(f.regionName)
 	var all []collector.Collector
 	for _, name := range f.wanted() {
@@ -76,7 +77,7 @@ func (s source) collector(name string, f *flags,
 ) (collector.Collector, error) {
 	switch name {
 	case collector.SlugAPI:
-		return collector.NewAPI(regions, probe, s.inside(f)), nil
+		return collector.NewAPI(regions, probe, s.inside(f), s.lastRead()), nil
 	case collector.SlugCert:
 		var kept func(context.Context) ([]fault.Copy, error)
 		if s.kube != nil {
@@ -110,6 +111,15 @@ func (s source) inside(f *flags) *collector.Inside {
 		return nil
 	}
 	return &collector.Inside{Region: f.regionName, DirectURL: f.directURL, Nodes: s.kube.Nodes}
+}
+
+// lastRead says when the console's database last answered; nil where no
+// configuration can name one.
+func (s source) lastRead() func() time.Time {
+	if s.config == nil {
+		return nil
+	}
+	return s.config.LastRead
 }
 
 // regions are those of the configuration, or the one of region-config.
