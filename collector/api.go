@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -16,6 +17,8 @@ type api struct {
 	regions func(context.Context) ([]fault.Region, error)
 	probe   func(context.Context, fault.Region) fault.Trace
 	inside  *Inside
+	// lastRead is when the database that tells the regions last answered.
+	lastRead func() time.Time
 
 	probes, failures *prometheus.CounterVec
 	duration         *prometheus.HistogramVec
@@ -38,11 +41,14 @@ const probesAtOnce = 64
 
 // NewAPI returns the collector of symptom api. It probes every region that
 // regions tells, many at once. Inside, which may be nil, is asked for more
-// when the probe of its region fails.
-func NewAPI(regions func(context.Context) ([]fault.Region, error), probe func(context.Context, fault.Region) fault.Trace, inside *Inside) Collector {
+// when the probe of its region fails. LastRead, which may be nil or say never,
+// is when the database that tells the regions last answered.
+func NewAPI(regions func(context.Context) ([]fault.Region, error), probe func(context.Context, fault.Region) fault.Trace,
+	inside *Inside, lastRead func() time.Time,
+) Collector {
 	duration := Describe("rainbond_api_probe_duration_seconds")
 	return &api{
-		regions: regions, probe: probe, inside: inside, known: map[string]bool{},
+		regions: regions, probe: probe, inside: inside, lastRead: lastRead, known: map[string]bool{},
 		probes:   counterVec("rainbond_api_probes_total"),
 		failures: counterVec("rainbond_api_probe_failures_total"),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -68,14 +74,28 @@ func (a *api) Look(ctx context.Context) (Report, error) {
 	if err == nil {
 		a.forget(regions)
 	}
+	if a.lastRead != nil {
+		if at := a.lastRead(); !at.IsZero() {
+			r.set("rainbond_regions_last_read_timestamp_seconds", float64(at.UnixMilli())/1000)
+		}
+	}
 	r.collect(a.probes)
 	r.collect(a.failures)
 	r.collect(a.duration)
 	return r, err
 }
 
+// probeShare is the part of the time left that the console's way gets, so that
+// after a silence there is still time to ask past the gateway.
+const probeShare = 0.8
+
 // probeAll asks all regions, many at once, and returns the traces in order.
 func probeAll(ctx context.Context, regions []fault.Region, probe func(context.Context, fault.Region) fault.Trace) []fault.Trace {
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(probeShare*float64(time.Until(deadline))))
+		defer cancel()
+	}
 	traces := make([]fault.Trace, len(regions))
 	places := make(chan struct{}, probesAtOnce)
 	var wait sync.WaitGroup
@@ -129,7 +149,7 @@ func (a *api) lookInside(ctx context.Context, r *Report, region fault.Region, t 
 	if !failed || a.inside == nil || a.inside.Region != region.Name {
 		return
 	}
-	if region.URL != a.inside.DirectURL {
+	if region.URL != a.inside.DirectURL && left(ctx) >= directTime {
 		direct := region
 		direct.URL = a.inside.DirectURL
 		a.tellPast(r, direct, a.probe(ctx, direct))
@@ -146,6 +166,18 @@ func (a *api) lookInside(ctx context.Context, r *Report, region fault.Region, t 
 	if gone {
 		r.saw(EvidenceNode, address+" is the address of no node; theirs are "+fault.Addresses(nodes), labelRegion, region.Name)
 	}
+}
+
+// directTime is what an answer may take: the console allows /v2/show as much.
+// With less left, silence would mean nothing.
+const directTime = time.Second
+
+// left is the time until ctx ends.
+func left(ctx context.Context) time.Duration {
+	if deadline, ok := ctx.Deadline(); ok {
+		return time.Until(deadline)
+	}
+	return directTime
 }
 
 func (a *api) tellPast(r *Report, direct fault.Region, t fault.Trace) {
@@ -168,9 +200,12 @@ func (a *api) explain(r *Report, name string, f fault.Failure, failed bool, t fa
 	about := []string{labelRegion, name}
 	if failed {
 		about = append(about, "phase", string(f.Phase), "reason", string(f.Reason))
+		if f.Reason == fault.ClientNotAsked {
+			r.saw(EvidenceError, "no client certificate was asked for", about...)
+		}
 		for _, err := range []error{t.Err, t.Distrust} {
 			if err != nil {
-				r.saw(EvidenceError, err.Error(), about...)
+				r.saw(EvidenceError, strings.ReplaceAll(err.Error(), "\n", "; "), about...)
 			}
 		}
 		if t.Err == nil && t.Status != 0 {
@@ -180,6 +215,9 @@ func (a *api) explain(r *Report, name string, f fault.Failure, failed bool, t fa
 	where := t.URL
 	if t.Address != "" {
 		where += " (" + t.Address + ")"
+	}
+	for _, err := range t.Missed {
+		where += "; before it " + err.Error()
 	}
 	r.saw(EvidenceAddress, where, about...)
 	if len(t.Durations) > 0 {

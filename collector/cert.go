@@ -90,8 +90,10 @@ func consoleCopies(region fault.Region) []fault.Copy {
 	return copies
 }
 
+// leaf is the certificate that rbd-api serves. A stranger who asks for no
+// client certificate is not rbd-api, whatever it presents.
 func leaf(t fault.Trace) []byte {
-	if len(t.Served) == 0 {
+	if len(t.Served) == 0 || t.Unasked && t.Distrust != nil {
 		return nil
 	}
 	return t.Served[0]

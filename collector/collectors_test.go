@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -42,7 +43,7 @@ func compare(t *testing.T, report Report, want string, metrics ...string) {
 		kind := map[prometheus.ValueType]string{gauge: "gauge", counter: "counter"}[m.Type]
 		var samples []string
 		for line := range strings.Lines(want) {
-			if line = strings.TrimSpace(line); strings.HasPrefix(line, name+"{") {
+			if line = strings.TrimSpace(line); strings.HasPrefix(line, name+"{") || strings.HasPrefix(line, name+" ") {
 				samples = append(samples, line)
 			}
 		}
@@ -73,7 +74,7 @@ func TestAProbeBecomesSamples(t *testing.T) {
 		{URL: rainbond.URL, Status: 200, Ready: map[string]bool{fault.AllChecks: false}, Durations: map[fault.Phase]time.Duration{fault.Processing: time.Second}},
 	}
 	n := 0
-	c := NewAPI(fixed([]fault.Region{rainbond}, nil), func(context.Context, fault.Region) fault.Trace { n++; return traces[n-1] }, nil)
+	c := NewAPI(fixed([]fault.Region{rainbond}, nil), func(context.Context, fault.Region) fault.Trace { n++; return traces[n-1] }, nil, nil)
 	names := []string{"rainbond_api_up", "rainbond_api_probes_total", "rainbond_api_probe_phase_seconds", "rainbond_api_ready"}
 	shows(t, c, `
 		rainbond_api_up{rainbond_region="rainbond"} 1
@@ -98,7 +99,7 @@ func TestAProbeBecomesSamples(t *testing.T) {
 }
 
 func TestEveryReasonIsThereFromTheStart(t *testing.T) {
-	c := NewAPI(fixed([]fault.Region{rainbond}, nil), func(context.Context, fault.Region) fault.Trace { return fault.Trace{Status: 503} }, nil)
+	c := NewAPI(fixed([]fault.Region{rainbond}, nil), func(context.Context, fault.Region) fault.Trace { return fault.Trace{Status: 503} }, nil, nil)
 	report, err := c.Look(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +127,7 @@ func TestEveryReasonIsThereFromTheStart(t *testing.T) {
 func TestARegionThatIsGoneLeavesNoSeries(t *testing.T) {
 	regions := []fault.Region{rainbond, {Name: "second"}}
 	c := NewAPI(func(context.Context) ([]fault.Region, error) { return regions, nil },
-		func(context.Context, fault.Region) fault.Trace { return fault.Trace{Status: 200} }, nil)
+		func(context.Context, fault.Region) fault.Trace { return fault.Trace{Status: 200} }, nil, nil)
 	shows(t, c, `
 		rainbond_api_probes_total{rainbond_region="rainbond"} 1
 		rainbond_api_probes_total{rainbond_region="second"} 1`, "rainbond_api_probes_total")
@@ -136,7 +137,7 @@ func TestARegionThatIsGoneLeavesNoSeries(t *testing.T) {
 
 func TestRegionsKnownLastAreStillProbed(t *testing.T) {
 	c := NewAPI(fixed([]fault.Region{rainbond}, errors.New("the database is away")),
-		func(context.Context, fault.Region) fault.Trace { return fault.Trace{Status: 200} }, nil)
+		func(context.Context, fault.Region) fault.Trace { return fault.Trace{Status: 200} }, nil, nil)
 	report, err := c.Look(t.Context())
 	if err == nil {
 		t.Error("the collector does not say that the database is away")
@@ -158,7 +159,7 @@ func TestARegionWhoseWayFailsIsAskedPastItsGateway(t *testing.T) {
 			}
 			return console
 		},
-		&Inside{Region: "rainbond", DirectURL: "https://rbd-api-api:8443", Nodes: fixed([]fault.Node{{Addresses: []string{"10.0.0.2"}}}, nil)})
+		&Inside{Region: "rainbond", DirectURL: "https://rbd-api-api:8443", Nodes: fixed([]fault.Node{{Addresses: []string{"10.0.0.2"}}}, nil)}, nil)
 	names := []string{"rainbond_api_direct_up", "rainbond_api_address_without_node"}
 	report := shows(t, c, `
 		rainbond_api_direct_up{rainbond_region="rainbond"} 1
@@ -174,6 +175,63 @@ func TestARegionWhoseWayFailsIsAskedPastItsGateway(t *testing.T) {
 	slices.Sort(asked)
 	if got := strings.Join(asked, ", "); got != "elsewhere , rainbond https://10.0.0.1:8443" {
 		t.Errorf("a healthy region was asked: %s", got)
+	}
+}
+
+// A way that swallows everything takes its time, and leaves enough to ask past
+// the gateway; where too little is left, silence there would mean nothing.
+func TestAfterASilenceThereIsStillTimeToAskPastTheGateway(t *testing.T) {
+	silent := func(ctx context.Context, r fault.Region) fault.Trace {
+		if r.URL == rainbond.URL {
+			<-ctx.Done()
+			return fault.Trace{Phase: fault.Processing, Err: ctx.Err()}
+		}
+		return fault.Trace{Status: 200}
+	}
+	c := NewAPI(fixed([]fault.Region{rainbond}, nil), silent, &Inside{Region: "rainbond", DirectURL: "https://rbd-api-api:8443"}, nil)
+	synctest.Test(t, func(t *testing.T) {
+		for _, row := range []struct {
+			limit time.Duration
+			want  string
+		}{
+			{8 * time.Second, `rainbond_api_direct_up{rainbond_region="rainbond"} 1`},
+			{4 * time.Second, ""},
+		} {
+			ctx, cancel := context.WithTimeout(t.Context(), row.limit)
+			report, err := c.Look(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cancel()
+			compare(t, report, row.want, "rainbond_api_direct_up")
+		}
+	})
+}
+
+func TestAnAddressThatFailedBeforeAnotherAnsweredIsNamed(t *testing.T) {
+	trace := fault.Trace{URL: rainbond.URL, Address: "10.0.0.1:8443", Status: 200, Missed: []error{errors.New("dial tcp 10.0.0.9:8443: i/o timeout")}}
+	c := NewAPI(fixed([]fault.Region{rainbond}, nil), func(context.Context, fault.Region) fault.Trace { return trace }, nil, nil)
+	report, err := c.Look(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "address: https://10.0.0.1:8443 (10.0.0.1:8443); before it dial tcp 10.0.0.9:8443: i/o timeout"; said(report) != want {
+		t.Errorf("evidence:\n%s\nwant:\n%s", said(report), want)
+	}
+}
+
+func TestWhenTheRegionsWereLastReadIsTold(t *testing.T) {
+	for _, row := range []struct {
+		last func() time.Time
+		want string
+	}{
+		{func() time.Time { return time.Unix(1764000000, 0) }, "rainbond_regions_last_read_timestamp_seconds 1.764e+09"},
+		{func() time.Time { return time.Time{} }, ""}, // no database, or it never answered
+		{nil, ""},
+	} {
+		c := NewAPI(fixed([]fault.Region{rainbond}, errors.New("the database is away")), func(context.Context, fault.Region) fault.Trace { return fault.Trace{Status: 200} }, nil, row.last)
+		report, _ := c.Look(t.Context()) // the error has its own test
+		compare(t, report, row.want, "rainbond_regions_last_read_timestamp_seconds")
 	}
 }
 
@@ -250,6 +308,17 @@ func TestCertificatesOfFivePlaces(t *testing.T) {
 	}
 	if strings.Contains(text, "-----") {
 		t.Error("the evidence holds a PEM")
+	}
+}
+
+func TestAStrangersCertificateIsComparedWithNothing(t *testing.T) {
+	trace := fault.Trace{Served: [][]byte{{1}}, Unasked: true, Distrust: errors.New("unknown authority")}
+	if leaf(trace) != nil {
+		t.Error("a proxy's certificate is taken for rbd-api's")
+	}
+	trace.Distrust = nil // rbd-api itself, which lets anybody in
+	if leaf(trace) == nil {
+		t.Error("rbd-api's certificate is not looked at")
 	}
 }
 

@@ -37,6 +37,7 @@ const (
 var Catalogue = []Metric{
 	{SlugExporter, "rainbond_collector_success", "Whether the collector could look (1) or not (0). Seeing a fault is a success.", gauge, []string{"collector"}},
 	{SlugExporter, "rainbond_collector_duration_seconds", "How long the collector's last look took.", gauge, []string{"collector"}},
+	{SlugExporter, "rainbond_regions_last_read_timestamp_seconds", "When the console's database last told the regions. While it is away, those known then are still probed. Absent without a database.", gauge, nil},
 
 	{SlugAPI, "rainbond_api_up", "Whether the last request to /v2/show of the region API, made as the console makes it, succeeded.", gauge, []string{labelRegion}},
 	{SlugAPI, "rainbond_api_probe_failed", "Whether the last probe of the region API failed in this phase for this reason.", gauge, []string{labelRegion, "phase", "reason"}},

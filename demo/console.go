@@ -1,9 +1,14 @@
 package demo
 
 import (
+	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+
+	_ "modernc.org/sqlite" // registers the driver "sqlite"
 )
 
 // The files in the demo's folder.
@@ -14,7 +19,12 @@ const (
 	caFile   = "ca.pem"
 	certFile = "client.pem"
 	keyFile  = "client.key.pem"
+
+	tableFile = "db.sqlite3"
 )
+
+// secondName is what the console calls its second region.
+const secondName = "second"
 
 // A folder holds the demo's files; nobody else may read them.
 type folder string
@@ -57,27 +67,81 @@ current-context: demo
 `, server, namespace))
 }
 
-// writeConsole writes what the console holds: the region's row, and the PEM
-// files that it names. A file that the console does not hold is removed.
-func (f folder) writeConsole(w *world) error {
-	for _, name := range []string{caFile, certFile, keyFile} {
-		text, ok := w.console[name]
-		if !ok {
-			if err := os.Remove(f.path(name)); err != nil && !os.IsNotExist(err) {
+// writeConsole writes what the console holds: its regions, and the PEM files
+// that they name. What the console does not hold is removed.
+func (f folder) writeConsole(ctx context.Context, w *world) error {
+	regions := map[string]*world{RegionName: w, secondName: w.second}
+	text := "# The console's copy of its regions, as its table region_info would hold it.\nregions:\n"
+	for _, name := range []string{RegionName, secondName} {
+		in := regions[name]
+		for _, file := range []string{caFile, certFile, keyFile} {
+			if err := f.put(copyOf(name, file), in, file); err != nil {
 				return err
 			}
-			continue
 		}
-		if err := f.write(name, text); err != nil {
+		if in != nil {
+			text += fmt.Sprintf("  - name: %s\n    url: %s\n    ca_file: %s\n    cert_file: %s\n    key_file: %s\n",
+				name, in.url, copyOf(name, caFile), copyOf(name, certFile), copyOf(name, keyFile))
+		}
+	}
+	if err := f.writeTable(ctx, w.table); err != nil {
+		return err
+	}
+	if w.table != nil {
+		text += "console:\n  driver: sqlite\n  path: " + tableFile + "\n"
+	}
+	return f.write(configFile, text)
+}
+
+// copyOf is what the copy of a region's file is called.
+func copyOf(region, file string) string {
+	if region == RegionName {
+		return file
+	}
+	return region + "." + file
+}
+
+// put writes a file of a region, or removes it when the console has none.
+func (f folder) put(name string, in *world, file string) error {
+	if in != nil {
+		if text, ok := in.console[file]; ok {
+			return f.write(name, text)
+		}
+	}
+	return f.remove(name)
+}
+
+func (f folder) remove(name string) error {
+	if err := os.Remove(f.path(name)); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	return nil
+}
+
+// A row of the table region_info: a region that answers nobody.
+type row struct{ name, status string }
+
+// writeTable makes the console's database anew, with the columns that are
+// read. A database without rows is none.
+func (f folder) writeTable(ctx context.Context, rows []row) (err error) {
+	if err := f.remove(tableFile); err != nil || rows == nil {
+		return err
+	}
+	if err := f.write(tableFile, ""); err != nil { // which nobody else may read
+		return err
+	}
+	db, err := sql.Open("sqlite", f.path(tableFile))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if _, err := db.ExecContext(ctx, "CREATE TABLE region_info (region_name, url, ssl_ca_cert, cert_file, key_file, token, status)"); err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if _, err := db.ExecContext(ctx, "INSERT INTO region_info (region_name, url, status) VALUES (?, ?, ?)", r.name, "https://"+r.name+".rainbond.invalid:8443", r.status); err != nil {
 			return err
 		}
 	}
-	return f.write(configFile, fmt.Sprintf(`# The console's copy of the region, as its table region_info would hold it.
-regions:
-  - name: rainbond
-    url: %s
-    ca_file: %s
-    cert_file: %s
-    key_file: %s
-`, w.url, caFile, certFile, keyFile))
+	return nil
 }

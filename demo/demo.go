@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -43,6 +44,8 @@ type Demo struct {
 	kube     *kube
 	door     *door // the region's address, as the console has it
 	past     *door // rbd-api itself, past the gateway
+	second   *door // another region's address
+	names    *nameServer
 	log      *podLog
 
 	mu      sync.Mutex // held while the scenario changes
@@ -92,6 +95,12 @@ func (d *Demo) start(scenario string) error {
 	if d.past, err = newDoor(d.log); err != nil {
 		return err
 	}
+	if d.second, err = newDoor(newPodLog()); err != nil {
+		return err
+	}
+	if d.names, err = newNameServer(d.ctx); err != nil {
+		return err
+	}
 	if d.kube, err = newKube(d.log); err != nil {
 		return err
 	}
@@ -115,6 +124,9 @@ func (d *Demo) ConfigFile() string { return d.console.path(configFile) }
 // DirectURL is where rbd-api answers those who go past the gateway, as the
 // Service rbd-api-api does in a real cluster.
 func (d *Demo) DirectURL() string { return d.past.port.url("https") }
+
+// Resolver asks the demo's name server, which knows no name, or is silent.
+func (d *Demo) Resolver() *net.Resolver { return d.names.resolver() }
 
 // Root is the simulated root file system of a node.
 func (d *Demo) Root(context.Context) (fault.Filesystem, error) {
@@ -164,6 +176,7 @@ func (d *Demo) Set(name string) error {
 func (d *Demo) world(s Scenario) (*world, error) {
 	d.changes++
 	w := newWorld(d.certs, d.door.port.url("https"), d.began, d.changes)
+	w.secondURL = d.second.port.url("https")
 	if s.breaks != nil {
 		s.breaks(w)
 	}
@@ -175,8 +188,10 @@ func (d *Demo) world(s Scenario) (*world, error) {
 func (d *Demo) become(w *world) error {
 	d.door.close()
 	d.past.close()
+	d.second.close()
+	d.names.silent.Store(w.unnamed)
 	d.log.restart(w.logged)
-	if err := d.console.writeConsole(w); err != nil {
+	if err := d.console.writeConsole(d.ctx, w); err != nil {
 		return err
 	}
 	if err := d.kube.become(d.ctx, w); err != nil {
@@ -184,6 +199,11 @@ func (d *Demo) become(w *world) error {
 	}
 	if err := d.past.open(d.ctx, w.past()); err != nil {
 		return err
+	}
+	if w.second != nil {
+		if err := d.second.open(d.ctx, w.second); err != nil {
+			return err
+		}
 	}
 	return d.door.open(d.ctx, w)
 }
@@ -197,7 +217,7 @@ func (d *Demo) Close() {
 		return
 	}
 	d.closed = true
-	for _, door := range []*door{d.door, d.past} {
+	for _, door := range []*door{d.door, d.past, d.second} {
 		if door != nil {
 			door.close()
 			door.port.release()
@@ -206,6 +226,9 @@ func (d *Demo) Close() {
 	if d.kube != nil {
 		d.kube.close()
 		d.kube.port.release()
+	}
+	if d.names != nil {
+		d.names.close()
 	}
 	if d.console != "" {
 		_ = os.RemoveAll(string(d.console)) // it is in the system's folder for what may be lost

@@ -45,6 +45,7 @@ func set(t *testing.T, d *Demo, scenario string) {
 
 // consoleCopy is what a reader of the demo's files knows of the region.
 type consoleCopy struct {
+	resolver      *net.Resolver
 	url           string
 	ca, cert, key []byte // nil: no such file
 }
@@ -63,14 +64,15 @@ func readConsole(t *testing.T, d *Demo) consoleCopy {
 			Cert string `yaml:"cert_file"`
 			Key  string `yaml:"key_file"`
 		} `yaml:"regions"`
+		Console map[string]string `yaml:"console"`
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(&config); err != nil {
 		t.Fatalf("the configuration file: %v\n%s", err, text)
 	}
-	if len(config.Regions) != 1 || config.Regions[0].Name != "rainbond" {
-		t.Fatalf("expected one region named rainbond:\n%s", text)
+	if len(config.Regions) == 0 || config.Regions[0].Name != "rainbond" {
+		t.Fatalf("expected first the region named rainbond:\n%s", text)
 	}
 	r := config.Regions[0]
 	read := func(name string) []byte {
@@ -80,7 +82,7 @@ func readConsole(t *testing.T, d *Demo) consoleCopy {
 		}
 		return text
 	}
-	return consoleCopy{url: r.URL, ca: read(r.CA), cert: read(r.Cert), key: read(r.Key)}
+	return consoleCopy{resolver: d.Resolver(), url: r.URL, ca: read(r.CA), cert: read(r.Cert), key: read(r.Key)}
 }
 
 // ask asks the region as a console does that verifies, and says what it got.
@@ -94,7 +96,7 @@ func (c consoleCopy) ask(t *testing.T, path string) string {
 	if !roots.AppendCertsFromPEM(c.ca) {
 		return "CA cannot be used"
 	}
-	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: (&net.Dialer{Resolver: c.resolver}).DialContext, TLSClientConfig: &tls.Config{
 		RootCAs: roots, ServerName: "rbd-api-api",
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil },
 	}}
@@ -135,6 +137,7 @@ func TestAConsoleMeetsWhatTheScenarioSays(t *testing.T) {
 	const well = "200 v6.9.8-release"
 	want := map[string]string{
 		"api-name-unknown":        "no such host",
+		"api-name-silent":         "timeout",
 		"api-dropped":             "timeout",
 		"api-no-route":            "network is unreachable",
 		"api-address-moved":       "network is unreachable",
@@ -148,6 +151,8 @@ func TestAConsoleMeetsWhatTheScenarioSays(t *testing.T) {
 		"api-wrong-body":          "200 <!DOCTYPE html>\n<html><head><title>Welcome to nginx!</title></head><body><h1>Welcome to nginx!</h1></body></html>\n",
 		"api-plain-http":          "server gave HTTP response to HTTPS client",
 		"api-old-tls":             "protocol version not supported",
+		"api-tls-proxy":           "certificate signed by unknown authority",
+		"two-regions":             "connection refused",
 		"cert-client-stale-tls13": "unknown certificate authority",
 		"cert-client-stale-tls12": "unknown certificate authority",
 		"cert-ca-stale":           "certificate signed by unknown authority",

@@ -32,6 +32,7 @@ type doorplan struct {
 	behaviour behaviour
 	plainHTTP bool   // no TLS at all
 	maxTLS    uint16 // 0: as Go does by default
+	proxied   bool   // a proxy ends TLS: with its own certificate, and asks for none
 	api       regionAPI
 }
 
@@ -115,7 +116,11 @@ func (d *door) serve(listener net.Listener, w *world) error {
 }
 
 func serverTLS(w *world) (*tls.Config, error) {
-	pair, err := tls.X509KeyPair(w.served.Server, w.served.ServerKey)
+	shown := w.served
+	if w.door.proxied {
+		shown = w.generation(other)
+	}
+	pair, err := tls.X509KeyPair(shown.Server, shown.ServerKey)
 	if err != nil {
 		return nil, fmt.Errorf("rbd-api's own certificate: %w", err)
 	}
@@ -126,6 +131,9 @@ func serverTLS(w *world) (*tls.Config, error) {
 		ClientCAs:    clients,
 		ClientAuth:   tls.RequireAndVerifyClientCert,
 		MaxVersion:   w.door.maxTLS,
+	}
+	if w.door.proxied {
+		config.ClientAuth = tls.NoClientCert
 	}
 	if w.door.maxTLS != 0 && w.door.maxTLS < tls.VersionTLS12 {
 		config.MinVersion = tls.VersionTLS10 // which Go no longer offers by itself

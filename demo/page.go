@@ -56,6 +56,7 @@ var groups = []group{
 	{"node-role", title("节点角色", "node roles")},
 	{"component", title("平台组件", "components")},
 	{"disk", title("节点磁盘", "node disk")},
+	{slugRegion, title("多个集群", "several regions")},
 	{slugWatch, title("监控自身", "the watcher itself")},
 }
 

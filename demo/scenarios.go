@@ -27,13 +27,14 @@ const healthyName = "healthy"
 // Slugs of scenarios that are none of the six symptoms.
 const (
 	slugHealthy = "healthy"
+	slugRegion  = "region" // a console with several
 	slugWatch   = "watch"
 )
 
 // Scenarios are all there are, by symptom, in the order of the document.
 var Scenarios = slices.Concat(
 	[]Scenario{{Name: healthyName, Slug: slugHealthy, Title: title("一切正常", "all is well")}},
-	apiScenarios, tlsScenarios, certScenarios, nodeRoleScenarios, componentScenarios, diskScenarios, watchScenarios,
+	apiScenarios, tlsScenarios, certScenarios, nodeRoleScenarios, componentScenarios, diskScenarios, regionScenarios, watchScenarios,
 )
 
 func title(zh, en string) map[string]string { return map[string]string{"zh": zh, "en": en} }
@@ -45,6 +46,8 @@ var apiScenarios = []Scenario{
 	{"api-name-unknown", "api", title("域名无法解析", "the region's name has no address"), alerts("RainbondRegionUnreachable"),
 		// No name server may ever know a name under .invalid (RFC 6761).
 		func(w *world) { w.url = "https://region.rainbond.invalid:8443" }},
+	{"api-name-silent", "api", title("域名服务器没有应答", "the name server does not answer"), alerts("RainbondRegionUnreachable"),
+		func(w *world) { w.url, w.unnamed = "https://region.rainbond.invalid:8443", true }},
 	{"api-dropped", "api", title("报文被防火墙丢弃，连接超时", "packets are dropped, connections time out"), alerts("RainbondRegionUnreachable"),
 		func(w *world) { w.door.behaviour = drops }},
 	{"api-no-route", "api", title("没有到集群端的路由", "no route to the region"), alerts("RainbondRegionUnreachable"),
@@ -90,6 +93,8 @@ var apiScenarios = []Scenario{
 		func(w *world) { w.door.plainHTTP = true }},
 	{"api-old-tls", "api", title("只支持 TLS 1.1 及更低版本", "only TLS 1.1 and older"), alerts("RainbondRegionTLSFailing"),
 		func(w *world) { w.door.maxTLS = tls.VersionTLS11 }},
+	{"api-tls-proxy", "api", title("中间的代理终结了 TLS", "a proxy in between ends TLS"), alerts("RainbondRegionTLSFailing"),
+		func(w *world) { w.door.proxied = true }},
 }
 
 var tlsScenarios = []Scenario{
@@ -166,6 +171,18 @@ var diskScenarios = []Scenario{
 		func(w *world) { w.root = filesystem(0.46, 0.03) }},
 	{"disk-readonly", "disk", title("根分区变为只读", "the root has become read-only"), alerts("RainbondNodeRootReadOnly"),
 		func(w *world) { w.root.ReadOnly = true }},
+}
+
+var regionScenarios = []Scenario{
+	{"two-regions", slugRegion, title("两个集群：一个的 rbd-api 宕机，另一个的证书不一致", "two regions: the API of one is down, the certificates of the other differ"), alerts("RainbondConsoleCertificateMismatch", "RainbondRegionAPIDown"),
+		func(w *world) {
+			crashLoop(w.pod("rbd-api"), "create db manager failure: dial tcp: lookup rbd-db-rw: no such host")
+			w.door.behaviour = refuses
+			w.second = w.another()
+			w.second.served = w.generation(other)
+		}},
+	{"region-disabled", slugRegion, title("停用和编辑中的集群连不上（噪声）", "regions that are disabled or being edited are dead (noise)"), nil,
+		func(w *world) { w.table = []row{{"second", "2"}, {"third", "0"}} }},
 }
 
 var watchScenarios = []Scenario{

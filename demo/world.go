@@ -25,6 +25,10 @@ type world struct {
 	url     string            // of the region API
 	console map[string]string // file by name; what is not there is missing
 
+	table     []row  // of its database, beside the files; nil: it has none
+	second    *world // another region of the console, of which only its API is there; nil: none
+	secondURL string // where that would be
+
 	// The certificates in the region.
 	served       pki.Generation // what rbd-api has loaded
 	secrets      pki.Generation // what the Secrets hold
@@ -35,6 +39,7 @@ type world struct {
 	address  string // where it really is
 	door     doorplan
 	visitors []visitor
+	unnamed  bool     // the name server does not answer
 	replayed []string // reasons of handshake errors that the log tells of
 	logged   []string // what the log begins with
 
@@ -69,6 +74,12 @@ func newWorld(certs *certs, address string, began time.Time, serial int) *world 
 	w.orders = orders{gateway: []string{"node-1"}, chaos: w.component("rbd-chaos").pinned}
 	w.root = filesystem(0.46, 0.92)
 	return w
+}
+
+// another is a second region in the same console, healthy like the first.
+func (w *world) another() *world {
+	g := w.generation(usual)
+	return &world{certs: w.certs, url: w.secondURL, console: copied(g), served: g}
 }
 
 // generation returns the certificates of a generation. When they cannot be

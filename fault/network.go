@@ -30,12 +30,12 @@ func (e *UnusableError) Unwrap() error { return e.Err }
 // false when it went well.
 func FromTrace(t Trace) (f Failure, failed bool) {
 	switch {
-	case t.Err != nil && t.Distrust != nil && fromAlert(t.Err) == "":
-		// Whoever broke off was not somebody whom the console's CA vouches for.
-		return Failure{TLS, fromVerdict(t.Distrust)}, true
-	case t.Err != nil:
+	case t.Err != nil && (t.Distrust == nil || fromAlert(t.Err) != ""):
 		return known(fromError(t.Phase, t.Err)), true
+	case t.Unasked:
+		return Failure{TLS, ClientNotAsked}, true
 	case t.Distrust != nil:
+		// Whoever answers, or broke off, is nobody whom the console's CA vouches for.
 		return Failure{TLS, fromVerdict(t.Distrust)}, true
 	case t.Status == 401 || t.Status == 403:
 		return Failure{Processing, TokenRefused}, true

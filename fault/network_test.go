@@ -101,6 +101,10 @@ func TestAnswersHaveReasons(t *testing.T) {
 		{"wrong name", Trace{Status: 200, Distrust: x509.HostnameError{Certificate: &x509.Certificate{}, Host: "x"}}, Failure{TLS, ServerWrongName}},
 		{"expired", Trace{Status: 200, Distrust: x509.CertificateInvalidError{Reason: x509.Expired}}, Failure{TLS, ServerExpired}},
 		{"both refuse each other", Trace{Phase: Processing, Err: alert("bad certificate"), Distrust: untrusted}, Failure{TLS, ClientRefused}},
+		{"nobody asked for our certificate", Trace{Status: 200, Unasked: true}, Failure{TLS, ClientNotAsked}},
+		{"nor is it trusted", Trace{Status: 502, Unasked: true, Distrust: untrusted}, Failure{TLS, ClientNotAsked}},
+		{"nor does it stay", Trace{Phase: Processing, Err: io.EOF, Unasked: true, Distrust: untrusted}, Failure{TLS, ClientNotAsked}},
+		{"not asked, and closed", Trace{Phase: Processing, Err: io.EOF, Unasked: true}, Failure{Processing, Closed}},
 		{"a stranger who breaks off", Trace{Phase: Processing, Err: io.EOF, Distrust: untrusted}, Failure{TLS, ServerUntrusted}},
 	} {
 		t.Run(row.name, func(t *testing.T) {

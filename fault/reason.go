@@ -41,6 +41,7 @@ const (
 	ServerExpired    Reason = "server_expired"     // signed by our CA, but not valid today
 	ClientRefused    Reason = "client_refused"     // the server refused our client certificate
 	ClientNotSent    Reason = "client_not_sent"    // the server wanted a client certificate and got none
+	ClientNotAsked   Reason = "client_not_asked"   // no client certificate was asked for: something else than rbd-api ends TLS
 	ClientUnreadable Reason = "client_unreadable"  // our own CA, certificate or key cannot be used, so nothing was sent
 	Timeout          Reason = "timeout"            // no end within the console's own limit of 30 s
 	Status           Reason = "status"             // an HTTP status other than 200
@@ -63,7 +64,7 @@ var Failures = []Failure{
 	{Connect, Dropped}, {Connect, Refused}, {Connect, Unreachable}, {Connect, Reset}, {Connect, Other},
 	{TLS, Timeout}, {TLS, Reset}, {TLS, Closed}, {TLS, PlainHTTP}, {TLS, OldTLS},
 	{TLS, ServerUntrusted}, {TLS, ServerWrongName}, {TLS, ServerExpired},
-	{TLS, ClientRefused}, {TLS, ClientNotSent}, {TLS, ClientUnreadable}, {TLS, Other},
+	{TLS, ClientRefused}, {TLS, ClientNotSent}, {TLS, ClientNotAsked}, {TLS, ClientUnreadable}, {TLS, Other},
 	{Processing, Timeout}, {Processing, Reset}, {Processing, Closed}, {Processing, Status},
 	{Processing, TokenRefused}, {Processing, NotReady}, {Processing, Other},
 	{Transfer, Timeout}, {Transfer, Reset}, {Transfer, Closed}, {Transfer, WrongBody}, {Transfer, Other},

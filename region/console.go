@@ -163,9 +163,6 @@ func mysqlPool(c *ConsoleDB) (*sql.DB, error) {
 	return sql.OpenDB(connector), nil
 }
 
-// connectTimeout is what the console itself allows a connection to take.
-const connectTimeout = 5 * time.Second
-
 // silent keeps the driver from writing to standard error on its own; what
 // goes wrong comes back as an error.
 type silent struct{}

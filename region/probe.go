@@ -19,10 +19,15 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
+// The limits are the console's own (rainbond-console,
+// www/apiclient/regionapibaseclient.py). The third of them, that it calls a
+// region abnormal whose /v2/show takes above 1 s, is in the alert rules.
 const (
-	// readTimeout is what the console allows an answer to take
-	// (rainbond-console, regionapibaseclient.py, REGION_RED_TIMEOUT).
-	readTimeout = 30 * time.Second
+	connectTimeout = 5 * time.Second  // of one address; REGION_CONNECTION_TIMEOUT
+	readTimeout    = 30 * time.Second // of the whole; REGION_RED_TIMEOUT (sic)
+)
+
+const (
 	// maxAnswer bounds what is read of an answer, headers included.
 	maxAnswer = 256 << 10
 	// keptAnswer is what is kept of an answer's body.
@@ -60,6 +65,7 @@ type request struct {
 	trace  fault.Trace
 	plain  net.Conn
 	conn   *tls.Conn
+	limit  *io.LimitedReader // of the whole answer
 	answer *bufio.Reader
 	done   func() // ends the connection; nil before there is one
 }
@@ -142,7 +148,7 @@ func (q *request) connect(ctx context.Context, ips []string, port string) error 
 		q.trace.Address = net.JoinHostPort(ip, port)
 		conn, err := dialer.DialContext(ctx, "tcp", q.trace.Address)
 		if err == nil {
-			q.plain = conn
+			q.plain, q.trace.Missed = conn, errs
 			return nil
 		}
 		errs = append(errs, err)
@@ -153,6 +159,7 @@ func (q *request) connect(ctx context.Context, ips []string, port string) error 
 // handshake keeps what the server presents and judges it by the region's own
 // CA, but ends the connection for neither: see Trace.Distrust.
 func (q *request) handshake(ctx context.Context, id *identity) error {
+	asked := false
 	q.conn = tls.Client(q.plain, &tls.Config{
 		ServerName:         id.serverName,
 		InsecureSkipVerify: true, // VerifyConnection verifies
@@ -162,10 +169,15 @@ func (q *request) handshake(ctx context.Context, id *identity) error {
 		},
 		// Without it, crypto/tls sends no certificate to a server that does
 		// not name its issuer, and the diagnosis would be wrong.
-		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &id.certificate, nil },
-		NextProtos:           []string{"http/1.1"}, // as the console's urllib3
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			asked = true
+			return &id.certificate, nil
+		},
+		NextProtos: []string{"http/1.1"}, // as the console's urllib3
 	})
-	return q.conn.HandshakeContext(ctx)
+	err := q.conn.HandshakeContext(ctx)
+	q.trace.Unasked = err == nil && !asked
+	return err
 }
 
 func (q *request) served(chain []*x509.Certificate, id *identity) {
@@ -189,7 +201,8 @@ func (q *request) served(chain []*x509.Certificate, id *identity) {
 // show asks for /v2/show and, when that is well, for /v2/cluster/ready over
 // the same connection.
 func (q *request) show(target *url.URL) {
-	q.answer = bufio.NewReader(io.LimitReader(q.conn, maxAnswer))
+	q.limit = &io.LimitedReader{R: q.conn, N: maxAnswer}
+	q.answer = bufio.NewReader(q.limit)
 	asked := q.get(target, "/v2/show")
 	if !q.phase(fault.Processing, func() error {
 		if err := q.send(asked); err != nil {
@@ -240,6 +253,9 @@ func (q *request) send(r *http.Request) error {
 func (q *request) receive(asked *http.Request, kept int64) (status int, body []byte, reuse bool, err error) {
 	response, err := http.ReadResponse(q.answer, asked)
 	if err != nil {
+		if q.limit.N <= 0 { // which looks as if the server had closed
+			err = fmt.Errorf("the answer's headers do not end within %d KiB", maxAnswer>>10)
+		}
 		return 0, nil, false, err
 	}
 	defer func() { _ = response.Body.Close() }()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -49,6 +50,7 @@ type flags struct {
 	rootfs     string
 	procfs     string
 	root       func(context.Context) (fault.Filesystem, error) // instead of rootfs and procfs
+	resolver   *net.Resolver                                   // nil: the system's
 
 	output    string
 	lang      string

@@ -75,7 +75,7 @@ func (b *byRegion) set(name string, known map[string]fault.Region) *collector.Se
 		}
 		return nil, err
 	}
-	set := collector.NewSet(b.log, collector.NewAPI(one, b.probe, nil), collector.NewCert(one, nil, "", b.probe))
+	set := collector.NewSet(b.log, collector.NewAPI(one, b.probe, nil, nil), collector.NewCert(one, nil, "", b.probe))
 	b.sets[name] = set
 	return set
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
@@ -57,7 +58,7 @@ func connect(life context.Context, f *flags, log *slog.Logger) (source, error) {
 
 // collectors makes the wanted collectors over the source.
 func (s source) collectors(f *flags) ([]collector.Collector, error) {
-	prober := new(region.Prober)
+	prober := &region.Prober{Resolver: f.resolver}
 	ask := questions{
 		regions: s.regions(f.regionName),
 		probe:   collector.OncePerLook(func(r fault.Region) string { return r.Name + " " + r.URL }, prober.Probe),
@@ -86,7 +87,7 @@ type questions struct {
 func (s source) collector(name string, f *flags, ask questions) (collector.Collector, error) {
 	switch name {
 	case collector.SlugAPI:
-		return collector.NewAPI(ask.regions, ask.probe, s.inside(f)), nil
+		return collector.NewAPI(ask.regions, ask.probe, s.inside(f), s.lastRead()), nil
 	case collector.SlugCert:
 		var kept func(context.Context) ([]fault.Copy, error)
 		if s.kube != nil {
@@ -159,6 +160,15 @@ func (ask questions) shown(name string) func(context.Context) (fault.Monitor, bo
 		m, err := ask.monitor(ctx, all[i])
 		return m, err == nil
 	}
+}
+
+// lastRead says when the console's database last answered; nil where no
+// configuration can name one.
+func (s source) lastRead() func() time.Time {
+	if s.config == nil {
+		return nil
+	}
+	return s.config.LastRead
 }
 
 // regions are those of the configuration, or the one of region-config.

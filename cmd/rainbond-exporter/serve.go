@@ -58,7 +58,7 @@ func (f *flags) serve(ctx context.Context, beside *site) error {
 		go again.watch(ctx)
 	}
 	beside.changed = func() { _ = again.once("the file was written anew") } // logged there
-	one := &byRegion{regions: from.regions(f.regionName), probe: new(region.Prober).Probe, log: log, sets: map[string]*collector.Set{}}
+	one := &byRegion{regions: from.regions(f.regionName), probe: (&region.Prober{Resolver: f.resolver}).Probe, log: log, sets: map[string]*collector.Set{}}
 	page := &doctor.Site{Look: set.Look, Doctor: judge, Aside: beside.aside, Guide: map[string][]byte{"zh": docs.GuideZH, "en": docs.GuideEN}}
 
 	mux := http.NewServeMux()

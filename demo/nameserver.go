@@ -1,0 +1,57 @@
+package demo
+
+import (
+	"context"
+	"net"
+	"sync/atomic"
+)
+
+// A nameServer knows no name at all, and may fall silent. Names that are to
+// fail can so be asked for without asking anybody outside.
+type nameServer struct {
+	socket net.PacketConn
+	silent atomic.Bool
+	ended  chan struct{}
+}
+
+func newNameServer(ctx context.Context) (*nameServer, error) {
+	socket, err := new(net.ListenConfig).ListenPacket(ctx, "udp4", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	s := &nameServer{socket: socket, ended: make(chan struct{})}
+	go s.serve()
+	return s, nil
+}
+
+func (s *nameServer) close() {
+	_ = s.socket.Close()
+	<-s.ended
+}
+
+// serve sends each question back as its own answer: no such name (RFC 1035,
+// section 4.1.1).
+func (s *nameServer) serve() {
+	defer close(s.ended)
+	const header, response, rcode, nameError = 12, 0x80, 0x0f, 3
+	packet := make([]byte, 1500)
+	for {
+		n, peer, err := s.socket.ReadFrom(packet)
+		if err != nil {
+			return // closed
+		}
+		if n < header || s.silent.Load() {
+			continue
+		}
+		packet[2] |= response
+		packet[3] = packet[3]&^rcode | nameError
+		_, _ = s.socket.WriteTo(packet[:n], peer)
+	}
+}
+
+// resolver asks the server, whatever the system is configured to ask.
+func (s *nameServer) resolver() *net.Resolver {
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "udp4", s.socket.LocalAddr().String())
+	}}
+}
