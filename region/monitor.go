@@ -1,10 +1,8 @@
 package region
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"time"
@@ -35,7 +33,7 @@ func (p *Prober) Monitor(ctx context.Context, r fault.Region) (fault.Monitor, er
 	if !ok {
 		return fault.Monitor{}, fmt.Errorf("%s: %w", q.trace.Phase, q.trace.Err)
 	}
-	q.answer = bufio.NewReader(io.LimitReader(q.conn, 3*maxAlarms))
+	q.listen(3 * maxAlarms)
 	body, up, err := q.ask(target, fault.AlertsPath, "")
 	if err != nil || !up {
 		return fault.Monitor{}, err

@@ -124,6 +124,12 @@ func (q *request) open(ctx context.Context, p *Prober) (*url.URL, bool) {
 	return target, q.phase(fault.TLS, func() error { return q.handshake(ctx, id) })
 }
 
+// listen makes the answers readable, all together up to a number of bytes.
+func (q *request) listen(most int64) {
+	q.limit = &io.LimitedReader{R: q.conn, N: most}
+	q.answer = bufio.NewReader(q.limit)
+}
+
 // phase runs and times one phase; false when it failed.
 func (q *request) phase(phase fault.Phase, do func() error) bool {
 	begin := time.Now()
@@ -201,8 +207,7 @@ func (q *request) served(chain []*x509.Certificate, id *identity) {
 // show asks for /v2/show and, when that is well, for /v2/cluster/ready over
 // the same connection.
 func (q *request) show(target *url.URL) {
-	q.limit = &io.LimitedReader{R: q.conn, N: maxAnswer}
-	q.answer = bufio.NewReader(q.limit)
+	q.listen(maxAnswer)
 	asked := q.get(target, "/v2/show")
 	if !q.phase(fault.Processing, func() error {
 		if err := q.send(asked); err != nil {
