@@ -34,6 +34,7 @@ test: ## every test but the end-to-end ones: minutes, with the race detector
 	@$(MAKE) --no-print-directory fuzz
 
 fuzz: ## ten seconds for each parser that reads what others wrote (FUZZTIME=1m for more)
+	@go clean -fuzzcache # what counts is the committed corpus; a large cache would eat the ten seconds
 	@go test ./fault -run '^$$' -fuzz '^FuzzFromLogLine$$' -fuzztime $(FUZZTIME)
 	@go test ./fault -run '^$$' -fuzz '^FuzzReadCopy$$' -fuzztime $(FUZZTIME)
 	@go test ./region -run '^$$' -fuzz '^FuzzParseConfig$$' -fuzztime $(FUZZTIME)
