@@ -40,7 +40,7 @@ func (b *byRegion) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("no region %q; /sd lists the names", name), http.StatusNotFound)
 		return
 	}
-	metrics(b.set(name, regions), b.log).ServeHTTP(w, r)
+	metrics(b.set(name, regions).Look, b.log).ServeHTTP(w, r)
 }
 
 // known returns the regions by name; what is known beside an error counts.

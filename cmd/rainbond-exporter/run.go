@@ -78,5 +78,5 @@ type site struct {
 	aside   func(lang string) template.HTML
 	path    string // where handler answers
 	handler http.Handler
-	changed func() // called when the configuration file has been written anew; serve sets it
+	changed func() // called when the region has become another; serve sets it
 }

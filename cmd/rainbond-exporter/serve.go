@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -43,27 +44,38 @@ func (f *flags) serve(ctx context.Context, beside *site) error {
 	if err != nil {
 		return err
 	}
-	collectors, err := from.collectors(f)
-	if err != nil {
+	var set atomic.Pointer[collector.Set]
+	begin := func() error { // with collectors that remember nothing
+		collectors, err := from.collectors(f)
+		if err == nil {
+			set.Store(collector.NewSet(log, collectors...))
+		}
 		return err
 	}
+	if err := begin(); err != nil {
+		return err
+	}
+	look := func(ctx context.Context) (collector.Look, error) { return set.Load().Look(ctx) }
 	judge, err := f.judge()
 	if err != nil {
 		return err
 	}
-	set, self := collector.NewSet(log, collectors...), newOwn()
+	self := newOwn()
 	again := reloader{own: self, log: log}
 	if from.config != nil {
 		again.reload = from.config.Reload
 		go again.watch(ctx)
 	}
-	beside.changed = func() { _ = again.once("the file was written anew") } // logged there
+	beside.changed = func() {
+		_ = again.once("the file was written anew") // logged there
+		_ = begin()                                 // as it was good the first time
+	}
 	one := &byRegion{regions: from.regions(f.regionName), probe: (&region.Prober{Resolver: f.resolver}).Probe, log: log, sets: map[string]*collector.Set{}}
-	page := &doctor.Site{Look: set.Look, Doctor: judge, Aside: beside.aside, Guide: map[string][]byte{"zh": docs.GuideZH, "en": docs.GuideEN}}
+	page := &doctor.Site{Look: look, Doctor: judge, Aside: beside.aside, Guide: map[string][]byte{"zh": docs.GuideZH, "en": docs.GuideEN}}
 
 	mux := http.NewServeMux()
 	mux.Handle("/", page.Handler())
-	mux.Handle("GET /metrics", metrics(set, log, self))
+	mux.Handle("GET /metrics", metrics(look, log, self))
 	if slices.ContainsFunc(f.wanted(), probes) {
 		mux.Handle("GET /probe", one)
 		mux.HandleFunc("GET /sd", one.targets)
@@ -130,18 +142,18 @@ func (o own) reloaded(err error) {
 
 // metrics answers a scrape with one look, within the scraper's own deadline,
 // and with what others gather beside it.
-func metrics(set *collector.Set, log *slog.Logger, others ...prometheus.Gatherer) http.Handler {
+func metrics(look func(context.Context) (collector.Look, error), log *slog.Logger, others ...prometheus.Gatherer) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), scrapeTimeout(r))
 		defer cancel()
-		look, err := set.Look(ctx)
+		seen, err := look(ctx)
 		if err != nil {
 			http.Error(w, "the look ended early: "+err.Error(), http.StatusServiceUnavailable)
 			return
 		}
-		seen := prometheus.NewRegistry()
-		seen.MustRegister(look)
-		promhttp.HandlerFor(append(prometheus.Gatherers{seen}, others...), promhttp.HandlerOpts{
+		samples := prometheus.NewRegistry()
+		samples.MustRegister(seen)
+		promhttp.HandlerFor(append(prometheus.Gatherers{samples}, others...), promhttp.HandlerOpts{
 			ErrorLog:      slog.NewLogLogger(log.Handler(), slog.LevelError),
 			ErrorHandling: promhttp.ContinueOnError,
 		}).ServeHTTP(w, r)

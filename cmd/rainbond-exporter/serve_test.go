@@ -147,6 +147,16 @@ func TestTheDemoServesEverythingAndTellsNoSecret(t *testing.T) {
 			pages += e.get(path)
 		}
 	}
+	// What is mended is well at once: a visitor of the demo does not wait until
+	// the collectors have forgotten.
+	for _, s := range []string{"tls-go-distrusts", "healthy"} {
+		if status, body := e.do(http.MethodPost, demo.Path, url.Values{"scenario": {s}}); status != http.StatusSeeOther {
+			t.Fatalf("switch to %s: %d %s", s, status, body)
+		}
+		if ill := strings.Contains(e.get("/api/v1/diagnosis"), `"alert": "RainbondTLSHandshakeErrors"`); ill != (s != "healthy") {
+			t.Errorf("%s: RainbondTLSHandshakeErrors is told: %v", s, ill)
+		}
+	}
 	if !strings.Contains(pages, "RainbondConsoleCertificateMismatch") || !strings.Contains(pages, "控制台保存的证书") {
 		t.Error("the pages do not show what the scenarios break")
 	}
