@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
@@ -22,7 +23,17 @@ type byRegion struct {
 
 	mu   sync.Mutex
 	sets map[string]*collector.Set
+
+	reading sync.Mutex // held while the regions are read, so that many probes share one reading
+	read    time.Time
+	named   map[string]fault.Region
+	err     error
 }
+
+// readingLasts is how long one reading of all regions serves the probes of
+// each: with a thousand regions, a thousand probes would otherwise read a
+// thousand regions each.
+const readingLasts = 5 * time.Second
 
 // ServeHTTP answers /probe?region=NAME like /metrics, for that region alone.
 func (b *byRegion) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -45,6 +56,11 @@ func (b *byRegion) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // known returns the regions by name; what is known beside an error counts.
 func (b *byRegion) known(ctx context.Context) (map[string]fault.Region, error) {
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	if time.Since(b.read) < readingLasts {
+		return b.named, b.err
+	}
 	ctx, cancel := context.WithTimeout(ctx, collector.DefaultDeadline)
 	defer cancel()
 	all, err := b.regions(ctx)
@@ -52,6 +68,7 @@ func (b *byRegion) known(ctx context.Context) (map[string]fault.Region, error) {
 	for _, r := range all {
 		named[r.Name] = r
 	}
+	b.read, b.named, b.err = time.Now(), named, err
 	return named, err
 }
 
