@@ -69,7 +69,7 @@ func TestHostileServersAreBoundedInTimeAndMemory(t *testing.T) {
 		{"a chunk that is said to be huge", serving(hijacked("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7fffffffffffffff\r\n", strings.Repeat("x", kibi), 0), nil), "transfer/wrong_body", "xxxx"},
 		{"a body that is said to be huge", serving(hijacked("HTTP/1.1 200 OK\r\nContent-Length: 9000000000000000000\r\n\r\n", strings.Repeat("x", kibi), 0), nil), "transfer/wrong_body", "xxxx"},
 		{"an endless header", serving(hijacked("HTTP/1.1 200 OK\r\nX: ", strings.Repeat("x", kibi), 0), nil), "transfer/other", "the answer's headers do not end within 256 KiB"},
-		{"endless headers", serving(hijacked("HTTP/1.1 200 OK\r\n", "X: y\r\n", 0), nil), "transfer/other", "the answer's headers do not end within 256 KiB"},
+		{"endless headers", serving(hijacked("HTTP/1.1 200 OK\r\n", strings.Repeat("X: y\r\n", 200), 0), nil), "transfer/other", "the answer's headers do not end within 256 KiB"},
 		{"a header one byte at a time", serving(hijacked("HTTP/1.1 200 OK\r\nX: ", "x", 100*time.Millisecond), nil), "transfer/timeout", "i/o timeout"},
 		{"a body one byte at a time", serving(hijacked("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", "v", 100*time.Millisecond), nil), "transfer/timeout", "i/o timeout"},
 		{"no HTTP at all", serving(hijacked("SSH-2.0-OpenSSH_9.2\r\n", "x", 100*time.Millisecond), nil), "transfer/other", "malformed HTTP"},

@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "write the golden files instead of compa
 // inhibitions. What pages are the findings that no other finding explains.
 // What people read stands in testdata/golden.
 func TestEachScenarioGetsExactlyItsPage(t *testing.T) {
-	f, err := parse([]string{"demo", "check", "--timeout=8s"}, os.Stderr)
+	f, err := parse([]string{"demo", "check", "--timeout=20s"}, os.Stderr)
 	if err != nil {
 		t.Fatal(err)
 	}
