@@ -6,9 +6,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,12 +27,22 @@ import (
 // RegionConfig.status).
 const inService = "1"
 
-// regionQuery asks for the columns we need and no others, so that the user
-// may be granted just these.
-const regionQuery = "SELECT region_name, url, ssl_ca_cert, cert_file, key_file, token FROM region_info WHERE status = '" + inService + "' ORDER BY region_name"
+// The queries ask for the columns we need and no others, so that the user may
+// be granted just these. Names are unique in the table.
+const (
+	fromRegions = " FROM region_info WHERE status = '" + inService + "'"
+	nameQuery   = "SELECT region_name" + fromRegions + " ORDER BY region_name"
+	oneQuery    = "SELECT region_name, url, ssl_ca_cert, cert_file, key_file, token" + fromRegions + " AND region_name = ?"
+	regionQuery = "SELECT region_name, url, ssl_ca_cert, cert_file, key_file, token" + fromRegions + " ORDER BY region_name"
+)
 
 // maxRegions bounds what a broken table can make us hold.
 const maxRegions = 10_000
+
+var errTooMany = fmt.Errorf("more than %d regions in service", maxRegions)
+
+// legible is a name as it may stand in a label.
+func legible(name string) string { return strings.ToValidUTF8(name, "\uFFFD") }
 
 // A Console reads the regions from the console's own database, and remembers
 // them: when the database is away, those known last are still told, beside
@@ -39,7 +51,7 @@ type Console struct {
 	db     *sql.DB
 	folder string // where file paths in the table start; "" is the root
 	mu     sync.Mutex
-	last   []fault.Region
+	known  map[string]fault.Region // as read last, by name
 	lastAt time.Time
 }
 
@@ -65,18 +77,80 @@ func (c *Console) Close() error { return c.db.Close() }
 // or answers something else, the regions known last come back beside an error
 // that says since when they are old.
 func (c *Console) Regions(ctx context.Context) ([]fault.Region, error) {
-	regions, err := c.read(ctx)
+	regions, err := c.read(ctx, regionQuery)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case err == nil:
-		c.last, c.lastAt = regions, time.Now()
-		return regions, nil
-	case c.lastAt.IsZero():
-		return nil, fmt.Errorf("read region_info of the console's database: %w", err)
+	if err != nil {
+		last := slices.SortedFunc(maps.Values(c.known), func(a, b fault.Region) int { return strings.Compare(a.Name, b.Name) })
+		return last, c.old(err)
 	}
-	return c.last, fmt.Errorf("read region_info of the console's database: %w; telling the %d regions known at %s",
-		err, len(c.last), c.lastAt.Format(time.RFC3339))
+	c.lastAt, c.known = time.Now(), make(map[string]fault.Region, len(regions))
+	for _, r := range regions {
+		c.known[r.Name] = r
+	}
+	return regions, nil
+}
+
+// Region returns the region in service of that name; false when there is
+// none. It reads one row. When the database does not answer, the region comes
+// back as it was known last, beside the error.
+func (c *Console) Region(ctx context.Context, name string) (fault.Region, bool, error) {
+	regions, err := c.read(ctx, oneQuery, name)
+	// MySQL takes names that differ in case or trailing blanks for equal.
+	i := slices.IndexFunc(regions, func(r fault.Region) bool { return r.Name == name })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		last, ok := c.known[name]
+		return last, ok, c.old(err)
+	}
+	c.lastAt = time.Now()
+	if i < 0 {
+		delete(c.known, name)
+		return fault.Region{}, false, nil
+	}
+	if c.known == nil {
+		c.known = map[string]fault.Region{}
+	}
+	c.known[name] = regions[i]
+	return regions[i], true, nil
+}
+
+// Names lists the regions in service, without what is known of them.
+func (c *Console) Names(ctx context.Context) ([]string, error) {
+	rows, err := c.db.QueryContext(ctx, nameQuery)
+	if err != nil {
+		return nil, c.away(err)
+	}
+	defer func() { _ = rows.Close() }() // Err tells what there is to tell
+	var names []string
+	for rows.Next() {
+		var name sql.NullString
+		if err := rows.Scan(&name); err != nil {
+			return nil, c.away(err)
+		}
+		if len(names) == maxRegions {
+			return nil, c.away(errTooMany)
+		}
+		names = append(names, legible(name.String))
+	}
+	return names, c.away(rows.Err())
+}
+
+// away says what could not be read.
+func (c *Console) away(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("read region_info of the console's database: %w", err)
+}
+
+// old says since when what is known is old. It is called with c.mu held.
+func (c *Console) old(err error) error {
+	if c.lastAt.IsZero() {
+		return c.away(err)
+	}
+	return fmt.Errorf("%w; telling the %d regions known at %s", c.away(err), len(c.known), c.lastAt.Format(time.RFC3339))
 }
 
 // LastRead is when the database last answered; zero when it never did.
@@ -86,8 +160,8 @@ func (c *Console) LastRead() time.Time {
 	return c.lastAt
 }
 
-func (c *Console) read(ctx context.Context) ([]fault.Region, error) {
-	rows, err := c.db.QueryContext(ctx, regionQuery)
+func (c *Console) read(ctx context.Context, query string, values ...any) ([]fault.Region, error) {
+	rows, err := c.db.QueryContext(ctx, query, values...)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +173,7 @@ func (c *Console) read(ctx context.Context) ([]fault.Region, error) {
 			return nil, err
 		}
 		if len(regions) == maxRegions {
-			return nil, fmt.Errorf("more than %d regions in service", maxRegions)
+			return nil, errTooMany
 		}
 		regions = append(regions, c.region(name.String, address.String, ca.String, cert.String, key.String, token.String))
 	}
@@ -109,7 +183,7 @@ func (c *Console) read(ctx context.Context) ([]fault.Region, error) {
 // region turns a row into a region. A column holds PEM, or an absolute path,
 // or nothing (rainbond-console, www/apiclient/regionapibaseclient.py).
 func (c *Console) region(name, address, ca, cert, key, token string) fault.Region {
-	r := fault.Region{Name: strings.ToValidUTF8(name, "\uFFFD"), URL: address, Place: fault.Console}
+	r := fault.Region{Name: legible(name), URL: address, Place: fault.Console}
 	var errs []error
 	read := func(column, value string) []byte {
 		if !strings.HasPrefix(value, "/") {

@@ -162,3 +162,44 @@ func TestTheFileIsNeverWritten(t *testing.T) {
 		t.Errorf("a write said %v; want readonly", err)
 	}
 }
+
+func TestOneRegionIsReadAloneAndRemembered(t *testing.T) {
+	path, db := consoleFile(t)
+	execute(t, db, "DROP TABLE region_info")
+	// As MySQL compares names by default: "Rainbond" = "rainbond".
+	execute(t, db, strings.Replace(consoleTable, "region_name VARCHAR(64)", "region_name VARCHAR(64) COLLATE NOCASE", 1))
+	for _, row := range []struct{ name, status string }{{"rainbond", "1"}, {"it's \"one\"\n", "1"}, {"disabled", "2"}} {
+		addRegion(t, db, row.name, row.status, "a CA")
+	}
+	c, err := OpenConsole(&ConsoleDB{Driver: "sqlite", Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ask := func() string {
+		var seen []string
+		for _, name := range []string{"rainbond", "Rainbond", "it's \"one\"\n", "disabled", "nobody"} {
+			r, ok, err := c.Region(t.Context(), name)
+			if ok {
+				seen = append(seen, r.Name+" has "+string(r.CA))
+			}
+			if err != nil {
+				seen = append(seen, "an error")
+			}
+		}
+		return strings.Join(seen, ", ")
+	}
+	if got, want := ask(), "rainbond has a CA, it's \"one\"\n has a CA"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got, err := c.Names(t.Context()); strings.Join(got, ", ") != "it's \"one\"\n, rainbond" || err != nil {
+		t.Errorf("the names are %q, %v", got, err)
+	}
+	execute(t, db, "ALTER TABLE region_info RENAME TO elsewhere")
+	if got, want := ask(), "rainbond has a CA, an error, an error, it's \"one\"\n has a CA, an error, an error, an error"; got != want {
+		t.Errorf("with the database away: got %q, want %q", got, want)
+	}
+	if got, err := c.Names(t.Context()); err == nil {
+		t.Errorf("with the database away the names are %q", got)
+	}
+}

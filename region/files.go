@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
@@ -42,6 +43,41 @@ func (f *ConfigFile) Regions(ctx context.Context) ([]fault.Region, error) {
 		}
 	}
 	return regions, err
+}
+
+// Region returns the region of that name; false when there is none. Only this
+// region's files, or its row of the console's database, are read; for what
+// comes back beside an error see Regions.
+func (f *ConfigFile) Region(ctx context.Context, name string) (fault.Region, bool, error) {
+	now := f.current.Load()
+	for _, files := range now.Regions {
+		if files.Name == name {
+			return files.read(), true, nil
+		}
+	}
+	if now.console == nil {
+		return fault.Region{}, false, nil
+	}
+	return now.console.Region(ctx, name)
+}
+
+// Names lists the regions, without reading what is known of them.
+func (f *ConfigFile) Names(ctx context.Context) ([]string, error) {
+	now := f.current.Load()
+	var names []string
+	for _, files := range now.Regions {
+		names = append(names, files.Name)
+	}
+	if now.console == nil {
+		return names, nil
+	}
+	kept, err := now.console.Names(ctx)
+	for _, name := range kept {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names, err
 }
 
 // LastRead is when the console's database last answered; zero when it never

@@ -124,7 +124,7 @@ func parse(args []string, out io.Writer) (*flags, error) {
 func (f *flags) lookFlags(c *kingpin.CmdClause) {
 	c.Flag("role", "What to look at: cluster (api, tls, cert, node-role, component, disk conditions), node (this machine's disk) or console (api, cert). Repeatable.").
 		Default("cluster").StringsVar(&f.roles)
-	c.Flag("collectors", "Collectors to use instead of the role's, comma-separated: "+strings.Join(collector.Slugs, ",")+".").
+	c.Flag("collectors", "Collectors to use instead of the role's, comma-separated: "+strings.Join(collector.Slugs, ",")+"; or "+noCollectors+", where each region is looked at by /probe.").
 		PlaceHolder("A,B").StringVar(&f.collectors)
 	c.Flag("kubeconfig", "As kubectl's; in the cluster, none is needed. The node role never asks for one.").
 		PlaceHolder("FILE").StringVar(&f.kubeconfig)
@@ -187,7 +187,7 @@ func (f *flags) validate() error {
 			return fmt.Errorf("--collectors: unknown collector %q; expected some of %s", name, strings.Join(collector.Slugs, ", "))
 		}
 	}
-	if f.configFile == "" && len(f.roles) > 0 && !slices.Contains(f.roles, "cluster") && slices.ContainsFunc(f.wanted(), probes) {
+	if f.configFile == "" && len(f.roles) > 0 && !slices.Contains(f.roles, "cluster") && (f.collectors == noCollectors || slices.ContainsFunc(f.wanted(), probes)) {
 		return errors.New("--role=console: expected --config.file with it, which says where the regions are")
 	}
 	for role, names := range f.roleNames() {
@@ -214,9 +214,17 @@ func (f *flags) roleNames() fault.RoleNames {
 	return fault.RoleNames{fault.Worker: strings.Split(f.workers, ","), fault.ControlPlane: strings.Split(f.controls, ",")}
 }
 
+// noCollectors is what --collectors says when /metrics shall tell of the
+// exporter alone.
+const noCollectors = "none"
+
 // wanted lists the collectors to use, in the order of the document.
 func (f *flags) wanted() []string {
-	if f.collectors != "" {
+	switch f.collectors {
+	case "":
+	case noCollectors:
+		return nil
+	default:
 		return strings.Split(f.collectors, ",")
 	}
 	var wanted []string

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,27 +14,41 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
+// idle is how long a region that nobody asks for keeps its counters: longer
+// than any sensible scrape interval.
+const idle = time.Hour
+
 // byRegion looks at one region at a time, so that with many regions
 // Prometheus itself spreads and shards the work: /sd lists them, /probe looks
-// at one. Each region keeps its counters between looks.
+// at one. Each region keeps its counters between looks; a region that is gone,
+// or that nobody has asked for in a while, is forgotten.
 type byRegion struct {
-	regions func(context.Context) ([]fault.Region, error)
-	probe   func(context.Context, fault.Region) fault.Trace
-	log     *slog.Logger
+	names  func(context.Context) ([]string, error)
+	region func(ctx context.Context, name string) (fault.Region, bool, error)
+	prober func() func(context.Context, fault.Region) fault.Trace // one for each region, and forgotten with it
+	// lastRead says when the database that tells the regions last answered;
+	// nil where there is none.
+	lastRead func() time.Time
+	log      *slog.Logger
 
-	mu   sync.Mutex
-	sets map[string]*collector.Set
-
-	reading sync.Mutex // held while the regions are read, so that many probes share one reading
-	read    time.Time
-	named   map[string]fault.Region
-	err     error
+	mu      sync.Mutex
+	watched map[string]*watched
 }
 
-// readingLasts is how long one reading of all regions serves the probes of
-// each: with a thousand regions, a thousand probes would otherwise read a
-// thousand regions each.
-const readingLasts = 5 * time.Second
+// watched is a region that is asked for.
+type watched struct {
+	set   *collector.Set
+	asked time.Time
+}
+
+// found is the region of one look, as /probe has found it: so one look asks
+// for one region, once.
+type found struct {
+	region fault.Region
+	err    error
+}
+
+type foundKey struct{}
 
 // ServeHTTP answers /probe?region=NAME like /metrics, for that region alone.
 func (b *byRegion) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -42,59 +57,54 @@ func (b *byRegion) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "expected /probe?region=NAME; /sd lists the names", http.StatusBadRequest)
 		return
 	}
-	regions, err := b.known(r.Context())
-	if len(regions) == 0 && err != nil {
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
-		return
-	}
-	if _, ok := regions[name]; !ok {
-		http.Error(w, fmt.Sprintf("no region %q; /sd lists the names", name), http.StatusNotFound)
-		return
-	}
-	metrics(b.set(name, regions).Look, b.log).ServeHTTP(w, r)
-}
-
-// known returns the regions by name; what is known beside an error counts.
-func (b *byRegion) known(ctx context.Context) (map[string]fault.Region, error) {
-	b.reading.Lock()
-	defer b.reading.Unlock()
-	if time.Since(b.read) < readingLasts {
-		return b.named, b.err
-	}
-	ctx, cancel := context.WithTimeout(ctx, collector.DefaultDeadline)
+	ctx, cancel := context.WithTimeout(r.Context(), scrapeTimeout(r))
 	defer cancel()
-	all, err := b.regions(ctx)
-	named := make(map[string]fault.Region, len(all))
-	for _, r := range all {
-		named[r.Name] = r
+	region, ok, err := b.region(ctx, name)
+	switch {
+	case ok: // what is known beside an error counts
+		looking := context.WithValue(r.Context(), foundKey{}, found{region, err})
+		metrics(b.watch(name).Look, b.log).ServeHTTP(w, r.WithContext(looking))
+	case err != nil:
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+	default:
+		b.forget(name)
+		http.Error(w, fmt.Sprintf("no region %q; /sd lists the names", name), http.StatusNotFound)
 	}
-	b.read, b.named, b.err = time.Now(), named, err
-	return named, err
 }
 
-// set returns the collectors of one region, and forgets those of regions that
-// are gone.
-func (b *byRegion) set(name string, known map[string]fault.Region) *collector.Set {
+// watch returns the collectors of one region.
+func (b *byRegion) watch(name string) *collector.Set {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for old := range b.sets {
-		if _, ok := known[old]; !ok {
-			delete(b.sets, old)
+	now := time.Now()
+	for old, w := range b.watched {
+		if now.Sub(w.asked) > idle {
+			delete(b.watched, old)
 		}
 	}
-	if set, ok := b.sets[name]; ok {
-		return set
-	}
-	one := func(ctx context.Context) ([]fault.Region, error) {
-		regions, err := b.known(ctx)
-		if r, ok := regions[name]; ok {
-			return []fault.Region{r}, err
+	w, ok := b.watched[name]
+	if !ok {
+		probe := oncePerLook(b.prober())
+		w = &watched{set: collector.NewSet(b.log.With("region", name), collector.NewAPI(one, probe, nil, b.lastRead), collector.NewCert(one, nil, "", probe))}
+		if b.watched == nil {
+			b.watched = map[string]*watched{}
 		}
-		return nil, err
+		b.watched[name] = w
 	}
-	set := collector.NewSet(b.log, collector.NewAPI(one, b.probe, nil, nil), collector.NewCert(one, nil, "", b.probe))
-	b.sets[name] = set
-	return set
+	w.asked = now
+	return w.set
+}
+
+// one is the region of this look.
+func one(ctx context.Context) ([]fault.Region, error) {
+	f := ctx.Value(foundKey{}).(found)
+	return []fault.Region{f.region}, f.err
+}
+
+func (b *byRegion) forget(name string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.watched, name)
 }
 
 // targets answers /sd in the form of Prometheus' HTTP service discovery: one
@@ -104,15 +114,18 @@ func (b *byRegion) targets(w http.ResponseWriter, r *http.Request) {
 		Targets []string          `json:"targets"`
 		Labels  map[string]string `json:"labels"`
 	}
-	regions, err := b.known(r.Context())
+	ctx, cancel := context.WithTimeout(r.Context(), collector.DefaultDeadline)
+	defer cancel()
+	names, err := b.names(ctx)
 	if err != nil {
 		// An empty list would make Prometheus forget the regions; an error
 		// makes it keep those it knows.
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
-	groups := make([]group, 0, len(regions))
-	for name := range regions {
+	slices.Sort(names)
+	groups := make([]group, 0, len(names))
+	for _, name := range names {
 		groups = append(groups, group{Targets: []string{name}, Labels: map[string]string{"rainbond_region": name}})
 	}
 	w.Header().Set("Content-Type", "application/json")

@@ -56,12 +56,15 @@ func connect(life context.Context, f *flags, log *slog.Logger) (source, error) {
 	return s, err
 }
 
+// knowsRegions says whether there is a region to ask at all.
+func (s source) knowsRegions() bool { return s.config != nil || s.kube != nil }
+
 // collectors makes the wanted collectors over the source.
 func (s source) collectors(f *flags) ([]collector.Collector, error) {
 	prober := &region.Prober{Resolver: f.resolver}
 	ask := questions{
-		regions: s.regions(f.regionName),
-		probe:   collector.OncePerLook(func(r fault.Region) string { return r.Name + " " + r.URL }, prober.Probe),
+		regions: onceInALook(s.regions(f.regionName)),
+		probe:   oncePerLook(prober.Probe),
 		monitor: prober.Monitor,
 		told:    s.told(),
 	}
@@ -74,6 +77,11 @@ func (s source) collectors(f *flags) ([]collector.Collector, error) {
 		all = append(all, c)
 	}
 	return all, nil
+}
+
+// oncePerLook lets the collectors of one look share one probe.
+func oncePerLook(probe func(context.Context, fault.Region) fault.Trace) func(context.Context, fault.Region) fault.Trace {
+	return collector.OncePerLook(func(r fault.Region) string { return r.Name + " " + r.URL }, probe)
 }
 
 // questions are what several collectors ask.
@@ -131,17 +139,22 @@ func (s source) told() func(context.Context) (fault.Platform, error) {
 	if s.kube == nil {
 		return nil
 	}
+	return onceInALook(s.kube.Platform)
+}
+
+// onceInALook lets the collectors of one look share one answer.
+func onceInALook[A any](ask func(context.Context) (A, error)) func(context.Context) (A, error) {
 	type answer struct {
-		platform fault.Platform
-		err      error
+		it  A
+		err error
 	}
-	ask := collector.OncePerLook(func(struct{}) string { return "" }, func(ctx context.Context, _ struct{}) (a answer) {
-		a.platform, a.err = s.kube.Platform(ctx)
+	once := collector.OncePerLook(func(struct{}) string { return "" }, func(ctx context.Context, _ struct{}) (a answer) {
+		a.it, a.err = ask(ctx)
 		return a
 	})
-	return func(ctx context.Context) (fault.Platform, error) {
-		a := ask(ctx, struct{}{})
-		return a.platform, a.err
+	return func(ctx context.Context) (A, error) {
+		a := once(ctx, struct{}{})
+		return a.it, a.err
 	}
 }
 
@@ -182,5 +195,27 @@ func (s source) regions(name string) func(context.Context) ([]fault.Region, erro
 			return nil, err
 		}
 		return []fault.Region{r}, nil
+	}
+}
+
+// names are what the regions are called, without what is known of them.
+func (s source) names(own string) func(context.Context) ([]string, error) {
+	if s.config != nil {
+		return s.config.Names
+	}
+	return func(context.Context) ([]string, error) { return []string{own}, nil }
+}
+
+// region is the one of that name; false when there is none.
+func (s source) region(own string) func(context.Context, string) (fault.Region, bool, error) {
+	if s.config != nil {
+		return s.config.Region
+	}
+	return func(ctx context.Context, name string) (fault.Region, bool, error) {
+		if name != own {
+			return fault.Region{}, false, nil
+		}
+		r, err := s.kube.Region(ctx, own)
+		return r, err == nil, err
 	}
 }

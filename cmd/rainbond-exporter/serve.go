@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"slices"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -24,6 +23,7 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 	"github.com/rainbond-exporter/rainbond-exporter/docs"
 	"github.com/rainbond-exporter/rainbond-exporter/doctor"
+	"github.com/rainbond-exporter/rainbond-exporter/fault"
 	"github.com/rainbond-exporter/rainbond-exporter/region"
 )
 
@@ -70,15 +70,16 @@ func (f *flags) serve(ctx context.Context, beside *site) error {
 		_ = again.once("the file was written anew") // logged there
 		_ = begin()                                 // as it was good the first time
 	}
-	one := &byRegion{regions: from.regions(f.regionName), probe: (&region.Prober{Resolver: f.resolver}).Probe, log: log, sets: map[string]*collector.Set{}}
+	each := &byRegion{names: from.names(f.regionName), region: from.region(f.regionName), lastRead: from.lastRead(), log: log,
+		prober: func() func(context.Context, fault.Region) fault.Trace { return (&region.Prober{Resolver: f.resolver}).Probe }}
 	page := &doctor.Site{Look: look, Doctor: judge, Aside: beside.aside, Guide: map[string][]byte{"zh": docs.GuideZH, "en": docs.GuideEN}}
 
 	mux := http.NewServeMux()
 	mux.Handle("/", page.Handler())
 	mux.Handle("GET /metrics", metrics(look, log, self))
-	if slices.ContainsFunc(f.wanted(), probes) {
-		mux.Handle("GET /probe", one)
-		mux.HandleFunc("GET /sd", one.targets)
+	if from.knowsRegions() {
+		mux.Handle("GET /probe", each)
+		mux.HandleFunc("GET /sd", each.targets)
 	}
 	mux.HandleFunc("GET /-/healthy", say("healthy"))
 	mux.HandleFunc("GET /-/ready", say("ready"))

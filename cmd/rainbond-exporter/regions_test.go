@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rainbond-exporter/rainbond-exporter/fault"
+)
+
+// regionsAsked is what a test's /sd and /probe know and were asked.
+type regionsAsked struct {
+	known  []string
+	err    error
+	asked  []string // for a region
+	probed []string
+}
+
+func (s *regionsAsked) byRegion() *byRegion {
+	return &byRegion{
+		log:   slog.New(slog.DiscardHandler),
+		names: func(context.Context) ([]string, error) { return s.known, s.err },
+		region: func(_ context.Context, name string) (fault.Region, bool, error) {
+			s.asked = append(s.asked, name)
+			for _, known := range s.known {
+				if known == name {
+					return fault.Region{Name: name, Place: fault.Console}, true, s.err
+				}
+			}
+			return fault.Region{}, false, s.err
+		},
+		prober: func() func(context.Context, fault.Region) fault.Trace {
+			return func(_ context.Context, r fault.Region) fault.Trace {
+				s.probed = append(s.probed, r.Name)
+				return fault.Trace{Status: http.StatusOK}
+			}
+		},
+	}
+}
+
+// answer is the status of a page and those of its lines that hold part.
+func answer(t *testing.T, h http.Handler, path, part string) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+	text := fmt.Sprint(w.Code)
+	for line := range strings.Lines(w.Body.String()) {
+		if !strings.HasPrefix(line, "#") && strings.Contains(line, part) {
+			text += " " + strings.TrimSpace(line)
+		}
+	}
+	return text
+}
+
+func TestOneScrapeOfARegionReadsAndProbesItOnce(t *testing.T) {
+	s := &regionsAsked{known: []string{"a", "b"}}
+	each := s.byRegion()
+	for n := 1; n <= 2; n++ {
+		want := fmt.Sprintf(`200 rainbond_api_probes_total{rainbond_region="a"} %d`, n)
+		if got := answer(t, each, "/probe?region=a", "rainbond_api_probes_total"); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	if got := fmt.Sprint(s.asked, s.probed); got != "[a a] [a a]" {
+		t.Errorf("asked for and probed %s", got)
+	}
+}
+
+func TestARegionThatIsGoneOrNotAskedForIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &regionsAsked{known: []string{"a", "b"}}
+		each := s.byRegion()
+		probe := func(name, want string) {
+			t.Helper()
+			if got := answer(t, each, "/probe?region="+name, "rainbond_api_probes_total"); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		}
+		probe("a", `200 rainbond_api_probes_total{rainbond_region="a"} 1`)
+		s.known = []string{"b"}
+		if got := answer(t, each, "/probe?region=a", ""); got != `404 no region "a"; /sd lists the names` {
+			t.Error(got)
+		}
+		s.known = []string{"a", "b"}
+		probe("a", `200 rainbond_api_probes_total{rainbond_region="a"} 1`)
+		<-time.After(idle - time.Minute)
+		probe("b", `200 rainbond_api_probes_total{rainbond_region="b"} 1`)
+		if len(each.watched) != 2 {
+			t.Errorf("%d regions are remembered, want 2", len(each.watched))
+		}
+		<-time.After(2 * time.Minute)
+		probe("b", `200 rainbond_api_probes_total{rainbond_region="b"} 2`)
+		if len(each.watched) != 1 {
+			t.Errorf("%d regions are remembered, want 1", len(each.watched))
+		}
+	})
+}
+
+func TestWhatIsKnownBesideAnErrorIsProbed(t *testing.T) {
+	s := &regionsAsked{known: []string{"a"}, err: errors.New("the database is away")}
+	each := s.byRegion()
+	if got := answer(t, each, "/probe?region=a", "rainbond_api_up"); got != `200 rainbond_api_up{rainbond_region="a"} 1` {
+		t.Error(got)
+	}
+	if got := answer(t, each, "/probe?region=a", "rainbond_collector_success"); got != `200 rainbond_collector_success{collector="api"} 0 rainbond_collector_success{collector="cert"} 0` {
+		t.Error(got)
+	}
+	if got := answer(t, each, "/probe?region=b", ""); got != "503 the database is away" {
+		t.Error(got)
+	}
+	if got := answer(t, http.HandlerFunc(each.targets), "/sd", ""); got != "503 the database is away" {
+		t.Error(got) // an empty list would make Prometheus forget the regions
+	}
+}
+
+func TestTheListOfRegionsHasOneTargetEach(t *testing.T) {
+	s := &regionsAsked{known: []string{"b", `a"` + "\n"}}
+	want := `200 [{"targets":["a\"\n"],"labels":{"rainbond_region":"a\"\n"}},{"targets":["b"],"labels":{"rainbond_region":"b"}}]`
+	if got := answer(t, http.HandlerFunc(s.byRegion().targets), "/sd", ""); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if len(s.asked) > 0 {
+		t.Errorf("the list read %q", s.asked)
+	}
+	s.known = nil
+	if got := answer(t, http.HandlerFunc(s.byRegion().targets), "/sd", ""); got != "200 []" {
+		t.Error(got)
+	}
+}
