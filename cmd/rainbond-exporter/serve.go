@@ -71,7 +71,9 @@ func (f *flags) serve(ctx context.Context, beside *site) error {
 		_ = begin()                                 // as it was good the first time
 	}
 	each := &byRegion{names: from.names(f.regionName), region: from.region(f.regionName), lastRead: from.lastRead(), log: log,
-		prober: func() func(context.Context, fault.Region) fault.Trace { return (&region.Prober{Resolver: f.resolver}).Probe }}
+		prober: func() func(context.Context, fault.Region) fault.Trace {
+			return (&region.Prober{Resolver: f.resolver}).Probe
+		}}
 	page := &doctor.Site{Look: look, Doctor: judge, Aside: beside.aside, Guide: map[string][]byte{"zh": docs.GuideZH, "en": docs.GuideEN}}
 
 	mux := http.NewServeMux()

@@ -168,24 +168,37 @@ func (s stage) blackbox(b *testing.B) *peer {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		b.Fatal(err)
 	}
+	address := freeAddress(b)
+	cmd := exec.Command(program, "--config.file="+config, "--web.listen-address="+address, "--log.level=error")
+	start(b, cmd)
+	p := &peer{pid: cmd.Process.Pid, url: "http://" + address + "/probe?module=region&target=https://" + s.address + "/v2/show"}
+	answers(b, address)
+	return p
+}
+
+// freeAddress is an address on loopback that nobody listens on.
+func freeAddress(b *testing.B) string {
+	b.Helper()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
 	}
-	address := free.Addr().String()
-	_ = free.Close()
-	cmd := exec.Command(program, "--config.file="+config, "--web.listen-address="+address, "--log.level=error")
-	start(b, cmd)
-	p := &peer{pid: cmd.Process.Pid, url: "http://" + address + "/probe?module=region&target=https://" + s.address + "/v2/show"}
+	defer func() { _ = free.Close() }()
+	return free.Addr().String()
+}
+
+// answers waits until somebody listens on the address.
+func answers(b *testing.B, address string) {
+	b.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.Now().Add(10 * time.Second); ; <-tick.C {
 		if conn, err := net.Dial("tcp", address); err == nil {
 			_ = conn.Close()
-			return p
+			return
 		}
 		if time.Now().After(deadline) {
-			b.Fatal(program + " does not answer")
+			b.Fatalf("nobody answers on %s", address)
 		}
 	}
 }

@@ -55,7 +55,12 @@ type exporter struct {
 // newExporter starts the exporter and waits until it answers.
 func newExporter(t testing.TB, logs, name string, args ...string) *exporter {
 	t.Helper()
-	e := &exporter{address: freeAddress(t)}
+	return newExporterAt(t, logs, name, freeAddress(t), args...)
+}
+
+func newExporterAt(t testing.TB, logs, name, address string, args ...string) *exporter {
+	t.Helper()
+	e := &exporter{address: address}
 	binary := built(t, filepath.Join("..", "..", "bin", "rainbond-exporter"), "make build")
 	e.process = begin(t, logs, name, binary, append([]string{"serve", "--web.listen-address=" + e.address}, args...)...)
 	took := until(t, 20*time.Second, name+" is ready", func() error {

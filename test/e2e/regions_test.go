@@ -3,238 +3,242 @@
 package e2e
 
 import (
-	"bytes"
-	"crypto/tls"
-	"crypto/x509"
+	"database/sql"
 	"encoding/json"
 	"fmt"
-	"io"
-	"log"
+	"maps"
 	"net"
-	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/rainbond-exporter/rainbond-exporter/demo/pki"
+	_ "modernc.org/sqlite" // the console's database
 )
 
-// manyRegions is how many regions the console has here, one in ten of them
-// broken in one of as many ways as breakages has.
-const manyRegions = 1000
-
-// A breakage is one way for a region to be broken, and what must be said of
-// it.
-type breakage struct {
-	want    string // phase/reason
-	address func(*testing.T, *many) string
-	copied  string // whose certificates the console holds: "" is the right ones
-}
-
-// many is a thousand regions on loopback.
-type many struct {
-	right, stale pki.Generation
-	refuse       []net.Listener // closed when all others listen, so that none of them gets the port
-}
-
-var breakages = []breakage{
-	{"connect/refused", func(t *testing.T, m *many) string {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		must(t, err)
-		m.refuse = append(m.refuse, l)
-		return l.Addr().String()
-	}, ""},
-	{"tls/closed", func(t *testing.T, _ *many) string {
-		return tcp(t, func(c net.Conn) { _, _ = c.Read(make([]byte, 4096)) })
-	}, ""},
-	{"tls/reset", func(t *testing.T, _ *many) string {
-		return tcp(t, func(c net.Conn) { _, _ = c.Read(make([]byte, 4096)); _ = c.(*net.TCPConn).SetLinger(0) })
-	}, ""},
-	{"tls/plain_http", func(t *testing.T, _ *many) string {
-		return tcp(t, func(c net.Conn) {
-			_, _ = c.Read(make([]byte, 4096))
-			_, _ = io.WriteString(c, "HTTP/1.0 400 Bad Request\r\n\r\n")
-		})
-	}, ""},
-	{"tls/old_tls", func(t *testing.T, m *many) string {
-		return m.serve(t, func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }, version)
-	}, ""},
-	{"tls/client_refused", func(t *testing.T, m *many) string { return m.serve(t, nil, version) }, "stale-client"},
-	{"tls/server_untrusted", func(t *testing.T, m *many) string { return m.serve(t, nil, version) }, "stale-ca"},
-	{"tls/client_unreadable", func(t *testing.T, m *many) string { return m.serve(t, nil, version) }, "missing"},
-	{"processing/status", func(t *testing.T, m *many) string {
-		return m.serve(t, nil, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
-	}, ""},
-	{"transfer/wrong_body", func(t *testing.T, m *many) string {
-		return m.serve(t, nil, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") })
-	}, ""},
-}
-
-func version(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "v6.9.8-release") }
-
-// tcp accepts connections, treats each and closes it.
-func tcp(t *testing.T, treat func(net.Conn)) string {
+// documented is the YAML on docs/regions.md that begins with the comment
+// title, the names of its hosts exchanged as given: name, address, ...
+func documented(t testing.TB, title string, hosts ...string) []byte {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "regions.md"))
 	must(t, err)
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				treat(conn)
-				_ = conn.Close()
-			}()
+	found := regexp.MustCompile("(?s)```yaml\n(# " + regexp.QuoteMeta(title) + "\n.*?)```").FindSubmatch(page)
+	if found == nil {
+		t.Fatalf("docs/regions.md has no YAML that begins with # %s", title)
+	}
+	text := string(found[1])
+	for i := 0; i+1 < len(hosts); i += 2 {
+		if !strings.Contains(text, hosts[i]) {
+			t.Fatalf("docs/regions.md, # %s: no %s", title, hosts[i])
 		}
-	}()
-	return l.Addr().String()
+		text = strings.ReplaceAll(text, hosts[i], hosts[i+1])
+	}
+	return []byte(text)
 }
 
-// serve is a region API with a listener of its own.
-func (m *many) serve(t *testing.T, adapt func(*tls.Config), show http.HandlerFunc) string {
+// A prometheus is a real one.
+type prometheus struct {
+	*process
+	url string
+}
+
+func newPrometheus(t testing.TB, folder, logs, name string, config []byte, args ...string) *prometheus {
 	t.Helper()
-	pair, err := tls.X509KeyPair(m.right.Server, m.right.ServerKey)
-	must(t, err)
-	clients := x509.NewCertPool()
-	clients.AppendCertsFromPEM(m.right.CA)
-	config := &tls.Config{Certificates: []tls.Certificate{pair}, ClientCAs: clients, ClientAuth: tls.RequireAndVerifyClientCert}
-	if adapt != nil {
-		adapt(config)
-	}
-	l, err := tls.Listen("tcp", "127.0.0.1:0", config)
-	must(t, err)
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v2/show", show)
-	server := &http.Server{Handler: mux, ErrorLog: log.New(io.Discard, "", 0)}
-	go func() { _ = server.Serve(l) }()
-	t.Cleanup(func() { _ = server.Close() })
-	return l.Addr().String()
-}
-
-// TestAThousandRegions lets a real Prometheus find a thousand regions by /sd
-// and look at each by /probe, as docs/regions.md says, and asks it whether
-// every answer is right.
-func TestAThousandRegions(t *testing.T) {
-	m := &many{right: generation(t), stale: generation(t)}
-	folder, logs := t.TempDir(), t.TempDir()
-	for name, text := range map[string][]byte{
-		"ca.pem": m.right.CA, "client.pem": m.right.Client, "client.key.pem": m.right.ClientKey,
-		"stale-ca.pem": m.stale.CA, "stale-client.pem": m.stale.Client, "stale-client.key.pem": m.stale.ClientKey,
-	} {
-		write(t, filepath.Join(folder, name), text)
-	}
-	var config bytes.Buffer
-	config.WriteString("regions:\n")
-	want := map[string]float64{}
-	for i := range manyRegions {
-		address, ca, client := "", "ca.pem", "client"
-		if i%10 == 0 {
-			b := breakages[i/10%len(breakages)]
-			address = b.address(t, m)
-			want[b.want]++
-			switch b.copied {
-			case "stale-client":
-				client = "stale-client"
-			case "stale-ca":
-				ca = "stale-ca.pem"
-			case "missing":
-				ca = "no-such-file.pem"
-			}
-		} else {
-			address = m.serve(t, nil, version)
-		}
-		fmt.Fprintf(&config, "  - {name: region-%04d, url: 'https://%s', ca_file: %s, cert_file: %s.pem, key_file: %[4]s.key.pem}\n", i, address, ca, client)
-	}
-	for _, l := range m.refuse {
-		must(t, l.Close())
-	}
-	file := filepath.Join(folder, "regions.yaml")
-	write(t, file, config.Bytes())
-	say("%d regions listen, %d of them broken in %d ways", manyRegions, manyRegions/10, len(breakages))
-
-	e := newExporter(t, logs, "exporter-console", "--role=console", "--config.file="+file)
-	prometheus := manyPrometheus(t, folder, logs, e.address)
-	took := until(t, 4*time.Minute, "Prometheus has looked at every region", func() error {
-		n, err := prometheus.number("count(rainbond_api_up)")
-		if err == nil && n != manyRegions {
-			err = fmt.Errorf("%v of %d", n, manyRegions)
-		}
-		return err
-	})
-	say("Prometheus has looked at all of them (%s)", seconds(took))
-	for query, n := range map[string]float64{
-		"sum(rainbond_api_up)": manyRegions - manyRegions/10,
-		"count(count by (rainbond_region) (rainbond_api_probe_failed == 1))": manyRegions / 10,
-		"sum(rainbond_api_probe_failed)":                                     manyRegions / 10,
-	} {
-		if got, err := prometheus.number(query); err != nil || got != n {
-			t.Errorf("%s: %v, %v; want %v", query, got, err, n)
-		}
-	}
-	for pair, n := range want {
-		phase, reason, _ := strings.Cut(pair, "/")
-		query := fmt.Sprintf("sum(rainbond_api_probe_failed{phase=%q, reason=%q})", phase, reason)
-		if got, err := prometheus.number(query); err != nil || got != n {
-			t.Errorf("%s: %v, %v; want %v", query, got, err, n)
-		}
-	}
-	if !t.Failed() {
-		say("all %d answers are right", manyRegions)
-	}
-}
-
-// A promServer is the URL of a Prometheus.
-type promServer string
-
-// manyPrometheus scrapes as docs/regions.md says for hundreds of regions.
-func manyPrometheus(t *testing.T, folder, logs, exporter string) promServer {
-	t.Helper()
-	file := filepath.Join(folder, "prometheus.yaml")
-	write(t, file, fmt.Appendf(nil, `
-scrape_configs:
-  - job_name: rainbond-exporter-regions
-    scrape_interval: 1m
-    scrape_timeout: 30s
-    metrics_path: /probe
-    http_sd_configs: [{url: "http://%[1]s/sd"}]
-    relabel_configs:
-      - {source_labels: [__address__], target_label: __param_region}
-      - {source_labels: [__address__], target_label: instance}
-      - {target_label: __address__, replacement: %[1]q}
-`, exporter))
-	listen := freeAddress(t)
-	begin(t, logs, "prometheus-regions", tool(t, "prometheus"), "--config.file="+file, "--storage.tsdb.path="+filepath.Join(folder, "data"), "--web.listen-address="+listen)
-	p := promServer("http://" + listen)
-	until(t, 30*time.Second, "prometheus is ready", func() error { _, err := get(string(p) + "/-/ready"); return err })
+	path, listen := filepath.Join(folder, name+".yml"), freeAddress(t)
+	write(t, path, config)
+	p := &prometheus{url: "http://" + listen}
+	p.process = begin(t, logs, name, tool(t, "prometheus"), append([]string{"--config.file=" + path,
+		"--storage.tsdb.path=" + filepath.Join(folder, name), "--web.listen-address=" + listen}, args...)...)
+	took := until(t, 30*time.Second, name+" is ready", func() error { _, err := get(p.url + "/-/ready"); return err })
+	say("%s is ready (%s)", name, seconds(took))
 	return p
 }
 
-// number is the one value that a query has; 0 when it has none.
-func (p promServer) number(query string) (float64, error) {
-	text, err := get(string(p) + "/api/v1/query?query=" + url.QueryEscape(query))
+// ask evaluates a PromQL expression whose result bears no labels beyond
+// rainbond_region and those that the value is to be told by: it returns, by
+// region, their values and the sample's.
+func (p *prometheus) ask(expression string) (map[string]string, error) {
+	text, err := get(p.url + "/api/v1/query?query=" + url.QueryEscape(expression))
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	var answer struct {
 		Data struct {
 			Result []struct {
-				Value [2]json.RawMessage
+				Metric map[string]string
+				Value  [2]any
 			}
 		}
 	}
-	if err := json.Unmarshal(text, &answer); err != nil || len(answer.Data.Result) == 0 {
-		return 0, err
+	if err := json.Unmarshal(text, &answer); err != nil {
+		return nil, err
 	}
-	var value string
-	if err := json.Unmarshal(answer.Data.Result[0].Value[1], &value); err != nil {
-		return 0, err
+	all := map[string]string{}
+	for _, sample := range answer.Data.Result {
+		region := sample.Metric["rainbond_region"]
+		delete(sample.Metric, "rainbond_region")
+		var words []string
+		for _, label := range slices.Sorted(maps.Keys(sample.Metric)) {
+			words = append(words, sample.Metric[label])
+		}
+		if _, twice := all[region]; twice {
+			return nil, fmt.Errorf("region %s is in the answer twice", region)
+		}
+		all[region] = strings.Join(append(words, sample.Value[1].(string)), " ")
 	}
-	var n float64
-	_, err = fmt.Sscan(value, &n)
-	return n, err
+	return all, nil
+}
+
+// shares tells how many regions each shard looks at by each exporter.
+func (p *prometheus) shares() (map[string]string, error) {
+	return p.ask(`label_join(count by (shard, instance) (rainbond_api_up), "rainbond_region", " ", "shard", "instance")`)
+}
+
+// answers is nil when the expression gives what is wanted, region for region.
+func (p *prometheus) answers(expression string, want map[string]string) error {
+	got, err := p.ask(expression)
+	if err != nil {
+		return err
+	}
+	return difference(got, want)
+}
+
+// difference is nil when both are equal; else it tells how many regions are
+// not as wanted, and the first of them.
+func difference(got, want map[string]string) error {
+	var wrong []string
+	for name := range want {
+		if got[name] != want[name] {
+			wrong = append(wrong, name)
+		}
+	}
+	for name := range got {
+		if _, ok := want[name]; !ok {
+			wrong = append(wrong, name)
+		}
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	slices.Sort(wrong)
+	return fmt.Errorf("%d of %d regions are wrong; %s: %q, want %q", len(wrong), len(want), wrong[0], got[wrong[0]], want[wrong[0]])
+}
+
+// consoleOf is a console's SQLite database that holds the regions, and the
+// exporter's configuration file that names it.
+func consoleOf(t testing.TB, folder string, regions []*manyRegion) string {
+	t.Helper()
+	path := filepath.Join(folder, "db.sqlite3")
+	db, err := sql.Open("sqlite", path)
+	must(t, err)
+	defer db.Close()
+	_, err = db.Exec("CREATE TABLE region_info (region_name TEXT UNIQUE, url TEXT, ssl_ca_cert TEXT, cert_file TEXT, key_file TEXT, token TEXT, status TEXT)")
+	must(t, err)
+	insert, err := db.Begin()
+	must(t, err)
+	for _, r := range regions {
+		_, err := insert.Exec("INSERT INTO region_info VALUES (?, ?, ?, ?, ?, NULL, '1')", r.name, "https://"+r.address, string(r.console.CA), string(r.console.Client), string(r.console.ClientKey))
+		must(t, err)
+	}
+	must(t, insert.Commit())
+	config := filepath.Join(folder, "exporter.yaml")
+	write(t, config, fmt.Appendf(nil, "console: {driver: sqlite, path: %q}\n", path))
+	return config
+}
+
+const (
+	// verdicts tells of every region what is wrong with it, or that it is up.
+	verdicts = `max by (rainbond_region, phase, reason) (rainbond_api_probe_failed == 1) or max by (rainbond_region) (rainbond_api_up == 1)`
+	// lookers tells how many exporters and servers look at each region.
+	lookers = `count by (rainbond_region) (rainbond_api_up)`
+	// looks tells how often each region was looked at, by all that did.
+	looks = `sum by (rainbond_region) (max_over_time(rainbond_api_probes_total[1h]))`
+)
+
+// round is the documented scrape interval, and time for a busy machine.
+const round = 4 * time.Minute
+
+func TestAThousandRegions(t *testing.T) {
+	folder, logs := t.TempDir(), logFolder(t)
+	regions := newManyRegions(t, 1000)
+	want, once := map[string]string{}, map[string]string{}
+	for _, r := range regions {
+		want[r.name], once[r.name] = r.verdict, "1"
+	}
+	config := consoleOf(t, folder, regions)
+	start := func(t *testing.T, name, address string) *exporter {
+		return newExporterAt(t, logs, name, address, "--role=console", "--collectors=none", "--config.file="+config)
+	}
+	// lookedAt compares how often the exporters say that they have looked with
+	// how often somebody knocked, when all have ended.
+	lookedAt := func(t *testing.T, exporters []*exporter, servers ...*prometheus) {
+		t.Helper()
+		for _, e := range exporters {
+			if status, _ := e.ends(t, 10*time.Second); status != 0 {
+				t.Errorf("%s ended with %d", e.name, status)
+			}
+		}
+		knocks := map[string]string{}
+		for _, r := range regions {
+			if r.knocks != nil {
+				knocks[r.name] = fmt.Sprint(r.knocks.Swap(0))
+			}
+		}
+		took := until(t, 30*time.Second, "each region was knocked at as often as it was looked at", func() error {
+			said := map[string]string{}
+			for _, p := range servers {
+				part, err := p.ask(looks)
+				if err != nil {
+					return err
+				}
+				for name, n := range part {
+					if _, knocked := knocks[name]; knocked {
+						if _, twice := said[name]; twice {
+							return fmt.Errorf("region %s is looked at by two servers", name)
+						}
+						said[name] = n
+					}
+				}
+			}
+			return difference(said, knocks)
+		})
+		say("no region was knocked at but for a look (%s)", seconds(took))
+	}
+
+	t.Run("one exporter and one Prometheus", func(t *testing.T) {
+		e := start(t, "exporter", freeAddress(t))
+		p := newPrometheus(t, folder, logs, "prometheus", documented(t, "a thousand regions", "rainbond-exporter:10069", e.address))
+		took := until(t, round, "all 1000 answers are right", func() error { return p.answers(verdicts, want) })
+		say("all 1000 answers are right (%s)", seconds(took))
+		if err := p.answers(lookers, once); err != nil {
+			t.Error(err)
+		}
+		lookedAt(t, []*exporter{e}, p)
+	})
+
+	t.Run("two exporters and two Prometheus servers, into one store", func(t *testing.T) {
+		// As in a StatefulSet, the two differ by the last figure of their hosts.
+		_, port, err := net.SplitHostPort(freeAddress(t))
+		must(t, err)
+		exporters := []*exporter{start(t, "exporter-0", "127.0.0.10:"+port), start(t, "exporter-1", "127.0.0.11:"+port)}
+		store := newPrometheus(t, folder, logs, "store", []byte("global: {}\n"), "--web.enable-remote-write-receiver")
+		text := documented(t, "server 0 of 2, over 2 exporters", "rainbond-exporter-", "127.0.0.1", ":10069", ":"+port, "http://victoria-metrics:8428", store.url)
+		other := strings.NewReplacer(`"0"`, `"1"`, "127.0.0.10:"+port+"/sd", "127.0.0.11:"+port+"/sd").Replace(string(text))
+		servers := []*prometheus{newPrometheus(t, folder, logs, "prometheus-0", text), newPrometheus(t, folder, logs, "prometheus-1", []byte(other))}
+		took := until(t, round, "all 1000 answers are right in the store", func() error { return store.answers(verdicts, want) })
+		say("all 1000 answers are right in the store (%s)", seconds(took))
+		if err := store.answers(lookers, once); err != nil {
+			t.Error(err)
+		}
+		shares, err := store.shares()
+		if err != nil || len(shares) != 4 {
+			t.Errorf("expected each of two servers to ask each of two exporters, got %v %v", shares, err)
+		}
+		say("regions by server and exporter: %v", shares)
+		lookedAt(t, exporters, servers...)
+	})
 }
