@@ -3,6 +3,8 @@ package collector
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,11 +22,38 @@ type api struct {
 	// lastRead is when the database that tells the regions last answered.
 	lastRead func() time.Time
 
-	probes, failures *prometheus.CounterVec
-	duration         *prometheus.HistogramVec
-
 	mu    sync.Mutex
-	known map[string]bool // the regions that have series
+	known map[string]*tally // by region: those that have series
+}
+
+// A tally is what is counted of one region. It is kept between looks, for each
+// of very many regions, so it is kept small: a counter for each pair of phase
+// and reason would weigh more than the region's certificates and keys.
+type tally struct {
+	probes   float64
+	failures map[fault.Failure]float64 // those that have occurred
+	duration prometheus.Histogram
+}
+
+func newTally(region string) *tally {
+	duration := Describe("rainbond_api_probe_duration_seconds")
+	return &tally{failures: map[fault.Failure]float64{}, duration: prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: duration.Name, Help: duration.Help, ConstLabels: prometheus.Labels{labelRegion: region},
+		// Around 1 s, the console's own limit, and 30 s, its read timeout.
+		Buckets:                         []float64{.025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		NativeHistogramBucketFactor:     1.1,
+		NativeHistogramMaxBucketNumber:  100,
+		NativeHistogramMinResetDuration: 0,
+	})}
+}
+
+// tell tells what has been counted: every pair of phase and reason, from 0.
+func (c *tally) tell(r *Report, region string) {
+	r.set("rainbond_api_probes_total", c.probes, region)
+	for _, f := range fault.Failures {
+		r.set("rainbond_api_probe_failures_total", c.failures[f], region, string(f.Phase), string(f.Reason))
+	}
+	r.Metrics = append(r.Metrics, c.duration)
 }
 
 // Inside is the cluster we are in, of which more can be said than the console
@@ -46,20 +75,7 @@ const probesAtOnce = 64
 func NewAPI(regions func(context.Context) ([]fault.Region, error), probe func(context.Context, fault.Region) fault.Trace,
 	inside *Inside, lastRead func() time.Time,
 ) Collector {
-	duration := Describe("rainbond_api_probe_duration_seconds")
-	return &api{
-		regions: regions, probe: probe, inside: inside, lastRead: lastRead, known: map[string]bool{},
-		probes:   counterVec("rainbond_api_probes_total"),
-		failures: counterVec("rainbond_api_probe_failures_total"),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: duration.Name, Help: duration.Help,
-			// Around 1 s, the console's own limit, and 30 s, its read timeout.
-			Buckets:                         []float64{.025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
-			NativeHistogramBucketFactor:     1.1,
-			NativeHistogramMaxBucketNumber:  100,
-			NativeHistogramMinResetDuration: 0,
-		}, duration.Labels),
-	}
+	return &api{regions: regions, probe: probe, inside: inside, lastRead: lastRead, known: map[string]*tally{}}
 }
 
 func (a *api) Name() string { return SlugAPI }
@@ -79,9 +95,11 @@ func (a *api) Look(ctx context.Context) (Report, error) {
 			r.set("rainbond_regions_last_read_timestamp_seconds", float64(at.UnixMilli())/1000)
 		}
 	}
-	r.collect(a.probes)
-	r.collect(a.failures)
-	r.collect(a.duration)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(a.known)) {
+		a.known[name].tell(&r, name)
+	}
 	return r, err
 }
 
@@ -116,15 +134,9 @@ func (a *api) tell(r *Report, region fault.Region, t fault.Trace) {
 	failure, failed := fault.FromTrace(t)
 	// A region that is not ready has answered /v2/show all the same.
 	r.set("rainbond_api_up", flag(!failed || failure.Reason == fault.NotReady), name)
-	a.probes.WithLabelValues(name).Inc()
-	a.duration.WithLabelValues(name).Observe(t.Took.Seconds())
+	a.count(name, failure, failed, t)
 	for _, f := range fault.Failures {
-		this := failed && f == failure
-		r.set("rainbond_api_probe_failed", flag(this), name, string(f.Phase), string(f.Reason))
-		counter := a.failures.WithLabelValues(name, string(f.Phase), string(f.Reason))
-		if this {
-			counter.Inc()
-		}
+		r.set("rainbond_api_probe_failed", flag(failed && f == failure), name, string(f.Phase), string(f.Reason))
 	}
 	for _, phase := range fault.Phases {
 		took, ran := t.Durations[phase]
@@ -136,9 +148,21 @@ func (a *api) tell(r *Report, region fault.Region, t fault.Trace) {
 		r.set("rainbond_api_ready", flag(ok), name, check)
 	}
 	a.explain(r, name, failure, failed, t)
+}
+
+func (a *api) count(name string, failure fault.Failure, failed bool, t fault.Trace) {
 	a.mu.Lock()
-	a.known[name] = true
-	a.mu.Unlock()
+	defer a.mu.Unlock()
+	c, ok := a.known[name]
+	if !ok {
+		c = newTally(name)
+		a.known[name] = c
+	}
+	c.probes++
+	c.duration.Observe(t.Took.Seconds())
+	if failed {
+		c.failures[failure]++
+	}
 }
 
 // lookInside adds what only the cluster itself can say of its region when the
@@ -256,13 +280,5 @@ func (a *api) forget(regions []fault.Region) {
 	for _, region := range regions {
 		now[region.Name] = true
 	}
-	for name := range a.known {
-		if !now[name] {
-			gone := prometheus.Labels{labelRegion: name}
-			a.probes.DeletePartialMatch(gone)
-			a.failures.DeletePartialMatch(gone)
-			a.duration.DeletePartialMatch(gone)
-			delete(a.known, name)
-		}
-	}
+	maps.DeleteFunc(a.known, func(name string, _ *tally) bool { return !now[name] })
 }
