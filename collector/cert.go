@@ -1,12 +1,12 @@
 package collector
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
@@ -22,13 +22,32 @@ type cert struct {
 	last map[string]compared // by region
 }
 
-// compared is what came of one region's copies. Reading RSA-4096 certificates
-// costs more than all else here, and they hardly ever change.
+// compared is what came of one region's copies: reading RSA-4096 certificates
+// costs more than all else here, and they hardly ever change. It is kept for
+// each of very many regions, so neither copies nor certificates are.
 type compared struct {
-	copies      []fault.Copy
-	served      []byte
-	readings    []fault.Reading
+	sum         fault.Sum // of the copies and of what is served
+	readings    []reading
 	comparisons []fault.Comparison
+}
+
+// A reading is what is told of one copy.
+type reading struct {
+	place, kind string
+	damage      fault.Reason // "" when there is a certificate
+	words       string       // on the damage
+	fingerprint string
+	notAfter    time.Time
+	withKey     bool
+	keyMisfit   string
+}
+
+func newReading(r fault.Reading, withKey bool) reading {
+	told := reading{place: string(r.Place), kind: string(r.Kind), damage: r.Damage, words: r.Words, withKey: withKey, keyMisfit: r.KeyMisfit}
+	if r.Cert != nil {
+		told.fingerprint, told.notAfter = string(r.Fingerprint()), r.Cert.NotAfter
+	}
+	return told
 }
 
 // NewCert returns the collector of symptom cert. Regions tells each region
@@ -105,43 +124,53 @@ func (c *cert) compare(region fault.Region, copies []fault.Copy, served []byte) 
 	c.mu.Lock()
 	last, ok := c.last[region.Name]
 	c.mu.Unlock()
-	if ok && bytes.Equal(last.served, served) && slices.EqualFunc(last.copies, copies, sameCopy) {
+	now := compared{sum: sumOf(copies, served)}
+	if ok && last.sum == now.sum {
 		return last
 	}
-	now := compared{copies: copies, served: served}
+	var readings []fault.Reading
 	for _, copied := range copies {
-		now.readings = append(now.readings, fault.ReadCopy(copied))
+		readings = append(readings, fault.ReadCopy(copied))
+		now.readings = append(now.readings, newReading(readings[len(readings)-1], copied.Key != nil))
 	}
 	if served != nil {
-		now.readings = append(now.readings, fault.ReadServed(served))
+		readings = append(readings, fault.ReadServed(served))
+		now.readings = append(now.readings, newReading(readings[len(readings)-1], false))
 	}
-	now.comparisons = fault.Compare(now.readings, region.Place)
+	now.comparisons = fault.Compare(readings, region.Place)
 	return now
 }
 
-func sameCopy(a, b fault.Copy) bool {
-	return a.Place == b.Place && a.Kind == b.Kind && (a.Err == nil) == (b.Err == nil) &&
-		bytes.Equal(a.PEM, b.PEM) && bytes.Equal(a.Key, b.Key)
+func sumOf(copies []fault.Copy, served []byte) fault.Sum {
+	texts := [][]byte{served}
+	for _, c := range copies {
+		words := ""
+		if c.Err != nil {
+			words = c.Err.Error()
+		}
+		texts = append(texts, []byte(c.Place), []byte(c.Kind), []byte(words), c.PEM, c.Key)
+	}
+	return fault.SumOf(texts...)
 }
 
 // tell turns what was made of a region's copies into samples and evidence.
 func (c compared) tell(r *Report, region string) {
-	for i, reading := range c.readings {
-		place, kind := string(reading.Place), string(reading.Kind)
+	for _, reading := range c.readings {
+		place, kind := reading.place, reading.kind
 		for _, damage := range fault.Damages {
-			r.set("rainbond_certificate_unreadable", flag(reading.Damage == damage), region, place, kind, string(damage))
+			r.set("rainbond_certificate_unreadable", flag(reading.damage == damage), region, place, kind, string(damage))
 		}
-		if reading.Damage != "" {
-			r.saw(EvidenceError, place+" "+kind+": "+reading.Words, labelRegion, region, "place", place, "kind", kind, "reason", string(reading.Damage))
+		if reading.damage != "" {
+			r.saw(EvidenceError, place+" "+kind+": "+reading.words, labelRegion, region, "place", place, "kind", kind, "reason", string(reading.damage))
 			continue
 		}
-		r.set("rainbond_certificate_info", 1, region, place, kind, string(reading.Fingerprint()))
-		r.set("rainbond_certificate_not_after_timestamp_seconds", float64(reading.Cert.NotAfter.Unix()), region, place, kind)
-		if i < len(c.copies) && c.copies[i].Key != nil {
-			r.set("rainbond_certificate_key_mismatch", flag(reading.KeyMisfit != ""), region, place)
+		r.set("rainbond_certificate_info", 1, region, place, kind, reading.fingerprint)
+		r.set("rainbond_certificate_not_after_timestamp_seconds", float64(reading.notAfter.Unix()), region, place, kind)
+		if reading.withKey {
+			r.set("rainbond_certificate_key_mismatch", flag(reading.keyMisfit != ""), region, place)
 		}
-		if reading.KeyMisfit != "" {
-			r.saw(EvidenceError, place+" "+kind+": "+reading.KeyMisfit, labelRegion, region, "place", place)
+		if reading.keyMisfit != "" {
+			r.saw(EvidenceError, place+" "+kind+": "+reading.keyMisfit, labelRegion, region, "place", place)
 		}
 	}
 	for _, m := range c.comparisons {

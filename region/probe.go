@@ -2,7 +2,6 @@ package region
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -306,10 +305,10 @@ var readyChecks = []string{"k8s_api", "region_cert"}
 // An identity is what a console proves itself with, and whom it trusts, ready
 // for use: parsing RSA-4096 certificates anew would cost as much as the probe.
 type identity struct {
-	ca, cert, key []byte
-	serverName    string
-	certificate   tls.Certificate
-	roots         *x509.CertPool
+	sum         fault.Sum // of the copy it was made of
+	serverName  string
+	certificate tls.Certificate
+	roots       *x509.CertPool
 }
 
 // identity returns the region's identity, made anew when its copy changed.
@@ -321,11 +320,11 @@ func (p *Prober) identity(r fault.Region) (*identity, error) {
 	if serverName == "" {
 		serverName = fault.DefaultServerName
 	}
-	if old, ok := p.identities[r.Name]; ok && old.serverName == serverName &&
-		bytes.Equal(old.ca, r.CA) && bytes.Equal(old.cert, r.Cert) && bytes.Equal(old.key, r.Key) {
+	sum := fault.SumOf([]byte(serverName), r.CA, r.Cert, r.Key)
+	if old, ok := p.identities[r.Name]; ok && old.sum == sum {
 		return old, nil
 	}
-	id := &identity{ca: r.CA, cert: r.Cert, key: r.Key, serverName: serverName, roots: x509.NewCertPool()}
+	id := &identity{sum: sum, serverName: serverName, roots: x509.NewCertPool()}
 	for _, part := range []struct {
 		name string
 		kind fault.Kind
@@ -345,6 +344,7 @@ func (p *Prober) identity(r fault.Region) (*identity, error) {
 	if id.certificate, err = tls.X509KeyPair(r.Cert, r.Key); err != nil {
 		return nil, &fault.UnusableError{Part: "client certificate", Err: err}
 	}
+	id.certificate.Leaf = nil // a client has no use for it
 	if p.identities == nil {
 		p.identities = map[string]*identity{}
 	}
