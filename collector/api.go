@@ -37,7 +37,7 @@ type tally struct {
 
 func newTally(region string) *tally {
 	duration := Describe("rainbond_api_probe_duration_seconds")
-	return &tally{failures: map[fault.Failure]float64{}, duration: prometheus.NewHistogram(prometheus.HistogramOpts{
+	return &tally{duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: duration.Name, Help: duration.Help, ConstLabels: prometheus.Labels{labelRegion: region},
 		// Around 1 s, the console's own limit, and 30 s, its read timeout.
 		Buckets:                         []float64{.025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
@@ -161,6 +161,9 @@ func (a *api) count(name string, failure fault.Failure, failed bool, t fault.Tra
 	c.probes++
 	c.duration.Observe(t.Took.Seconds())
 	if failed {
+		if c.failures == nil {
+			c.failures = map[fault.Failure]float64{}
+		}
 		c.failures[failure]++
 	}
 }

@@ -19,7 +19,7 @@ type cert struct {
 	probe   func(context.Context, fault.Region) fault.Trace
 
 	mu   sync.Mutex
-	last map[string]compared // by region
+	last map[string]*compared // by region
 }
 
 // compared is what came of one region's copies: reading RSA-4096 certificates
@@ -57,7 +57,7 @@ func newReading(r fault.Reading, withKey bool) reading {
 func NewCert(regions func(context.Context) ([]fault.Region, error), kept func(context.Context) ([]fault.Copy, error),
 	own string, probe func(context.Context, fault.Region) fault.Trace,
 ) Collector {
-	return &cert{regions: regions, kept: kept, own: own, probe: probe, last: map[string]compared{}}
+	return &cert{regions: regions, kept: kept, own: own, probe: probe, last: map[string]*compared{}}
 }
 
 func (c *cert) Name() string { return SlugCert }
@@ -71,7 +71,7 @@ func (c *cert) Look(ctx context.Context) (Report, error) {
 	}
 	regions, errRegions := c.regions(ctx)
 	traces := probeAll(ctx, regions, c.probe)
-	seen := map[string]compared{}
+	seen := map[string]*compared{}
 	for i, region := range regions {
 		copies := consoleCopies(region)
 		if region.Name == c.own {
@@ -120,11 +120,11 @@ func leaf(t fault.Trace) []byte {
 
 // compare reads and compares a region's copies, unless they are those of the
 // last look.
-func (c *cert) compare(region fault.Region, copies []fault.Copy, served []byte) compared {
+func (c *cert) compare(region fault.Region, copies []fault.Copy, served []byte) *compared {
 	c.mu.Lock()
 	last, ok := c.last[region.Name]
 	c.mu.Unlock()
-	now := compared{sum: sumOf(copies, served)}
+	now := &compared{sum: sumOf(copies, served)}
 	if ok && last.sum == now.sum {
 		return last
 	}
@@ -154,7 +154,7 @@ func sumOf(copies []fault.Copy, served []byte) fault.Sum {
 }
 
 // tell turns what was made of a region's copies into samples and evidence.
-func (c compared) tell(r *Report, region string) {
+func (c *compared) tell(r *Report, region string) {
 	for _, reading := range c.readings {
 		place, kind := reading.place, reading.kind
 		for _, damage := range fault.Damages {

@@ -81,6 +81,16 @@ func ReadServed(der []byte) Reading {
 	return r
 }
 
+// Certificates returns the DER of every certificate in a text of PEM blocks.
+func Certificates(text []byte) (ders [][]byte) {
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type == "CERTIFICATE" {
+			ders = append(ders, block.Bytes)
+		}
+	}
+	return ders
+}
+
 func readPEM(c Copy) (*x509.Certificate, Reason, string) {
 	if c.Err != nil {
 		return nil, Missing, c.Err.Error()

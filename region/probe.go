@@ -198,7 +198,7 @@ func (q *request) served(chain []*x509.Certificate, id *identity) {
 		return
 	}
 	_, q.trace.Distrust = chain[0].Verify(x509.VerifyOptions{
-		Roots: id.roots, Intermediates: between, DNSName: id.serverName,
+		Roots: id.roots(), Intermediates: between, DNSName: id.serverName,
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	})
 }
@@ -308,7 +308,18 @@ type identity struct {
 	sum         fault.Sum // of the copy it was made of
 	serverName  string
 	certificate tls.Certificate
-	roots       *x509.CertPool
+	authorities [][]byte // the CA's certificates, as DER: parsed, with a pool around them, they would fill three times the memory
+}
+
+// roots are the authorities, ready for use.
+func (id *identity) roots() *x509.CertPool {
+	pool := x509.NewCertPool()
+	for _, der := range id.authorities {
+		if cert, err := x509.ParseCertificate(der); err == nil {
+			pool.AddCert(cert)
+		}
+	}
+	return pool
 }
 
 // identity returns the region's identity, made anew when its copy changed.
@@ -324,7 +335,7 @@ func (p *Prober) identity(r fault.Region) (*identity, error) {
 	if old, ok := p.identities[r.Name]; ok && old.sum == sum {
 		return old, nil
 	}
-	id := &identity{sum: sum, serverName: serverName, roots: x509.NewCertPool()}
+	id := &identity{sum: sum, serverName: serverName}
 	for _, part := range []struct {
 		name string
 		kind fault.Kind
@@ -339,7 +350,7 @@ func (p *Prober) identity(r fault.Region) (*identity, error) {
 			return nil, &fault.UnusableError{Part: "client key", Err: errors.New(reading.KeyMisfit)}
 		}
 	}
-	id.roots.AppendCertsFromPEM(r.CA)
+	id.authorities = fault.Certificates(r.CA)
 	var err error
 	if id.certificate, err = tls.X509KeyPair(r.Cert, r.Key); err != nil {
 		return nil, &fault.UnusableError{Part: "client certificate", Err: err}
