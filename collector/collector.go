@@ -82,8 +82,8 @@ func (r *Report) saw(what, text string, labels ...string) {
 // set appends one sample of a metric of the catalogue, with the values of its
 // labels in the catalogue's order.
 func (r *Report) set(metric string, value float64, labels ...string) {
-	m := Describe(metric)
-	r.Metrics = append(r.Metrics, prometheus.MustNewConstMetric(m.desc(), m.Type, value, labels...))
+	m := described()[metric] // one that is not in the catalogue has no desc, and panics
+	r.Metrics = append(r.Metrics, prometheus.MustNewConstMetric(m.desc, m.kind, value, labels...))
 }
 
 // collect appends what c has counted.

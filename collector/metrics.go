@@ -3,6 +3,7 @@ package collector
 import (
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -159,8 +160,19 @@ func Describe(name string) Metric {
 	return Catalogue[i]
 }
 
-func (m Metric) desc() *prometheus.Desc {
-	return prometheus.NewDesc(m.Name, m.Help, m.Labels, nil)
+// described are the catalogue's metrics as the library wants them, made once:
+// a look sets a hundred samples.
+var described = sync.OnceValue(func() map[string]describedMetric {
+	all := make(map[string]describedMetric, len(Catalogue))
+	for _, m := range Catalogue {
+		all[m.Name] = describedMetric{prometheus.NewDesc(m.Name, m.Help, m.Labels, nil), m.Type}
+	}
+	return all
+})
+
+type describedMetric struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
 }
 
 // counterVec makes a counter of the catalogue that remembers between looks.

@@ -1,6 +1,7 @@
 package region
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -308,6 +309,26 @@ func TestACopyThatChangedIsUsedAtOnce(t *testing.T) {
 	}{{g, "well"}, {old, "tls/client_refused"}, {g, "well"}} {
 		if trace, got := look(t, p, regionAt(address, row.copied)); got != row.want {
 			t.Errorf("got %s (%v), want %s", got, trace.Err, row.want)
+		}
+	}
+}
+
+// While a rotation is under way, the console's CA may hold both.
+func TestEveryAuthorityOfTheRegionsCACounts(t *testing.T) {
+	before, now := twoGenerations(t)
+	address, _ := serveAPI(t, now, v69(version, http.StatusNotFound), nil)
+	r := regionAt(address, now)
+	for _, row := range []struct {
+		ca   [][]byte
+		want string
+	}{
+		{[][]byte{before.CA, now.CA}, "well"},
+		{[][]byte{now.CA, before.CA}, "well"},
+		{[][]byte{before.CA}, "tls/server_untrusted"},
+	} {
+		r.CA = bytes.Join(row.ca, []byte("and then\n"))
+		if _, got := look(t, new(Prober), r); got != row.want {
+			t.Errorf("%d authorities: %s, want %s", len(row.ca), got, row.want)
 		}
 	}
 }

@@ -36,7 +36,7 @@ const scrapeSlack = 500 * time.Millisecond
 
 // collectAt is how much garbage, in per cent of what is in use, is let lie. A
 // handshake throws away more than a region keeps, so that with Go's 100 half
-// of our memory would be garbage; the price is a hundredth of the CPU.
+// of our memory would be garbage; the price is a twentieth of the CPU.
 const collectAt = 50
 
 // shutdownGrace is how long requests under way get at the end; a pod has 30 s

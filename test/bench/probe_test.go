@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -111,8 +112,8 @@ func start(b *testing.B, cmd *exec.Cmd, env ...string) *bufio.Reader {
 	return bufio.NewReader(out)
 }
 
-// ours is the CPU time that this process has used.
-func ours(b *testing.B) time.Duration {
+// own is the CPU time that this process has used.
+func own(b *testing.B) time.Duration {
 	b.Helper()
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -150,17 +151,28 @@ func (s stage) floor(b *testing.B, pair tls.Certificate, roots *x509.CertPool) {
 	_ = response.Body.Close()
 }
 
-// A peer is Debian's blackbox_exporter asked to make the same request.
-type peer struct {
-	pid int
-	url string
+// An asked is a process that makes one probe when it is asked to: we, or a
+// peer.
+type asked struct {
+	name string
+	pid  int
+	url  string
+	well string // the line of its answer that says that all is well
+	cpu  time.Duration
 }
 
-func (s stage) blackbox(b *testing.B) *peer {
+// ours is the binary that ships, over one region.
+func (s stage) ours(b *testing.B) *asked {
+	pid, address := s.exporter(b, 1)
+	return &asked{name: "exporter", pid: pid, url: "http://" + address + "/probe?region=region-0", well: `rainbond_api_up{rainbond_region="region-0"} 1`}
+}
+
+// blackbox is a blackbox_exporter asked to make the same request; nil when
+// there is none.
+func (s stage) blackbox(b *testing.B, name, program string) *asked {
 	b.Helper()
-	const program = "prometheus-blackbox-exporter"
 	if _, err := exec.LookPath(program); err != nil {
-		b.Logf("%s is not installed: no ratio to it", program)
+		b.Logf("%v: no ratio to it; make bench installs it", err)
 		return nil
 	}
 	config := filepath.Join(s.folder, "blackbox.yml")
@@ -171,9 +183,8 @@ func (s stage) blackbox(b *testing.B) *peer {
 	address := freeAddress(b)
 	cmd := exec.Command(program, "--config.file="+config, "--web.listen-address="+address, "--log.level=error")
 	start(b, cmd)
-	p := &peer{pid: cmd.Process.Pid, url: "http://" + address + "/probe?module=region&target=https://" + s.address + "/v2/show"}
 	answers(b, address)
-	return p
+	return &asked{name: name, pid: cmd.Process.Pid, url: "http://" + address + "/probe?module=region&target=https://" + s.address + "/v2/show", well: "probe_success 1"}
 }
 
 // freeAddress is an address on loopback that nobody listens on.
@@ -203,23 +214,25 @@ func answers(b *testing.B, address string) {
 	}
 }
 
-func (p *peer) probe(b *testing.B) {
-	response, err := http.Get(p.url)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	lines := bufio.NewScanner(response.Body)
-	for lines.Scan() {
-		if lines.Text() == "probe_success 1" {
-			return
+// probe asks for n probes, one after the other.
+func (p *asked) probe(b *testing.B, n int) {
+	b.Helper()
+	begin := theirs(b, p.pid)
+	for range n {
+		if text := fetch(b, p.url); !strings.Contains(text, "\n"+p.well+"\n") {
+			b.Fatalf("%s does not succeed: %s", p.name, text)
 		}
 	}
-	b.Fatal("blackbox_exporter does not succeed")
+	p.cpu += theirs(b, p.pid) - begin
 }
 
-// BenchmarkProbe takes the CPU of one probe, of the floor and of the peer in
-// turns, and reports the ratios.
+// atATime is how many probes are made in turn: enough for the kernel's clock
+// of 10 ms.
+const atATime = 20
+
+// BenchmarkProbe takes the CPU of one probe in turns, like against like: our
+// probe against the floor, both in this process; our whole exporter, answering
+// a scrape with one probe, against whole peers.
 func BenchmarkProbe(b *testing.B) {
 	s := newStage(b)
 	pair, err := tls.X509KeyPair(s.region.Cert, s.region.Key)
@@ -228,35 +241,50 @@ func BenchmarkProbe(b *testing.B) {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(s.region.CA)
-	black := s.blackbox(b)
-	prober := new(region.Prober)
-	var probe, floor, theirBegin time.Duration
-	if black != nil {
-		black.probe(b)
-		theirBegin = theirs(b, black.pid)
+	us := s.ours(b)
+	peers := slices.DeleteFunc([]*asked{
+		s.blackbox(b, "blackbox-debian", "prometheus-blackbox-exporter"),
+		s.blackbox(b, "blackbox", filepath.Join("..", "..", "tools", "bin", "blackbox_exporter")),
+	}, func(p *asked) bool { return p == nil })
+	for _, p := range append(peers, us) {
+		p.probe(b, 1) // what is read once is read
+		p.cpu = 0
 	}
-	n := 0
-	for b.Loop() {
-		begin := ours(b)
+	prober := new(region.Prober)
+	probe := func() {
 		trace := prober.Probe(b.Context(), s.region)
 		if f, failed := fault.FromTrace(trace); failed {
 			b.Fatal(f, trace.Err)
 		}
-		between := ours(b)
-		s.floor(b, pair, roots)
-		floor += ours(b) - between
-		probe += between - begin
-		if black != nil {
-			black.probe(b)
-		}
-		n++
 	}
-	perProbe := float64(probe.Microseconds()) / float64(n) / 1000
-	b.ReportMetric(perProbe, "cpu-ms/probe")
-	b.ReportMetric(float64(probe)/float64(floor), "x-floor")
-	if black != nil {
-		peer := float64((theirs(b, black.pid) - theirBegin).Microseconds()) / float64(n) / 1000
-		b.ReportMetric(peer, "blackbox-cpu-ms/probe")
-		b.ReportMetric(perProbe/peer, "x-blackbox")
+	probe()
+	var floor, bare time.Duration
+	n := 0
+	for b.Loop() {
+		begin := own(b)
+		for range atATime {
+			s.floor(b, pair, roots)
+		}
+		between := own(b)
+		for range atATime {
+			probe()
+		}
+		floor += between - begin
+		bare += own(b) - between
+		for _, p := range append(peers, us) {
+			p.probe(b, atATime)
+		}
+		n += atATime
+	}
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(n) / 1000 }
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(ms(floor), "ms-floor")
+	b.ReportMetric(ms(bare), "ms-probe")
+	b.ReportMetric(float64(bare)/float64(floor), "probe/floor")
+	b.ReportMetric(ms(us.cpu), "ms-exporter")
+	for _, p := range peers {
+		b.ReportMetric(ms(p.cpu), "ms-"+p.name)
+		b.ReportMetric(float64(us.cpu)/float64(p.cpu), "exporter/"+p.name)
+		b.ReportMetric(float64(bare)/float64(p.cpu), "probe/"+p.name)
 	}
 }
