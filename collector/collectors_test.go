@@ -408,6 +408,46 @@ func TestTheCatalogueIsWellFormed(t *testing.T) {
 	}
 }
 
+// What was made of a region's certificates is kept until any of them changes.
+func TestAnyChangeOfACertificateIsComparedAnew(t *testing.T) {
+	before, err1 := pki.New(2048)
+	now, err2 := pki.New(2048)
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	served := func(g pki.Generation) []byte { return fault.ReadCopy(fault.Copy{PEM: g.Server}).Cert.Raw }
+	region := func(ca, client pki.Generation) fault.Region {
+		return fault.Region{Name: "rainbond", Place: fault.Console, CA: ca.CA, Cert: client.Client, Key: client.ClientKey}
+	}
+	c := NewCert(nil, nil, "", nil).(*cert)
+	var last *compared
+	for _, row := range []struct {
+		what    string
+		region  fault.Region
+		served  []byte
+		differs string // the kinds that do
+		kept    bool
+	}{
+		{"at first", region(before, before), served(before), "", false},
+		{"again", region(before, before), served(before), "", true},
+		{"another is served", region(before, before), served(now), "server", false},
+		{"another CA is copied", region(now, before), served(now), "client", false},
+		{"all are", region(now, now), served(now), "", false},
+	} {
+		got := c.compare(row.region, consoleCopies(row.region), row.served)
+		var kinds []string
+		for _, m := range got.comparisons {
+			if m.Differs {
+				kinds = append(kinds, string(m.Kind))
+			}
+		}
+		if strings.Join(kinds, " ") != row.differs || (got == last) != row.kept {
+			t.Errorf("%s: %q differ, kept %t; want %q, %t", row.what, kinds, got == last, row.differs, row.kept)
+		}
+		last, c.last["rainbond"] = got, got
+	}
+}
+
 // BenchmarkCertificatesOfAThousandRegions looks again at certificates that
 // have not changed.
 func BenchmarkCertificatesOfAThousandRegions(b *testing.B) {

@@ -10,7 +10,7 @@ func TestASumTellsTextsApartByTheirPlaces(t *testing.T) {
 		}
 		return SumOf(bytes...)
 	}
-	if texts("ca", "cert", "") != texts("ca", "cert", "") {
+	if once, again := texts("ca", "cert", ""), texts("ca", "cert", ""); once != again {
 		t.Error("the same texts have two sums")
 	}
 	seen := map[Sum][]string{}

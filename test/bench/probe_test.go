@@ -285,6 +285,5 @@ func BenchmarkProbe(b *testing.B) {
 	for _, p := range peers {
 		b.ReportMetric(ms(p.cpu), "ms-"+p.name)
 		b.ReportMetric(float64(us.cpu)/float64(p.cpu), "exporter/"+p.name)
-		b.ReportMetric(float64(bare)/float64(p.cpu), "probe/"+p.name)
 	}
 }
