@@ -95,7 +95,7 @@ func (p *prometheus) ask(expression string) (map[string]string, error) {
 
 // shares tells how many regions each shard looks at by each exporter.
 func (p *prometheus) shares() (map[string]string, error) {
-	return p.ask(`count by (rainbond_region) (label_join(rainbond_api_up, "rainbond_region", " by ", "shard", "instance"))`)
+	return p.ask(`sum by (rainbond_region) (label_join(count by (shard, instance) (rainbond_api_up), "rainbond_region", " by ", "shard", "instance"))`)
 }
 
 // answers is nil when the expression gives what is wanted, region for region.
