@@ -10,13 +10,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/node_exporter/collector"
 	"github.com/prometheus/procfs"
-	"golang.org/x/sync/singleflight"
 
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
@@ -33,7 +33,7 @@ var nodeExporter struct {
 // RootFS returns a function that tells the node's root file system, mounted at
 // rootfs, as node_exporter sees it through the procfs at that path. A call
 // ends with its ctx at the latest; when the file system does not answer, it
-// says so, and later calls wait for the same answer.
+// says so beside what it said last, and later calls wait for the same answer.
 //
 // The paths are fixed by the first call: another one with other paths fails.
 func RootFS(log *slog.Logger, procfs, rootfs string) (func(context.Context) (fault.Filesystem, error), error) {
@@ -96,19 +96,17 @@ type root struct {
 	filesystem prometheus.Gatherer
 	node       func() ([]*mountInfo, error) // the mounts that node_exporter reads
 	own        func() ([]*mountInfo, error) // those we live in
-	one        singleflight.Group
+	asked      ask[fault.Filesystem]
 }
 
-// look tells the file system. statfs cannot be interrupted: where it hangs,
-// one goroutine hangs with it, and every look until it ends waits with it.
+// look tells the file system.
 func (r *root) look(ctx context.Context) (fault.Filesystem, error) {
-	answer := r.one.DoChan("", func() (any, error) { return r.read() })
-	select {
-	case a := <-answer:
-		return a.Val.(fault.Filesystem), a.Err
-	case <-ctx.Done():
-		return fault.Filesystem{}, fmt.Errorf("statfs %s has not answered: %w", r.path, context.Cause(ctx))
+	r.asked.put(r.read)
+	f, err := r.asked.answer(ctx)
+	if err != nil {
+		return f, fmt.Errorf("file system at %s: %w", r.path, err)
 	}
+	return f, nil
 }
 
 func (r *root) read() (fault.Filesystem, error) {
@@ -128,8 +126,9 @@ func (r *root) read() (fault.Filesystem, error) {
 	// which is an error. They are the same statfs, and one of them is there.
 	families, errGather := r.filesystem.Gather()
 	f, err := figures(families, mount)
+	f.At = time.Now()
 	if err != nil {
-		return f, errors.Join(fmt.Errorf("root file system at %s: %w", r.path, err), errGather)
+		return f, errors.Join(err, errGather)
 	}
 	return f, nil
 }
@@ -217,12 +216,8 @@ func figures(families []*dto.MetricFamily, mount *mountInfo) (fault.Filesystem, 
 		FilesFree: read["node_filesystem_files_free"],
 		ReadOnly:  read["node_filesystem_readonly"] == 1,
 	}
-	if mount.MountPoint != "/" {
-		// This mount was made for us, and read-only for caution. Whether the
-		// node itself can write, only the file system's own options say.
-		_, ro := mount.SuperOptions["ro"]
-		_, emergency := mount.SuperOptions["emergency_ro"]
-		f.ReadOnly = ro || emergency
+	if mount.MountPoint != "/" { // node_exporter does not know that it was made for us
+		f.ReadOnly = readOnly(mount, true)
 	}
 	return f, nil
 }
