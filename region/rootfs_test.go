@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/procfs"
 
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
+	"github.com/rainbond-exporter/rainbond-exporter/test/mutefs"
 )
 
 // parseMounts reads mountinfo as the kernel writes it.
@@ -126,7 +127,7 @@ const inProcess = "REGION_TEST_IN_PROCESS"
 // its own: a tmpfs of known size, as seen from a container, and the root that
 // we live on.
 func TestRootFSTellsWhatStatfsTells(t *testing.T) {
-	tests := map[string]func(*testing.T){"a tmpfs": tellsTmpfs, "our own root": tellsOurRoot}
+	tests := map[string]func(*testing.T){"a tmpfs": tellsTmpfs, "our own root": tellsOurRoot, "a root that never answers": tellsMuteRoot}
 	if test := tests[os.Getenv(inProcess)]; test != nil {
 		test(t)
 		return
@@ -187,6 +188,25 @@ func tellsOurRoot(t *testing.T) {
 	if got.Size != statfs.Size || got.Files != statfs.Files || got.Free < got.Avail { // the rest moves
 		t.Errorf("told %+v\nthere %+v", got, statfs)
 	}
+}
+
+func tellsMuteRoot(t *testing.T) {
+	point := t.TempDir()
+	die := mutefs.Mount(t, point)
+	look, err := RootFS(slog.New(slog.NewTextHandler(t.Output(), nil)), procfsWith(t, "102 100 0:77 / "+point+" rw - fuse.mute mute rw\n"), point)
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	for range 10 {
+		if f, err := look(t.Context()); !errors.Is(err, fault.ErrNoAnswer) || !f.At.IsZero() {
+			t.Errorf("told %+v, %v", f, err)
+		}
+	}
+	if took := time.Since(began); took < patience || took > 2*patience {
+		t.Errorf("10 looks took %s, want one patience of %s", took, patience)
+	}
+	die()
 }
 
 // rootFS returns what RootFS tells of a root, and what there is.
