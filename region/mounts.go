@@ -20,6 +20,10 @@ import (
 // goroutines can hang.
 const mostMounts = 128
 
+// linksAge is how long a link among the data paths is taken to lead where it
+// did, unless something is mounted or unmounted.
+const linksAge = time.Minute
+
 // Mounts returns a function that tells, of the node whose root is mounted at
 // rootfs, the file systems of the data paths that are others than the root,
 // and those that might not answer. What is mounted several times is asked
@@ -28,7 +32,7 @@ const mostMounts = 128
 func Mounts(rootfs string) func(context.Context) ([]fault.Mount, error) {
 	n := &nodeMounts{
 		rootfs:   path.Clean(rootfs),
-		own:      func() ([]*mountInfo, error) { return mounts("") },
+		own:      (&mountTable{}).read,
 		readlink: os.Readlink,
 		statfs:   statfs,
 		asked:    map[string]*ask[fault.Filesystem]{},
@@ -41,26 +45,32 @@ func Mounts(rootfs string) func(context.Context) ([]fault.Mount, error) {
 // us cannot be asked.
 type nodeMounts struct {
 	rootfs   string
-	own      func() ([]*mountInfo, error)
+	own      func() ([]*mountInfo, int, error)
 	readlink func(string) (string, error)
 	statfs   func(string) (fault.Filesystem, error)
 	links    ask[map[string]string] // the real path of each data path
 
-	mu    sync.Mutex
-	asked map[string]*ask[fault.Filesystem] // by device and mount point
+	mu       sync.Mutex
+	chosen   []wanted // from the mounts of this generation
+	from     int
+	followed time.Time                         // when the links were
+	asked    map[string]*ask[fault.Filesystem] // by device and mount point
 }
 
 func (n *nodeMounts) look(ctx context.Context) ([]fault.Mount, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	all, err := n.own()
+	all, generation, err := n.own()
 	if err != nil {
 		return nil, fmt.Errorf("read our own mounts: %w", err)
 	}
-	n.links.put(func() (map[string]string, error) { return n.follow(), nil })
-	real, _ := n.links.answer(ctx) // a path on a stuck mount is taken at its word
-
-	wanted := choose(below(all, n.rootfs), real)
+	if generation != n.from || time.Since(n.followed) > linksAge {
+		n.links.put(func() (map[string]string, error) { return n.follow(), nil })
+		real, _ := n.links.answer(ctx) // a path on a stuck mount is taken at its word
+		n.chosen = choose(below(all, n.rootfs), real)
+		n.from, n.followed = generation, time.Now()
+	}
+	wanted := n.chosen
 	n.forget(wanted)
 	var told []fault.Mount
 	var left int
@@ -106,9 +116,22 @@ func isKey(key string) func(wanted) bool {
 
 // follow resolves the links in the data paths, as seen from the node's root.
 func (n *nodeMounts) follow() map[string]string {
+	type link struct {
+		target string
+		err    error
+	}
+	seen := map[string]link{} // the paths share their beginnings
+	readlink := func(p string) (string, error) {
+		l, ok := seen[p]
+		if !ok {
+			l.target, l.err = n.readlink(path.Join(n.rootfs, p))
+			seen[p] = l
+		}
+		return l.target, l.err
+	}
 	real := map[string]string{}
 	for _, p := range fault.DataPaths {
-		real[p] = follow(p, func(p string) (string, error) { return n.readlink(path.Join(n.rootfs, p)) })
+		real[p] = follow(p, readlink)
 	}
 	return real
 }
@@ -174,17 +197,19 @@ type nodeMount struct {
 // node knows them.
 func below(all []*mountInfo, rootfs string) []nodeMount {
 	var node []nodeMount
+	places := map[string]int{}
 	for _, m := range all {
 		at := unescaped.Replace(m.MountPoint)
 		if !within(at, rootfs) {
 			continue
 		}
 		now := nodeMount{m, path.Join("/", strings.TrimPrefix(at, rootfs)), readOnly(m, rootfs != "/")}
-		if i := slices.IndexFunc(node, func(earlier nodeMount) bool { return earlier.point == now.point }); i >= 0 {
-			node[i] = now // it covers the earlier one
-		} else {
-			node = append(node, now)
+		if i, covered := places[now.point]; covered {
+			node[i] = now
+			continue
 		}
+		places[now.point] = len(node)
+		node = append(node, now)
 	}
 	return node
 }

@@ -94,9 +94,10 @@ func TestLinksAreFollowedAsFromTheNodesRoot(t *testing.T) {
 
 // nodeWith is a node whose mounts answer as told.
 func nodeWith(t *testing.T, mountinfo *string, answer func(path string) (fault.Filesystem, error)) *nodeMounts {
+	generation := 0
 	return &nodeMounts{
 		rootfs:   "/",
-		own:      func() ([]*mountInfo, error) { return parseMounts(t, *mountinfo), nil },
+		own:      func() ([]*mountInfo, int, error) { generation++; return parseMounts(t, *mountinfo), generation, nil },
 		readlink: func(string) (string, error) { return "", syscall.EINVAL },
 		statfs:   answer,
 		asked:    map[string]*ask[fault.Filesystem]{},

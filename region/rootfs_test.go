@@ -243,7 +243,7 @@ func TestARootThatDoesNotAnswerIsSaidAndAskedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int32
 		answer := make(chan struct{})
-		own := func() ([]*mountInfo, error) { return parseMounts(t, hostRoot), nil }
+		own := func() ([]*mountInfo, int, error) { return parseMounts(t, hostRoot), 1, nil }
 		r := &root{path: "/", node: own, own: own, filesystem: prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
 			asked.Add(1)
 			<-answer

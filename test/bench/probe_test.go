@@ -150,7 +150,7 @@ func (s stage) floor(b *testing.B, pair tls.Certificate, roots *x509.CertPool) {
 	_ = response.Body.Close()
 }
 
-// A peer is Debian's blackbox_exporter asked to make the same request.
+// A peer is another exporter, asked for the same.
 type peer struct {
 	pid int
 	url string
@@ -168,21 +168,28 @@ func (s stage) blackbox(b *testing.B) *peer {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		b.Fatal(err)
 	}
+	p := startPeer(b, program, "--config.file="+config, "--log.level=error")
+	p.url += "/probe?module=region&target=https://" + s.address + "/v2/show"
+	return p
+}
+
+// startPeer starts an exporter of Debian's that ends with the benchmark.
+func startPeer(b *testing.B, program string, args ...string) *peer {
+	b.Helper()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
 	}
 	address := free.Addr().String()
 	_ = free.Close()
-	cmd := exec.Command(program, "--config.file="+config, "--web.listen-address="+address, "--log.level=error")
+	cmd := exec.Command(program, append(args, "--web.listen-address="+address)...)
 	start(b, cmd)
-	p := &peer{pid: cmd.Process.Pid, url: "http://" + address + "/probe?module=region&target=https://" + s.address + "/v2/show"}
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.Now().Add(10 * time.Second); ; <-tick.C {
 		if conn, err := net.Dial("tcp", address); err == nil {
 			_ = conn.Close()
-			return p
+			return &peer{pid: cmd.Process.Pid, url: "http://" + address}
 		}
 		if time.Now().After(deadline) {
 			b.Fatal(program + " does not answer")
