@@ -46,7 +46,7 @@ e2e: build ## real parts: API server, Prometheus, Alertmanager, webhook; MariaDB
 	@tools/apt curl openssl python3 mariadb-server
 	@go test -count=1 -v ./test/clients ./test/console
 
-bench: ## against the floor and our peers, as ratios, into docs/benchmarks.md
+bench: build ## against the floor and our peers, as ratios, into docs/benchmarks.md
 	@tools/bench
 
 lint: ## golangci-lint
