@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -16,8 +17,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
-
-	"log/slog"
 
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
@@ -117,11 +116,11 @@ func TestKubeletsAreAskedAFewAtATimeAndOnceInAnHour(t *testing.T) {
 		look(10, 2*19)
 		look(4, 2*23)
 		look(0, 2*23)
-		time.Sleep(configzRetry + 1)
+		<-time.After(configzRetry + 1)
 		look(1, 2*23)
 		delete(f.err, "n03")
 		f.nodes = slices.DeleteFunc(f.nodes, func(n fault.Node) bool { return n.Name == "n00" })
-		time.Sleep(configzAge + 1)
+		<-time.After(configzAge + 1)
 		look(10, 2*23)
 	})
 }
