@@ -3,10 +3,13 @@ package collector
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -365,31 +368,97 @@ func TestHealthyNodesHaveNoSeriesOfTheirOwn(t *testing.T) {
 		rainbond_node_role_missing{node="full",rainbond_region="rainbond"} 1
 		rainbond_node_role_malformed{node="bare",rainbond_region="rainbond"} 1`,
 		"rainbond_nodes", "rainbond_node_role_missing", "rainbond_node_role_malformed")
-	shows(t, NewDisk("rainbond", "", nil, fixed(nodes, nil)), `
+	shows(t, NewDisk("rainbond", "", DiskSource{Nodes: fixed(nodes, nil)}), `
 		rainbond_node_condition{condition="DiskPressure",node="full",rainbond_region="rainbond"} 1
 		rainbond_node_condition{condition="Ready",node="full",rainbond_region="rainbond"} 0`, "rainbond_node_condition")
 }
 
 func TestTheDiskSaysWhatDfSays(t *testing.T) {
-	f := fault.Filesystem{Size: 1000, Free: 240, Avail: 190, Files: 100, FilesFree: 3, ReadOnly: true}
-	shows(t, NewDisk("rainbond", "n1", fixed(f, nil), nil), `
+	f := fault.Filesystem{At: time.Unix(1_700_000_000, 0), Size: 1000, Free: 240, Avail: 190, Files: 100, FilesFree: 3, ReadOnly: true}
+	shows(t, NewDisk("rainbond", "n1", DiskSource{Root: fixed(f, nil)}), `
 		rainbond_node_root_size_bytes{node="n1",rainbond_region="rainbond"} 1000
 		rainbond_node_root_avail_bytes{node="n1",rainbond_region="rainbond"} 190
 		rainbond_node_root_used_ratio{node="n1",rainbond_region="rainbond"} 0.8
 		rainbond_node_root_inodes{node="n1",rainbond_region="rainbond"} 100
 		rainbond_node_root_inodes_free{node="n1",rainbond_region="rainbond"} 3
-		rainbond_node_root_read_only{node="n1",rainbond_region="rainbond"} 1`,
+		rainbond_node_root_read_only{node="n1",rainbond_region="rainbond"} 1
+		rainbond_node_root_last_success_timestamp_seconds{node="n1",rainbond_region="rainbond"} 1.7e+09`,
 		"rainbond_node_root_size_bytes", "rainbond_node_root_avail_bytes", "rainbond_node_root_used_ratio",
-		"rainbond_node_root_inodes", "rainbond_node_root_inodes_free", "rainbond_node_root_read_only")
+		"rainbond_node_root_inodes", "rainbond_node_root_inodes_free", "rainbond_node_root_read_only",
+		"rainbond_node_root_last_success_timestamp_seconds")
 }
 
 func TestARootThatCannotBeLookedAtLeavesTheNodesConditions(t *testing.T) {
 	nodes := []fault.Node{{Name: "full", Ready: true, DiskPressure: true}}
-	report, err := NewDisk("rainbond", "n1", fixed(fault.Filesystem{}, errors.New("statfs does not return")), fixed(nodes, nil)).Look(t.Context())
+	report, err := NewDisk("rainbond", "n1", DiskSource{Root: fixed(fault.Filesystem{}, errors.New("statfs does not return")), Nodes: fixed(nodes, nil)}).Look(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "statfs does not return") {
 		t.Errorf("error %v", err)
 	}
 	compare(t, report, `rainbond_node_condition{condition="DiskPressure",node="full",rainbond_region="rainbond"} 1`, "rainbond_node_condition")
+}
+
+func TestARootThatNoLongerAnswersKeepsWhatItSaidLast(t *testing.T) {
+	said := fault.Filesystem{At: time.Unix(1_700_000_000, 0), Size: 1000, Free: 240, Avail: 190}
+	report, err := NewDisk("rainbond", "n1", DiskSource{Root: fixed(said, fault.ErrNoAnswer)}).Look(t.Context())
+	if err == nil || err.Error() != "root file system: has not answered" {
+		t.Errorf("error %v", err)
+	}
+	compare(t, report, `
+		rainbond_node_root_used_ratio{node="n1",rainbond_region="rainbond"} 0.8
+		rainbond_node_root_last_success_timestamp_seconds{node="n1",rainbond_region="rainbond"} 1.7e+09
+		rainbond_node_mount_stuck{mountpoint="/",node="n1",rainbond_region="rainbond"} 1`,
+		"rainbond_node_root_used_ratio", "rainbond_node_root_last_success_timestamp_seconds", "rainbond_node_mount_stuck")
+}
+
+func TestMountsThatFillAreToldAndThoseThatAreStuckNamed(t *testing.T) {
+	full := fault.Filesystem{At: time.Unix(1_700_000_000, 0), Size: 1000, Free: 100, Avail: 60, Files: 100, FilesFree: 3}
+	mounts := []fault.Mount{
+		{Point: "/var", Type: "xfs", Data: "/var", Filesystem: full},
+		{Point: "/data", Type: "ext4", Data: "/opt/rainbond", Filesystem: full, Err: fault.ErrNoAnswer},
+		{Point: "/mnt/it's", Type: "fuse.x", Err: syscall.ESTALE},
+		{Point: "/mnt/nas", Type: "nfs4", Source: "10.0.0.9:/export", Err: fmt.Errorf("%w since noon", fault.ErrNoAnswer)},
+		{Point: "/mnt/s3", Type: "fuse.s3", Source: "https://key:secret@s3/bucket", Err: &os.PathError{Op: "statfs", Path: "/mnt/s3", Err: syscall.ENOTCONN}},
+		{Point: "/mnt/well", Type: "nfs4", Filesystem: full},
+		{Point: "/run/user/1000/gvfs", Type: "fuse.gvfsd-fuse", Err: syscall.EACCES},
+		{Point: "/proc/fuse", Type: "fuse.lxcfs", Data: "/var/lib/docker"},
+	}
+	report := shows(t, NewDisk("rainbond", "n1", DiskSource{Mounts: fixed(mounts, nil)}), `
+		rainbond_node_filesystem_size_bytes{mountpoint="/opt/rainbond",node="n1",rainbond_region="rainbond"} 1000
+		rainbond_node_filesystem_size_bytes{mountpoint="/var",node="n1",rainbond_region="rainbond"} 1000
+		rainbond_node_filesystem_avail_bytes{mountpoint="/opt/rainbond",node="n1",rainbond_region="rainbond"} 60
+		rainbond_node_filesystem_avail_bytes{mountpoint="/var",node="n1",rainbond_region="rainbond"} 60
+		rainbond_node_filesystem_used_ratio{mountpoint="/opt/rainbond",node="n1",rainbond_region="rainbond"} 0.9375
+		rainbond_node_filesystem_used_ratio{mountpoint="/var",node="n1",rainbond_region="rainbond"} 0.9375
+		rainbond_node_filesystem_inodes_free{mountpoint="/opt/rainbond",node="n1",rainbond_region="rainbond"} 3
+		rainbond_node_filesystem_inodes_free{mountpoint="/var",node="n1",rainbond_region="rainbond"} 3
+		rainbond_node_mount_stuck{mountpoint="/data",node="n1",rainbond_region="rainbond"} 1
+		rainbond_node_mount_stuck{mountpoint="/mnt/it?s",node="n1",rainbond_region="rainbond"} 1
+		rainbond_node_mount_stuck{mountpoint="/mnt/nas",node="n1",rainbond_region="rainbond"} 1
+		rainbond_node_mount_stuck{mountpoint="/mnt/s3",node="n1",rainbond_region="rainbond"} 1`,
+		"rainbond_node_filesystem_size_bytes", "rainbond_node_filesystem_avail_bytes", "rainbond_node_filesystem_used_ratio",
+		"rainbond_node_filesystem_inodes_free", "rainbond_node_mount_stuck")
+	for _, want := range []string{"n1: /mnt/nas (nfs4, 10.0.0.9:/export): has not answered since noon", "n1: /mnt/s3 (fuse.s3, https://s3/bucket): statfs /mnt/s3: transport endpoint is not connected"} {
+		if !strings.Contains(said(report), want) {
+			t.Errorf("not said: %s\n%s", want, said(report))
+		}
+	}
+}
+
+func TestAMountThatFillsAndCannotBeAskedIsAnError(t *testing.T) {
+	mounts := []fault.Mount{{Point: "/var", Data: "/var", Err: syscall.EACCES}}
+	_, err := NewDisk("rainbond", "n1", DiskSource{Mounts: fixed(mounts, nil)}).Look(t.Context())
+	if err == nil || err.Error() != "file system at /var: permission denied" {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestThresholdsOfEvictionAreToldBesideAnError(t *testing.T) {
+	thresholds := []fault.EvictionThreshold{{Node: "n1", Signal: "imagefs.available", Ratio: 0.15}}
+	report, err := NewDisk("rainbond", "", DiskSource{Thresholds: fixed(thresholds, errors.New("n2 is away"))}).Look(t.Context())
+	if err == nil {
+		t.Error("no error")
+	}
+	compare(t, report, `rainbond_node_eviction_threshold_ratio{node="n1",rainbond_region="rainbond",signal="imagefs.available"} 0.15`, "rainbond_node_eviction_threshold_ratio")
 }
 
 func TestTheCatalogueIsWellFormed(t *testing.T) {

@@ -79,6 +79,16 @@ var Catalogue = []Metric{
 	{SlugDisk, "rainbond_node_root_inodes", "Inodes of the node's root file system.", gauge, []string{labelRegion, "node"}},
 	{SlugDisk, "rainbond_node_root_inodes_free", "Free inodes of the node's root file system.", gauge, []string{labelRegion, "node"}},
 	{SlugDisk, "rainbond_node_root_read_only", "Whether the node's root file system is mounted read-only.", gauge, []string{labelRegion, "node"}},
+	{SlugDisk, "rainbond_node_root_last_success_timestamp_seconds", "When the node's root file system said this. Where it no longer answers, the other metrics of root keep what it said last.", gauge, []string{labelRegion, "node"}},
+	{SlugDisk, "rainbond_node_filesystem_size_bytes", "Size of a file system of the node on which images, volumes or the kubelet live and which is not root's.", gauge, []string{labelRegion, "node", "mountpoint"}},
+	{SlugDisk, "rainbond_node_filesystem_avail_bytes", "Space of such a file system that ordinary users may still take.", gauge, []string{labelRegion, "node", "mountpoint"}},
+	{SlugDisk, "rainbond_node_filesystem_used_ratio", "Used part of such a file system as df counts it.", gauge, []string{labelRegion, "node", "mountpoint"}},
+	{SlugDisk, "rainbond_node_filesystem_inodes", "Inodes of such a file system.", gauge, []string{labelRegion, "node", "mountpoint"}},
+	{SlugDisk, "rainbond_node_filesystem_inodes_free", "Free inodes of such a file system.", gauge, []string{labelRegion, "node", "mountpoint"}},
+	{SlugDisk, "rainbond_node_filesystem_read_only", "Whether such a file system is mounted read-only.", gauge, []string{labelRegion, "node", "mountpoint"}},
+	{SlugDisk, "rainbond_node_filesystem_last_success_timestamp_seconds", "When such a file system said this. Where it no longer answers, its other metrics keep what it said last.", gauge, []string{labelRegion, "node", "mountpoint"}},
+	{SlugDisk, "rainbond_node_mount_stuck", "A mount that does not answer, or answers that its server or device is gone: df hangs on it. Only such mounts have a series.", gauge, []string{labelRegion, "node", "mountpoint"}},
+	{SlugDisk, "rainbond_node_eviction_threshold_ratio", "Available part of a file system below which the node's kubelet evicts pods. Only with --kubelet.configz, and only thresholds given in percent.", gauge, []string{labelRegion, "node", "signal"}},
 	{SlugDisk, "rainbond_node_condition", "A node condition that is not as it should be: DiskPressure 1, or Ready 0. Only nodes in trouble have a series.", gauge, []string{labelRegion, "node", "condition"}},
 }
 
@@ -104,6 +114,12 @@ func (m Metric) Values(label string) []string {
 		return names
 	case "condition":
 		return []string{"DiskPressure", "Ready"}
+	case "mountpoint":
+		if m.Name != "rainbond_node_mount_stuck" {
+			return fault.DataMounts
+		}
+	case "signal":
+		return fault.EvictionSignals
 	case "check":
 		return []string{fault.AllChecks, "k8s_api", "region_cert"}
 	case "kind":

@@ -55,6 +55,7 @@ type Demo struct {
 	state   sync.Mutex // guards what the page and the disk collector read
 	current string
 	root    fault.Filesystem
+	mounts  []fault.Mount
 }
 
 // Start starts a demo, which runs until Close. An unknown scenario is an
@@ -135,6 +136,13 @@ func (d *Demo) Root(context.Context) (fault.Filesystem, error) {
 	return d.root, nil
 }
 
+// Mounts are the simulated file systems of that node beside its root.
+func (d *Demo) Mounts(context.Context) ([]fault.Mount, error) {
+	d.state.Lock()
+	defer d.state.Unlock()
+	return d.mounts, nil
+}
+
 // Scenario is the name of the scenario that is set.
 func (d *Demo) Scenario() string {
 	d.state.Lock()
@@ -163,7 +171,7 @@ func (d *Demo) Set(name string) error {
 		return fmt.Errorf("scenario %s: %w", name, err)
 	}
 	d.state.Lock()
-	d.current, d.root = name, w.root
+	d.current, d.root, d.mounts = name, w.root, w.mounts
 	d.state.Unlock()
 	d.say("scenario %s: %s", name, s.Title["en"])
 	if d.switched != nil {

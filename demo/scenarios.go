@@ -2,11 +2,14 @@ package demo
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
 // A Scenario is one way for a region to be broken, or to look broken and be
@@ -171,6 +174,15 @@ var diskScenarios = []Scenario{
 		func(w *world) { w.root = filesystem(0.46, 0.03) }},
 	{"disk-readonly", "disk", title("根分区变为只读", "the root has become read-only"), alerts("RainbondNodeRootReadOnly"),
 		func(w *world) { w.root.ReadOnly = true }},
+	{"disk-images-near", "disk", title("镜像所在的单独磁盘使用率 96%", "the disk of its own that holds the images is 96 % full"), alerts("RainbondNodeDiskEvictionNear"),
+		func(w *world) {
+			w.mounts = []fault.Mount{{Point: "/var/lib/rancher", Source: "/dev/vdb1", Type: "xfs", Data: "/var/lib/rancher", Filesystem: filesystem(0.96, 0.9)}}
+		}},
+	{"disk-mount-stuck", "disk", title("NFS 挂载没有响应，df -h 卡住", "an NFS mount does not answer, df -h hangs"), alerts("RainbondNodeMountStuck"),
+		func(w *world) {
+			w.mounts = []fault.Mount{{Point: "/mnt/backup", Source: "10.0.0.9:/export", Type: "nfs4",
+				Err: fmt.Errorf("%w since %s", fault.ErrNoAnswer, w.began.UTC().Format(time.RFC3339))}}
+		}},
 }
 
 var regionScenarios = []Scenario{

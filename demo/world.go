@@ -53,7 +53,8 @@ type world struct {
 	forbidden  []string // resources that may not be read
 	kubeDown   bool
 
-	root fault.Filesystem // of each node
+	root   fault.Filesystem // of each node
+	mounts []fault.Mount    // beside it
 }
 
 // newWorld is a healthy world, with the noise that healthy regions have. The
@@ -131,5 +132,5 @@ func (w *world) node(name string) *corev1.Node {
 // and the kubelet see the same figure.
 func filesystem(used, inodesFree float64) fault.Filesystem {
 	const size, files = 100 << 30, 6_553_600
-	return fault.Filesystem{Size: size, Free: size * (1 - used), Avail: size * (1 - used), Files: files, FilesFree: files * inodesFree}
+	return fault.Filesystem{At: time.Now(), Size: size, Free: size * (1 - used), Avail: size * (1 - used), Files: files, FilesFree: files * inodesFree}
 }

@@ -59,7 +59,8 @@ type Container struct {
 
 // A Filesystem is what statfs says of one mount.
 type Filesystem struct {
-	Size, Free, Avail float64 // bytes; Avail is what an ordinary user may still take
-	Files, FilesFree  float64 // inodes
+	At                time.Time // when it was said
+	Size, Free, Avail float64   // bytes; Avail is what an ordinary user may still take
+	Files, FilesFree  float64   // inodes
 	ReadOnly          bool
 }

@@ -1,10 +1,13 @@
 package fault
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -144,5 +147,55 @@ func TestUsedAsDfCountsIt(t *testing.T) {
 	}
 	if _, ok := (Filesystem{}).UsedRatio(); ok {
 		t.Error("a file system without blocks has a ratio")
+	}
+}
+
+func TestAvailableAsTheKubeletCountsIt(t *testing.T) {
+	f := Filesystem{Size: 1000, Free: 240, Avail: 190}
+	if got, ok := f.AvailRatio(); got != 0.19 || !ok { // df says 20 %
+		t.Errorf("got %v, %v", got, ok)
+	}
+	if _, ok := (Filesystem{}).AvailRatio(); ok {
+		t.Error("a file system without blocks has a ratio")
+	}
+}
+
+func TestStuckIsWhatCannotBeUsed(t *testing.T) {
+	for _, row := range []struct {
+		err  error
+		want bool
+	}{
+		{nil, false},
+		{fmt.Errorf("file system at /: %w since noon", ErrNoAnswer), true},
+		{&fs.PathError{Op: "statfs", Path: "/mnt", Err: syscall.ENOTCONN}, true},
+		{syscall.ESTALE, true},
+		{syscall.EIO, true},
+		{syscall.EACCES, false}, // a FUSE mount of another user
+		{syscall.ENOENT, false}, // unmounted meanwhile
+		{errors.New("context deadline exceeded"), false},
+	} {
+		if got := Stuck(row.err); got != row.want {
+			t.Errorf("%v: %v", row.err, got)
+		}
+	}
+}
+
+func TestRemoteIsWhatAsksSomebodyElse(t *testing.T) {
+	for fstype, want := range map[string]bool{"nfs4": true, "fuse.s3fs": true, "fuseblk": true, "fusectl": false, "ext4": false, "autofs": false, "nfsd": false} {
+		if Remote(fstype) != want {
+			t.Errorf("%s: want %v", fstype, want)
+		}
+	}
+}
+
+func TestThresholdsArePartsOfAFileSystem(t *testing.T) {
+	for _, row := range []struct {
+		text string
+		want float64
+		ok   bool
+	}{{"10%", 0.1, true}, {"7.5%", 0.075, true}, {"0%", 0, false}, {"100%", 1, false}, {"10Gi", 0, false}, {"", 0, false}, {"x%", 0, false}} {
+		if got, ok := EvictionRatio(row.text); ok != row.ok || ok && got != row.want {
+			t.Errorf("%q: %v, %v", row.text, got, ok)
+		}
 	}
 }

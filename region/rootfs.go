@@ -5,18 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/node_exporter/collector"
-	"github.com/prometheus/procfs"
-	"golang.org/x/sync/singleflight"
 
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
@@ -33,7 +32,7 @@ var nodeExporter struct {
 // RootFS returns a function that tells the node's root file system, mounted at
 // rootfs, as node_exporter sees it through the procfs at that path. A call
 // ends with its ctx at the latest; when the file system does not answer, it
-// says so, and later calls wait for the same answer.
+// says so beside what it said last, and later calls wait for the same answer.
 //
 // The paths are fixed by the first call: another one with other paths fails.
 func RootFS(log *slog.Logger, procfs, rootfs string) (func(context.Context) (fault.Filesystem, error), error) {
@@ -45,8 +44,8 @@ func RootFS(log *slog.Logger, procfs, rootfs string) (func(context.Context) (fau
 	r := &root{
 		path:       rootfs,
 		filesystem: filesystem,
-		node:       func() ([]*mountInfo, error) { return mounts(procfs) },
-		own:        func() ([]*mountInfo, error) { return mounts("") },
+		node:       (&mountTable{procfs: procfs}).read,
+		own:        (&mountTable{}).read,
 	}
 	return r.look, nil
 }
@@ -65,7 +64,7 @@ func setUp(log *slog.Logger, procfs, rootfs string) (prometheus.Gatherer, error)
 	_, err := kingpin.CommandLine.Parse([]string{
 		"--collector.filesystem", "--path.procfs=" + procfs, "--path.rootfs=" + rootfs,
 		// No other mount is asked, so none that is stuck can hold us up.
-		"--collector.filesystem.mount-points-include=^/$",
+		"--collector.filesystem.mount-points-include=^/$", "--collector.filesystem.stat-workers=1",
 		// By default overlay, squashfs and erofs are left out, which are the
 		// root of some immutable distributions.
 		"--collector.filesystem.fs-types-exclude=^$",
@@ -73,87 +72,97 @@ func setUp(log *slog.Logger, procfs, rootfs string) (prometheus.Gatherer, error)
 	if err != nil {
 		return nil, fmt.Errorf("set up node_exporter: %w", err)
 	}
-	collector.DisableDefaultCollectors() // after Parse, which enables them
 	// Its failures reach the caller as errors, so they need no ERROR of its own.
 	quiet := slog.New(spokenAs{log.Handler(), slog.LevelWarn, slog.LevelWarn})
-	filesystems, err := collector.NewNodeCollector(quiet, "filesystem")
+	filesystems, err := collector.NewFilesystemCollector(quiet)
 	if err != nil {
 		return nil, fmt.Errorf("set up node_exporter: %w", err)
 	}
-	registry := prometheus.NewRegistry()
-	if err := registry.Register(filesystems); err != nil {
-		return nil, fmt.Errorf("set up node_exporter: %w", err)
-	}
-	n.procfs, n.rootfs, n.filesystem = procfs, rootfs, registry
-	return registry, nil
+	n.procfs, n.rootfs, n.filesystem = procfs, rootfs, gatherer(filesystems)
+	return n.filesystem, nil
 }
 
-type mountInfo = procfs.MountInfo
+// gatherer gathers what a collector of node_exporter tells. A registry would
+// take as long for its checks as the collector takes to look, and refuse mounts
+// that look alike (both device overlay, say): they are the same statfs, and one
+// of them is there.
+func gatherer(from collector.Collector) prometheus.Gatherer {
+	names := map[*prometheus.Desc]string{} // a collector makes its descriptors once
+	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+		told, failed := make(chan prometheus.Metric, 64), make(chan error, 1) // more than one mount tells
+		go func() {
+			failed <- from.Update(told)
+			close(told)
+		}()
+		families := map[string]*dto.MetricFamily{}
+		for m := range told {
+			name, ok := names[m.Desc()]
+			if !ok {
+				name = nameOf(m.Desc())
+				names[m.Desc()] = name
+			}
+			if families[name] == nil {
+				families[name] = &dto.MetricFamily{Name: &name}
+			}
+			var metric dto.Metric
+			if err := m.Write(&metric); err != nil {
+				return nil, err
+			}
+			families[name].Metric = append(families[name].Metric, &metric)
+		}
+		return slices.Collect(maps.Values(families)), <-failed
+	})
+}
+
+// nameOf reads the metric's name out of its descriptor, which tells it to
+// people only.
+func nameOf(d *prometheus.Desc) string {
+	var name string
+	_, _ = fmt.Sscanf(d.String(), "Desc{fqName: %q", &name)
+	return name
+}
 
 // A root is the node's root file system, mounted at path.
 type root struct {
 	path       string
 	filesystem prometheus.Gatherer
-	node       func() ([]*mountInfo, error) // the mounts that node_exporter reads
-	own        func() ([]*mountInfo, error) // those we live in
-	one        singleflight.Group
+	node       func() ([]*mountInfo, int, error) // the mounts that node_exporter reads
+	own        func() ([]*mountInfo, int, error) // those we live in
+	asked      ask[fault.Filesystem]
 }
 
-// look tells the file system. statfs cannot be interrupted: where it hangs,
-// one goroutine hangs with it, and every look until it ends waits with it.
+// look tells the file system.
 func (r *root) look(ctx context.Context) (fault.Filesystem, error) {
-	answer := r.one.DoChan("", func() (any, error) { return r.read() })
-	select {
-	case a := <-answer:
-		return a.Val.(fault.Filesystem), a.Err
-	case <-ctx.Done():
-		return fault.Filesystem{}, fmt.Errorf("statfs %s has not answered: %w", r.path, context.Cause(ctx))
+	r.asked.put(r.read)
+	f, err := r.asked.answer(ctx)
+	if err != nil {
+		return f, fmt.Errorf("file system at %s: %w", r.path, err)
 	}
+	return f, nil
 }
 
 func (r *root) read() (fault.Filesystem, error) {
-	node, err := r.node()
+	node, _, err := r.node()
 	if err != nil {
 		return fault.Filesystem{}, fmt.Errorf("read the node's mounts: %w", err)
 	}
-	own, err := r.own()
-	if err != nil {
-		return fault.Filesystem{}, fmt.Errorf("read our own mounts: %w", err)
+	var own []*mountInfo
+	if r.path != "/" {
+		if own, _, err = r.own(); err != nil {
+			return fault.Filesystem{}, fmt.Errorf("read our own mounts: %w", err)
+		}
 	}
 	mount, err := rootMount(node, own, r.path)
 	if err != nil {
 		return fault.Filesystem{}, err
 	}
-	// Mounts that look alike (both device overlay, say) give one series twice,
-	// which is an error. They are the same statfs, and one of them is there.
 	families, errGather := r.filesystem.Gather()
 	f, err := figures(families, mount)
+	f.At = time.Now()
 	if err != nil {
-		return f, errors.Join(fmt.Errorf("root file system at %s: %w", r.path, err), errGather)
+		return f, errors.Join(err, errGather)
 	}
 	return f, nil
-}
-
-// mounts reads the mounts that node_exporter reads: those of the first process
-// of that procfs, or the reader's own where the first is hidden. No path means
-// our own.
-func mounts(path string) ([]*mountInfo, error) {
-	if path == "" {
-		fs, err := procfs.NewDefaultFS()
-		if err != nil {
-			return nil, err
-		}
-		return fs.GetMounts()
-	}
-	fs, err := procfs.NewFS(path)
-	if err != nil {
-		return nil, err
-	}
-	all, err := fs.GetProcMounts(1)
-	if errors.Is(err, os.ErrNotExist) {
-		return fs.GetMounts()
-	}
-	return all, err
 }
 
 // rootMount finds the mount of the node's root, which we see at path, among
@@ -217,12 +226,8 @@ func figures(families []*dto.MetricFamily, mount *mountInfo) (fault.Filesystem, 
 		FilesFree: read["node_filesystem_files_free"],
 		ReadOnly:  read["node_filesystem_readonly"] == 1,
 	}
-	if mount.MountPoint != "/" {
-		// This mount was made for us, and read-only for caution. Whether the
-		// node itself can write, only the file system's own options say.
-		_, ro := mount.SuperOptions["ro"]
-		_, emergency := mount.SuperOptions["emergency_ro"]
-		f.ReadOnly = ro || emergency
+	if mount.MountPoint != "/" { // node_exporter does not know that it was made for us
+		f.ReadOnly = readOnly(mount, true)
 	}
 	return f, nil
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/procfs"
 
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
+	"github.com/rainbond-exporter/rainbond-exporter/test/mutefs"
 )
 
 // parseMounts reads mountinfo as the kernel writes it.
@@ -126,7 +127,7 @@ const inProcess = "REGION_TEST_IN_PROCESS"
 // its own: a tmpfs of known size, as seen from a container, and the root that
 // we live on.
 func TestRootFSTellsWhatStatfsTells(t *testing.T) {
-	tests := map[string]func(*testing.T){"a tmpfs": tellsTmpfs, "our own root": tellsOurRoot}
+	tests := map[string]func(*testing.T){"a tmpfs": tellsTmpfs, "our own root": tellsOurRoot, "a root that never answers": tellsMuteRoot}
 	if test := tests[os.Getenv(inProcess)]; test != nil {
 		test(t)
 		return
@@ -189,6 +190,25 @@ func tellsOurRoot(t *testing.T) {
 	}
 }
 
+func tellsMuteRoot(t *testing.T) {
+	point := t.TempDir()
+	die := mutefs.Mount(t, point)
+	look, err := RootFS(slog.New(slog.NewTextHandler(t.Output(), nil)), procfsWith(t, "102 100 0:77 / "+point+" rw - fuse.mute mute rw\n"), point)
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	for range 10 {
+		if f, err := look(t.Context()); !errors.Is(err, fault.ErrNoAnswer) || !f.At.IsZero() {
+			t.Errorf("told %+v, %v", f, err)
+		}
+	}
+	if took := time.Since(began); took < patience || took > 2*patience {
+		t.Errorf("10 looks took %s, want one patience of %s", took, patience)
+	}
+	die()
+}
+
 // rootFS returns what RootFS tells of a root, and what there is.
 func rootFS(t *testing.T, procPath, rootPath string) (told, there fault.Filesystem) {
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
@@ -199,6 +219,10 @@ func rootFS(t *testing.T, procPath, rootPath string) (told, there fault.Filesyst
 	if told, err = look(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	if time.Since(told.At) > time.Minute {
+		t.Errorf("said at %s", told.At)
+	}
+	told.At = time.Time{}
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(rootPath, &s); err != nil {
 		t.Fatal(err)
@@ -219,7 +243,7 @@ func TestARootThatDoesNotAnswerIsSaidAndAskedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int32
 		answer := make(chan struct{})
-		own := func() ([]*mountInfo, error) { return parseMounts(t, hostRoot), nil }
+		own := func() ([]*mountInfo, int, error) { return parseMounts(t, hostRoot), 1, nil }
 		r := &root{path: "/", node: own, own: own, filesystem: prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
 			asked.Add(1)
 			<-answer
@@ -230,14 +254,18 @@ func TestARootThatDoesNotAnswerIsSaidAndAskedOnce(t *testing.T) {
 			defer cancel()
 			return r.look(ctx)
 		}
+		began := time.Now()
 		for range 3 {
 			_, err := look()
-			if want := "statfs / has not answered: context deadline exceeded"; err == nil || err.Error() != want {
+			if want := "file system at /: has not answered since 2000-01-01T00:00:00Z"; err == nil || err.Error() != want {
 				t.Errorf("got  %v\nwant %s", err, want)
 			}
 		}
 		if n := asked.Load(); n != 1 {
 			t.Errorf("%d goroutines hang, want 1", n)
+		}
+		if waited := time.Since(began); waited != patience {
+			t.Errorf("three looks waited for %s, want %s once", waited, patience)
 		}
 		close(answer)
 		synctest.Wait()

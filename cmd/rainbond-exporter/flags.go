@@ -49,8 +49,10 @@ type flags struct {
 	controls   string
 	rootfs     string
 	procfs     string
+	configz    bool
 	root       func(context.Context) (fault.Filesystem, error) // instead of rootfs and procfs
 	resolver   *net.Resolver                                   // nil: the system's
+	mounts     func(context.Context) ([]fault.Mount, error)    // likewise
 
 	output    string
 	lang      string
@@ -140,6 +142,8 @@ func (f *flags) lookFlags(c *kingpin.CmdClause) {
 		Default(strings.Join(fault.DefaultRoleNames[fault.ControlPlane], ",")).StringVar(&f.controls)
 	hostname, _ := os.Hostname()
 	c.Flag("node.name", "Name of the node whose disk is looked at.").Envar("NODE_NAME").Default(hostname).StringVar(&f.nodeName)
+	c.Flag("kubelet.configz", "Ask the nodes' kubelets, through the API server, at what they evict. Needs the permission to get nodes/proxy.").
+		BoolVar(&f.configz)
 	c.Flag("path.rootfs", "Where the node's root is mounted.").Default("/").StringVar(&f.rootfs)
 	c.Flag("path.procfs", "Where the node's procfs is mounted.").Default("/proc").StringVar(&f.procfs)
 }

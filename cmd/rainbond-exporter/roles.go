@@ -28,6 +28,7 @@ type source struct {
 	config *region.ConfigFile
 	kube   *region.Kube
 	root   func(context.Context) (fault.Filesystem, error)
+	mounts func(context.Context) ([]fault.Mount, error)
 }
 
 // connect opens what the wanted collectors need. Nothing is asked over the
@@ -49,9 +50,10 @@ func connect(life context.Context, f *flags, log *slog.Logger) (source, error) {
 			return s, err
 		}
 	}
-	s.root = f.root
+	s.root, s.mounts = f.root, f.mounts
 	if s.root == nil && slices.Contains(f.wanted(), collector.SlugDisk) && slices.Contains(f.roles, "node") {
 		s.root, err = region.RootFS(log, f.procfs, f.rootfs)
+		s.mounts = region.Mounts(f.rootfs)
 	}
 	return s, err
 }
@@ -103,11 +105,14 @@ func (s source) collector(name string, f *flags, ask questions) (collector.Colle
 		}
 		return collector.NewCert(ask.regions, kept, f.regionName, ask.probe), nil
 	case collector.SlugDisk:
-		var nodes func(context.Context) ([]fault.Node, error)
+		from := collector.DiskSource{Root: s.root, Mounts: s.mounts}
 		if s.kube != nil {
-			nodes = s.kube.Nodes
+			from.Nodes = s.kube.Nodes
+			if f.configz {
+				from.Thresholds = s.kube.Kubelets()
+			}
 		}
-		return collector.NewDisk(f.regionName, f.nodeName, s.root, nodes), nil
+		return collector.NewDisk(f.regionName, f.nodeName, from), nil
 	}
 	if s.kube == nil {
 		return nil, fmt.Errorf("--collectors: %s asks the Kubernetes API; expected --role=cluster with it", name)

@@ -69,7 +69,7 @@ func (f *flags) pointAt(d *demo.Demo) {
 	f.roles = []string{"cluster", "node"}
 	f.kubeconfig, f.configFile = d.Kubeconfig(), d.ConfigFile()
 	f.namespace, f.regionName, f.nodeName = demo.Namespace, demo.RegionName, demo.NodeName
-	f.directURL, f.root, f.resolver = d.DirectURL(), d.Root, d.Resolver()
+	f.directURL, f.root, f.mounts, f.resolver = d.DirectURL(), d.Root, d.Mounts, d.Resolver()
 }
 
 // A site is what the status page has beside the diagnosis; nothing, when it

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -15,8 +14,8 @@ import (
 )
 
 // exporter starts the binary that ships over n regions, all at the stage's
-// server, each a target of its own. It returns the process and the address.
-func (s stage) exporter(b *testing.B, n int) (pid int, address string) {
+// server, each a target of its own.
+func (s stage) exporter(b *testing.B, n int) *peer {
 	b.Helper()
 	binary, err := filepath.Abs(filepath.Join("..", "..", "bin", "rainbond-exporter"))
 	if err != nil {
@@ -34,11 +33,7 @@ func (s stage) exporter(b *testing.B, n int) (pid int, address string) {
 	if err := os.WriteFile(path, []byte(config.String()), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	address = freeAddress(b)
-	cmd := exec.Command(binary, "serve", "--role=console", "--collectors=none", "--config.file="+path, "--web.listen-address="+address, "--log.level=error")
-	start(b, cmd)
-	answers(b, address)
-	return cmd.Process.Pid, address
+	return startPeer(b, binary, "serve", "--role=console", "--collectors=none", "--config.file="+path, "--log.level=error")
 }
 
 // resident is what a process holds of the machine's memory, in MiB.
@@ -67,12 +62,12 @@ func BenchmarkMemory(b *testing.B) {
 	for b.Loop() {
 		var held []float64
 		for _, n := range []int{1, many} {
-			pid, address := s.exporter(b, n)
+			p := s.exporter(b, n)
 			var wait sync.WaitGroup
 			for first := range atOnce {
 				wait.Go(func() {
 					for i := first; i < many*rounds; i += atOnce {
-						if text := fetch(b, "http://"+address+"/probe?region="+url.QueryEscape(fmt.Sprintf("region-%d", i%n))); !strings.Contains(text, "\nrainbond_api_up{") {
+						if text := fetch(b, p.url+"/probe?region="+url.QueryEscape(fmt.Sprintf("region-%d", i%n))); !strings.Contains(text, "\nrainbond_api_up{") {
 							b.Errorf("no answer: %s", text)
 							return
 						}
@@ -80,7 +75,7 @@ func BenchmarkMemory(b *testing.B) {
 				})
 			}
 			wait.Wait()
-			held = append(held, resident(b, pid))
+			held = append(held, resident(b, p.pid))
 		}
 		b.ReportMetric(held[0], "MiB/1-region")
 		b.ReportMetric(held[1], "MiB/1000-regions")

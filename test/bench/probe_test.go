@@ -154,17 +154,17 @@ func (s stage) floor(b *testing.B, pair tls.Certificate, roots *x509.CertPool) {
 // An asked is a process that makes one probe when it is asked to: we, or a
 // peer.
 type asked struct {
+	*peer
 	name string
-	pid  int
-	url  string
 	well string // the line of its answer that says that all is well
 	cpu  time.Duration
 }
 
 // ours is the binary that ships, over one region.
 func (s stage) ours(b *testing.B) *asked {
-	pid, address := s.exporter(b, 1)
-	return &asked{name: "exporter", pid: pid, url: "http://" + address + "/probe?region=region-0", well: `rainbond_api_up{rainbond_region="region-0"} 1`}
+	p := s.exporter(b, 1)
+	p.url += "/probe?region=region-0"
+	return &asked{peer: p, name: "exporter", well: `rainbond_api_up{rainbond_region="region-0"} 1`}
 }
 
 // blackbox is a blackbox_exporter asked to make the same request; nil when
@@ -180,11 +180,25 @@ func (s stage) blackbox(b *testing.B, name, program string) *asked {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		b.Fatal(err)
 	}
+	p := startPeer(b, program, "--config.file="+config, "--log.level=error")
+	p.url += "/probe?module=region&target=https://" + s.address + "/v2/show"
+	return &asked{peer: p, name: name, well: "probe_success 1"}
+}
+
+// A peer is an exporter in a process of its own.
+type peer struct {
+	pid int
+	url string
+}
+
+// startPeer starts an exporter that ends with the benchmark.
+func startPeer(b *testing.B, program string, args ...string) *peer {
+	b.Helper()
 	address := freeAddress(b)
-	cmd := exec.Command(program, "--config.file="+config, "--web.listen-address="+address, "--log.level=error")
+	cmd := exec.Command(program, append(args, "--web.listen-address="+address)...)
 	start(b, cmd)
 	answers(b, address)
-	return &asked{name: name, pid: cmd.Process.Pid, url: "http://" + address + "/probe?module=region&target=https://" + s.address + "/v2/show", well: "probe_success 1"}
+	return &peer{pid: cmd.Process.Pid, url: "http://" + address}
 }
 
 // freeAddress is an address on loopback that nobody listens on.

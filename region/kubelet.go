@@ -1,0 +1,131 @@
+package region
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/rainbond-exporter/rainbond-exporter/fault"
+)
+
+// A kubelet's configuration changes with its restart only, and asking for it
+// goes through the API server to the node. So a node is asked once in an hour,
+// a few in each look, and one that is away does not delay the others.
+const (
+	configzAge     = time.Hour
+	configzRetry   = 5 * time.Minute // after a failure
+	configzAtOnce  = 10
+	configzTimeout = 3 * time.Second
+)
+
+// Kubelets returns a function that tells at what the kubelets of the nodes
+// evict, as far as they have been asked. It needs the permission to get
+// nodes/proxy, without which it fails. A node that does not answer has no
+// thresholds, or keeps those it had.
+func (k *Kube) Kubelets() func(context.Context) ([]fault.EvictionThreshold, error) {
+	return (&kubelets{
+		nodes: k.Nodes,
+		configz: func(ctx context.Context, node string) ([]byte, error) {
+			return k.core.RESTClient().Get().Resource("nodes").Name(node).SubResource("proxy").Suffix("configz").Do(ctx).Raw()
+		},
+		asked: map[string]configz{},
+	}).look
+}
+
+type kubelets struct {
+	nodes   func(context.Context) ([]fault.Node, error)
+	configz func(ctx context.Context, node string) ([]byte, error)
+
+	mu    sync.Mutex
+	asked map[string]configz
+}
+
+// A configz is what a kubelet said, and when to ask it again.
+type configz struct {
+	thresholds []fault.EvictionThreshold
+	again      time.Time
+}
+
+func (k *kubelets) look(ctx context.Context) ([]fault.EvictionThreshold, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	nodes, err := k.nodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = k.ask(ctx, nodes)
+	asked := make(map[string]configz, len(k.asked)) // without nodes that are gone
+	var all []fault.EvictionThreshold
+	for _, n := range nodes {
+		if c, ok := k.asked[n.Name]; ok {
+			asked[n.Name] = c
+			all = append(all, c.thresholds...)
+		}
+	}
+	k.asked = asked
+	return all, err
+}
+
+// ask asks the next few nodes whose turn it is. Only a missing permission is
+// an error: whether a node is well, others say.
+func (k *kubelets) ask(ctx context.Context, nodes []fault.Node) error {
+	ctx, cancel := context.WithTimeout(ctx, configzTimeout)
+	defer cancel()
+	now := time.Now()
+	var turn []string
+	for _, n := range nodes {
+		if n.Ready && now.After(k.asked[n.Name].again) && len(turn) < configzAtOnce {
+			turn = append(turn, n.Name)
+		}
+	}
+	answers, errs := make([][]fault.EvictionThreshold, len(turn)), make([]error, len(turn))
+	var wait sync.WaitGroup
+	for i, node := range turn {
+		wait.Go(func() {
+			body, err := k.configz(ctx, node)
+			if err == nil {
+				answers[i], err = thresholds(node, body)
+			}
+			errs[i] = err
+		})
+	}
+	wait.Wait()
+	for i, node := range turn {
+		switch {
+		case errs[i] == nil:
+			k.asked[node] = configz{answers[i], now.Add(configzAge)}
+		case apierrors.IsForbidden(errs[i]):
+			return fmt.Errorf("ask the kubelet of %s at what it evicts: %w; --kubelet.configz needs get on nodes/proxy", node, errs[i])
+		default:
+			k.asked[node] = configz{k.asked[node].thresholds, now.Add(configzRetry)}
+		}
+	}
+	return nil
+}
+
+// thresholds reads a kubelet's /configz.
+func thresholds(node string, body []byte) ([]fault.EvictionThreshold, error) {
+	var said struct {
+		Config *struct {
+			EvictionHard map[string]string `json:"evictionHard"`
+		} `json:"kubeletconfig"`
+	}
+	if err := json.Unmarshal(body, &said); err != nil {
+		return nil, err
+	}
+	if said.Config == nil {
+		return nil, errors.New("no kubeletconfig in it")
+	}
+	var all []fault.EvictionThreshold
+	for _, signal := range fault.EvictionSignals {
+		if ratio, ok := fault.EvictionRatio(said.Config.EvictionHard[signal]); ok {
+			all = append(all, fault.EvictionThreshold{Node: node, Signal: signal, Ratio: ratio})
+		}
+	}
+	return all, nil
+}
