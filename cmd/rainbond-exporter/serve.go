@@ -46,12 +46,12 @@ const shutdownGrace = 5 * time.Second
 // serve looks whenever it is asked, until ctx ends.
 func (f *flags) serve(ctx context.Context, beside *site) error {
 	log := promslog.New(f.log)
-	if _, chosen := os.LookupEnv("GOGC"); !chosen {
-		debug.SetGCPercent(collectAt)
-	}
 	from, err := connect(ctx, f, log)
 	if err != nil {
 		return err
+	}
+	if _, chosen := os.LookupEnv("GOGC"); !chosen && from.knowsRegions() {
+		debug.SetGCPercent(collectAt)
 	}
 	var set atomic.Pointer[collector.Set]
 	begin := func() error { // with collectors that remember nothing
