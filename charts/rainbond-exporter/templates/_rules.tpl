@@ -1,0 +1,74 @@
+{{- /*
+What values may change in the text of files/rainbond.rules.yaml: each piece of it that names a threshold, and the form that takes the
+value at %. With the default the piece stays as it is. A piece that is not there fails the template: the table and the rules have parted.
+*/ -}}
+{{- define "rainbond-exporter.replacements" -}}
+- {path: rules.thresholds.diskUsedRatio, default: "0.8", piece: "rainbond_node_root_used_ratio) > 0.80", form: "rainbond_node_root_used_ratio) > %"}
+- {path: rules.thresholds.diskAvailableRatio, default: "0.08", piece: "rainbond_node_root_size_bytes) < 0.08", form: "rainbond_node_root_size_bytes) < %"}
+- {path: rules.thresholds.diskAvailableRatio, default: "0.08", piece: "rainbond_node_root_size_bytes < 0.08", form: "rainbond_node_root_size_bytes < %"}
+- {path: rules.thresholds.diskEvictionRatio, default: "0.05", piece: "< 0.05 * rainbond_node_root_size_bytes", form: "< % * rainbond_node_root_size_bytes"}
+- {path: rules.thresholds.inodesFreeRatio, default: "0.1", piece: "rainbond_node_root_inodes) < 0.10", form: "rainbond_node_root_inodes) < %"}
+- {path: rules.thresholds.apiSeconds, default: "1", piece: "(rainbond_api_probe_phase_seconds)) > 1", form: "(rainbond_api_probe_phase_seconds)) > %"}
+- {path: rules.thresholds.errorBudgetRatio, default: "0.005", piece: " * 0.005", form: " * %"}
+- {path: rules.thresholds.certificateCriticalDays, default: "14", piece: "14 * 86400", form: "% * 86400"}
+- {path: rules.thresholds.certificateWarningDays, default: "28", piece: "28 * 86400", form: "% * 86400"}
+- {path: rules.thresholds.monitorStaleSeconds, default: "300", piece: "rainbond_monitor_last_scrape_timestamp_seconds > 300", form: "rainbond_monitor_last_scrape_timestamp_seconds > %"}
+- {path: rules.job, default: ".*rainbond-exporter.*", piece: 'job=~".*rainbond-exporter.*"', form: "job=~\"%\""}
+- {path: region.namespace, default: rbd-system, piece: "-n rbd-system", form: "-n %"}
+{{- end -}}
+
+{{- define "rainbond-exporter.rulesText" -}}
+{{- $root := . -}}
+{{- $text := .Files.Get "files/rainbond.rules.yaml" -}}
+{{- $changed := dict -}}
+{{- range include "rainbond-exporter.replacements" . | fromYamlArray -}}
+{{- if not (contains .piece $text) -}}
+{{- fail (printf "%s: files/rainbond.rules.yaml has no %q any more" .path .piece) -}}
+{{- end -}}
+{{- $value := $root.Values -}}
+{{- range splitList "." .path }}{{ $value = index $value . }}{{ end -}}
+{{- if ne (toString $value) .default -}}
+{{- $_ := set $changed .path (toString $value) -}}
+{{- $text = replace .piece (replace "%" (printf "<%s>" .path) .form) $text -}}
+{{- end -}}
+{{- end -}}
+{{- /* Filled in at the end, or the value of one could be the piece of another: 28 days are one default and another's value. */ -}}
+{{- range $path, $value := $changed -}}
+{{- $text = replace (printf "<%s>" $path) $value $text -}}
+{{- end -}}
+{{- $text | replace "-n NAMESPACE" (printf "-n %s" .Release.Namespace) -}}
+{{- end -}}
+
+{{- /* The rule groups in the wanted languages, without disabled alerts, with the further labels. */ -}}
+{{- define "rainbond-exporter.rules" -}}
+{{- $r := .Values.rules -}}
+{{- $file := include "rainbond-exporter.rulesText" . | fromYaml -}}
+{{- $known := list -}}
+{{- $groups := list -}}
+{{- range $group := $file.groups -}}
+{{- $rules := list -}}
+{{- range $rule := $group.rules -}}
+{{- if $rule.alert -}}
+{{- $known = append $known $rule.alert -}}
+{{- $a := $rule.annotations -}}
+{{- if not (has "en" $r.languages) -}}
+{{- $_ := set $a "summary" $a.summary_zh -}}
+{{- $_ := set $a "description" $a.description_zh -}}
+{{- end -}}
+{{- if lt (len $r.languages) 2 -}}
+{{- $a = omit $a "summary_zh" "description_zh" -}}
+{{- end -}}
+{{- $_ := set $rule "annotations" $a -}}
+{{- $_ := set $rule "labels" (merge (deepCopy $rule.labels) $r.alertLabels) -}}
+{{- end -}}
+{{- if not (has (default "" $rule.alert) $r.disabled) }}{{ $rules = append $rules $rule }}{{ end -}}
+{{- end -}}
+{{- if $rules }}{{ $groups = append $groups (merge (dict "rules" $rules) $group) }}{{ end -}}
+{{- end -}}
+{{- range $r.disabled -}}
+{{- if not (has . $known) -}}
+{{- fail (printf "rules.disabled: there is no alert %s; expected some of %s" . (join ", " (uniq $known))) -}}
+{{- end -}}
+{{- end -}}
+{{- dict "groups" $groups | toYaml -}}
+{{- end -}}

@@ -1,0 +1,90 @@
+package chart
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+const readmeHead = `<!-- Made from values.yaml by make sync. -->
+# rainbond-exporter
+
+Says, within a minute, why a [Rainbond](https://www.rainbond.com) console cannot work with its region. Helm 3 and Helm 4.
+
+` + "```console" + `
+$ helm install rainbond-exporter oci://ghcr.io/rainbond-exporter/charts/rainbond-exporter --namespace monitoring --create-namespace
+` + "```" + `
+
+The defaults work on a stock Rainbond: nothing that needs an operator is on. [Install](../../docs/install.md) has the ways in as
+commands, for kube-prometheus-stack, plain Prometheus, a stock Rainbond, a console that lives elsewhere, and sites without a way out;
+[hardening](../../docs/hardening.md) what it may read and why. A wrong value is refused with a sentence that names its path.
+
+| role | is | runs when | may |
+|---|---|---|---|
+| cluster | a Deployment; passes Pod Security *restricted* | ` + "`cluster.enabled`" + ` | read what its collectors need, by name wherever Kubernetes honours names |
+| node | a DaemonSet with one hostPath, read-only | ` + "`node.enabled`" + ` | nothing: no token |
+| console | a Deployment; passes Pod Security *restricted* | ` + "`console.enabled`" + ` | nothing: no token |
+
+## Values
+
+| value | default | meaning |
+|---|---|---|
+`
+
+// TestTheReadmeListsEveryValue holds README.md against values.yaml.
+func TestTheReadmeListsEveryValue(t *testing.T) {
+	var document yaml.Node
+	if err := yaml.Unmarshal([]byte(read(t, folder+"/values.yaml")), &document); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, folder+"/README.md", readmeHead+rows(t, "", document.Content[0]))
+}
+
+// rows are the table of a mapping: its leaves, and what has a comment of its
+// own and no key below it that has one.
+func rows(t *testing.T, prefix string, mapping *yaml.Node) string {
+	t.Helper()
+	var table strings.Builder
+	for i := 0; i < len(mapping.Content); i += 2 {
+		key, value := mapping.Content[i], mapping.Content[i+1]
+		path := prefix + key.Value
+		if value.Kind == yaml.MappingNode && value.Style&yaml.FlowStyle == 0 && documented(value) {
+			table.WriteString(rows(t, path+".", value))
+			continue
+		}
+		comment := strings.ReplaceAll(strings.ReplaceAll(key.HeadComment, "# ", ""), "\n", " ")
+		if comment == "" {
+			t.Errorf("values.yaml: %s has no comment", path)
+		}
+		value.HeadComment, value.LineComment, value.FootComment = "", "", ""
+		style(value)
+		text, err := yaml.Marshal(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&table, "| `%s` | `%s` | %s |\n", path, strings.TrimSpace(string(text)), strings.ReplaceAll(comment, "|", `\|`))
+	}
+	return table.String()
+}
+
+// documented says whether a mapping's keys have comments.
+func documented(mapping *yaml.Node) bool {
+	for i := 0; i < len(mapping.Content); i += 2 {
+		if mapping.Content[i].HeadComment != "" || documented(mapping.Content[i+1]) {
+			return true
+		}
+	}
+	return false
+}
+
+// style writes a value on one line.
+func style(n *yaml.Node) {
+	if n.Kind != yaml.ScalarNode {
+		n.Style |= yaml.FlowStyle
+	}
+	for _, child := range n.Content {
+		style(child)
+	}
+}

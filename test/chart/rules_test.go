@@ -1,0 +1,123 @@
+package chart
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// rulesOf is the rule file that the chart makes of these values.
+func rulesOf(t *testing.T, set ...string) string {
+	t.Helper()
+	args := []string{"--show-only=templates/rules.yaml", "--set=rules.configMap=true"}
+	for _, s := range set {
+		args = append(args, "--set="+s)
+	}
+	rendered, complaint := template(t, "helm", args...)
+	if complaint != "" {
+		t.Fatal(complaint)
+	}
+	var object struct {
+		Data map[string]string `yaml:"data"`
+	}
+	if err := yaml.Unmarshal([]byte(rendered), &object); err != nil {
+		t.Fatal(err)
+	}
+	return object.Data["rainbond.rules.yml"]
+}
+
+// values are the leaves of a YAML text, one to an entry.
+func values(t *testing.T, text string) []string {
+	t.Helper()
+	var document yaml.Node
+	if err := yaml.Unmarshal([]byte(text), &document); err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	var walk func(*yaml.Node)
+	walk = func(n *yaml.Node) {
+		switch n.Kind {
+		case yaml.ScalarNode:
+			all = append(all, strings.Split(n.Value, "\n")...)
+		case yaml.AliasNode:
+			walk(n.Alias)
+		}
+		for _, child := range n.Content {
+			walk(child)
+		}
+	}
+	walk(&document)
+	return all
+}
+
+// TestWithDefaultsTheRulesAreTheProjectsOwn compares what the two say, word
+// for word, whatever the order in which Helm writes keys.
+func TestWithDefaultsTheRulesAreTheProjectsOwn(t *testing.T) {
+	want := values(t, strings.ReplaceAll(read(t, root+"/rules/rainbond.rules.yaml"), "-n NAMESPACE", "-n monitoring"))
+	got := values(t, rulesOf(t))
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("the chart's rules differ from rules/rainbond.rules.yaml\n%s", firstDifference(strings.Join(want, "\n"), strings.Join(got, "\n")))
+	}
+}
+
+func TestEachThresholdChangesWhatItNamesAndNothingElse(t *testing.T) {
+	before := strings.Join(values(t, rulesOf(t)), "\n")
+	for set, pieces := range map[string][]string{ // what becomes what
+		"rules.thresholds.diskUsedRatio=0.7":       {"rainbond_node_root_used_ratio) > 0.80", "rainbond_node_root_used_ratio) > 0.7"},
+		"rules.thresholds.diskAvailableRatio=0.13": {"size_bytes) < 0.08", "size_bytes) < 0.13", "size_bytes < 0.08", "size_bytes < 0.13"},
+		"rules.thresholds.diskEvictionRatio=0.10":  {"< 0.05 * rainbond_node_root_size_bytes", "< 0.10 * rainbond_node_root_size_bytes"},
+		"rules.thresholds.inodesFreeRatio=0.05":    {"rainbond_node_root_inodes) < 0.10", "rainbond_node_root_inodes) < 0.05"},
+		"rules.thresholds.apiSeconds=2":            {"(rainbond_api_probe_phase_seconds)) > 1", "(rainbond_api_probe_phase_seconds)) > 2"},
+		"rules.thresholds.errorBudgetRatio=0.001":  {"* 0.005", "* 0.001"},
+		"rules.thresholds.certificateCriticalDays=28,rules.thresholds.certificateWarningDays=40": {
+			"14 * 86400", "28 * 86400", "28 * 86400", "40 * 86400"}, // one's value is the other's default
+		"rules.thresholds.monitorStaleSeconds=600": {"last_scrape_timestamp_seconds > 300", "last_scrape_timestamp_seconds > 600"},
+		"rules.job=kubernetes-pods":                {`job=~".*rainbond-exporter.*"`, `job=~"kubernetes-pods"`},
+		"region.namespace=rainbond":                {"-n rbd-system", "-n rainbond"},
+	} {
+		want := strings.NewReplacer(pieces...).Replace(before)
+		if want == before {
+			t.Errorf("%s: rules/rainbond.rules.yaml has no %q", set, pieces[0])
+		}
+		if got := strings.Join(values(t, rulesOf(t, set)), "\n"); got != want {
+			t.Errorf("%s\n%s", set, firstDifference(want, got))
+		}
+	}
+}
+
+func TestPromtoolAcceptsTheRulesInEachLanguageAndWithoutSome(t *testing.T) {
+	for _, set := range []string{
+		"rules.languages={en}", "rules.languages={zh}", "rules.languages={zh,en}",
+		"rules.disabled={RainbondNodeRootReadOnly,RainbondWatchdog}", "rules.alertLabels.team=platform",
+		"rules.thresholds.apiSeconds=.5,rules.thresholds.diskUsedRatio=.9,rules.thresholds.errorBudgetRatio=0.0005",
+	} {
+		t.Run(set, func(t *testing.T) {
+			text := rulesOf(t, set)
+			if zh := strings.Contains(text, "summary_zh"); zh != !strings.Contains(set, "{en}") && !strings.Contains(set, "{zh}") {
+				t.Errorf("summary_zh is there: %v", zh)
+			}
+			if strings.Contains(set, "{zh}") != !strings.Contains(text, "Hurts") {
+				t.Error("the texts are not in the language that was asked for")
+			}
+			if strings.Contains(set, "disabled") && (strings.Contains(text, "RainbondNodeRootReadOnly") || strings.Contains(text, "alert: RainbondWatchdog")) {
+				t.Error("a disabled alert is there")
+			}
+			if strings.Contains(set, "team") && strings.Count(text, "team: platform") != strings.Count(text, "- alert: ") {
+				t.Error("an alert lacks its further label")
+			}
+			path := filepath.Join(t.TempDir(), "rules.yml")
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, complaint := ran(t, tool(t, "promtool"), "check", "rules", "--lint=all", "--lint-fatal", path); complaint != "" {
+				t.Error(complaint)
+			}
+		})
+	}
+}
