@@ -2,8 +2,10 @@
 #   docker build -t rainbond-exporter .
 #   docker buildx build --platform linux/amd64,linux/arm64 -t rainbond-exporter .
 ARG GO=1.26
-FROM --platform=$BUILDPLATFORM golang:${GO} AS build
+FROM --platform=$BUILDPLATFORM docker.io/library/golang:${GO} AS build
 WORKDIR /src
+# Where modules come from, in a site that has a proxy of its own.
+ARG GOPROXY GOSUMDB
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
@@ -17,6 +19,8 @@ ARG VERSION=dev REVISION=unknown
 LABEL org.opencontainers.image.title="rainbond-exporter" \
       org.opencontainers.image.description="Says what is wrong between a Rainbond console and its region" \
       org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.source="https://github.com/rainbond-exporter/rainbond-exporter" \
+      org.opencontainers.image.documentation="https://github.com/rainbond-exporter/rainbond-exporter/blob/main/docs/install.md" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION"
 COPY --from=build /rainbond-exporter /rainbond-exporter

@@ -9,10 +9,10 @@ LDFLAGS := -s -w -X $(V).Version=$(VERSION) -X $(V).Revision=$(REVISION)
 FUZZ ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test fuzz e2e bench lint fmt check clean
+.PHONY: help build demo test fuzz e2e bench lint fmt check clean chart image sync release vuln workflows
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## the binary, in bin/
 	@echo "building $(BINARY) (the first time takes a minute or two) ..."
@@ -42,12 +42,35 @@ fuzz: ## some ten seconds for each parser that reads what others wrote (FUZZ=40 
 
 e2e: build ## real parts: API server, Prometheus, Alertmanager, webhook; MariaDB; curl, openssl, Python
 	@tools/build etcd kube-apiserver prometheus alertmanager promtool
-	@go test -tags e2e -count=1 -v -timeout 20m ./test/e2e
+	@go test -tags e2e -count=1 -v -timeout 20m -skip '^TestTheChart$$' ./test/e2e # make chart
 	@tools/apt curl openssl python3 mariadb-server
 	@go test -count=1 -v ./test/clients ./test/console
 
 bench: build ## against the floor and our peers, as ratios, into docs/benchmarks.md
 	@tools/bench
+
+chart: build ## the Helm chart: renderings, refusals, and a real API server that it is installed on
+	@tools/build helm helm3 helm-unittest kubeconform kubectl promtool etcd kube-apiserver
+	@tools/bin/helm-unittest --strict charts/rainbond-exporter
+	@go test -count=1 -v ./test/chart
+	@go test -tags e2e -count=1 -v -timeout 20m -run '^TestTheChart$$' ./test/e2e
+
+sync: ## copies rules and dashboards into the chart, and makes the chart's README
+	@tools/sync
+
+image: ## the image, built twice into one digest, as an archive in dist/ (PLATFORMS="linux/amd64 linux/arm64")
+	@tools/image $(PLATFORMS)
+
+release: ## binaries, chart, SBOM and checksums, in dist/
+	@tools/build cyclonedx-gomod helm
+	@tools/release
+
+vuln: ## known vulnerabilities that our code can reach, where their database can be reached
+	@tools/vuln
+
+workflows: ## actionlint
+	@tools/build actionlint
+	@tools/bin/actionlint
 
 lint: ## golangci-lint
 	@tools/build golangci-lint

@@ -131,8 +131,11 @@ func (r Files) check(item *yaml.Node, where string) error {
 	case u.Scheme != "https" || u.Host == "":
 		return lineError(line, "%s.url: %q; expected https://host:8443", where, r.URL)
 	}
-	for _, file := range []struct{ key, path string }{{"ca_file", r.CAFile}, {"cert_file", r.CertFile}, {"key_file", r.KeyFile}} {
-		if file.path == "" {
+	for _, file := range []struct{ key, path string }{{"ca_file", r.CAFile}, {"cert_file", r.CertFile}, {"key_file", r.KeyFile}, {"token_file", r.TokenFile}} {
+		if strings.Contains(file.path, pemBegin) || strings.Contains(file.path, "\n") { // not repeated: it may be a key
+			return lineError(child(item, file.key).Line, "%s.%s: holds the text itself; expected the path of a file", where, file.key)
+		}
+		if file.path == "" && file.key != "token_file" {
 			return lineError(item.Line, "%s.%s: missing; expected the path of a PEM file", where, file.key)
 		}
 	}

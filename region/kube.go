@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"sync"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -95,6 +96,7 @@ func NewKube(life context.Context, config *rest.Config, namespace string, log *s
 	config.WarningHandler = rest.NoWarnings{} // about API versions that we do not choose at run time
 	config.Timeout = 0                        // it would end watches too; each ask has its own
 	config.QPS, config.Burst = 50, 100        // scrapes set our pace, a handful of requests each
+	config.Wrap(func(inner http.RoundTripper) http.RoundTripper { return discreet{inner} })
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("connect to Kubernetes API %s: %w", config.Host, err)

@@ -264,7 +264,7 @@ func (q *request) receive(asked *http.Request, kept int64) (status int, body []b
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err = io.ReadAll(io.LimitReader(response.Body, kept))
-	return response.StatusCode, body, !response.Close && int64(len(body)) < kept, err
+	return response.StatusCode, unsaid(body, string(q.region.Token)), !response.Close && int64(len(body)) < kept, err
 }
 
 // ready asks for what the region says of itself. A region older than v6.9.2

@@ -59,12 +59,12 @@ var without = []struct {
 }{
 	{"pods/log", []string{"tls"}, "the exporter needs get on pods/log in namespace rbd-system"},
 	{"secrets", []string{"cert"}, "the exporter needs get on secrets rbd-api-client-cert in namespace rbd-system"},
-	{"deployments", []string{"component"}, "the exporter needs list and watch on deployments.apps in namespace rbd-system"},
+	{"deployments", []string{"component"}, "the exporter needs list and watch on deployments"},
 	{"rbdcomponents", nil, "the exporter needs list on rbdcomponents.rainbond.io in namespace rbd-system"},
-	{"rainbondclusters", nil, "the exporter needs get on rainbondclusters.rainbond.io rainbondcluster in namespace rbd-system"},
+	{"rainbondclusters", nil, "the exporter needs get on rainbondclusters.rainbond.io in namespace rbd-system"},
 	{"events", nil, "the exporter needs list on events in namespace rbd-system"},
 	{"configmaps", []string{"api", "cert"}, "the exporter needs get on configmaps region-config in namespace rbd-system"},
-	{"pods", []string{"component", "tls"}, "the exporter needs list and watch on pods in namespace rbd-system"},
+	{"pods", []string{"component", "tls"}, "the exporter needs list and watch on pods"},
 	{"nodes", []string{"disk", "node-role"}, "the exporter needs list and watch on nodes"},
 }
 

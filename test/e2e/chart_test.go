@@ -164,6 +164,9 @@ func (h *site) writeSchemas(t *testing.T, folder string) error {
 		if v["group"] == "monitoring.coreos.com" || v["group"] == "grafana.integreatly.org" {
 			kinds++
 		}
+		if v["group"] == "" {
+			v["group"] = v["version"] // as kubeconform calls the group without a name
+		}
 		schema, err := json.Marshal(map[string]string{"$ref": "_definitions.json#/definitions/" + name})
 		if err != nil {
 			return err
