@@ -69,12 +69,12 @@ func TestWithDefaultsTheRulesAreTheProjectsOwn(t *testing.T) {
 func TestEachThresholdChangesWhatItNamesAndNothingElse(t *testing.T) {
 	before := strings.Join(values(t, rulesOf(t)), "\n")
 	for set, pieces := range map[string][]string{ // what becomes what
-		"rules.thresholds.diskUsedRatio=0.7":       {"rainbond_node_root_used_ratio) > 0.80", "rainbond_node_root_used_ratio) > 0.7"},
-		"rules.thresholds.diskAvailableRatio=0.13": {"size_bytes) < 0.08", "size_bytes) < 0.13", "size_bytes < 0.08", "size_bytes < 0.13"},
-		"rules.thresholds.diskEvictionRatio=0.10":  {"< 0.05 * rainbond_node_root_size_bytes", "< 0.10 * rainbond_node_root_size_bytes"},
-		"rules.thresholds.inodesFreeRatio=0.05":    {"rainbond_node_root_inodes) < 0.10", "rainbond_node_root_inodes) < 0.05"},
-		"rules.thresholds.apiSeconds=2":            {"(rainbond_api_probe_phase_seconds)) > 1", "(rainbond_api_probe_phase_seconds)) > 2"},
-		"rules.thresholds.errorBudgetRatio=0.001":  {"* 0.005", "* 0.001"},
+		"rules.thresholds.diskUsedRatio=0.7":         {"filesystem_used_ratio) > 0.80", "filesystem_used_ratio) > 0.7"},
+		"rules.thresholds.diskEvictionRatio=0.10":    {"0.05 + 0 *", "0.10 + 0 *"},
+		"rules.thresholds.diskEvictionDistance=0.05": {"ratio:max + 0.03", "ratio:max + 0.05"},
+		"rules.thresholds.inodesFreeRatio=0.05":      {") < 0.10", ") < 0.05"},
+		"rules.thresholds.apiSeconds=2":              {"(rainbond_api_probe_phase_seconds)) > 1", "(rainbond_api_probe_phase_seconds)) > 2"},
+		"rules.thresholds.errorBudgetRatio=0.001":    {"* 0.005", "* 0.001"},
 		"rules.thresholds.certificateCriticalDays=28,rules.thresholds.certificateWarningDays=40": {
 			"14 * 86400", "28 * 86400", "28 * 86400", "40 * 86400"}, // one's value is the other's default
 		"rules.thresholds.monitorStaleSeconds=600": {"last_scrape_timestamp_seconds > 300", "last_scrape_timestamp_seconds > 600"},

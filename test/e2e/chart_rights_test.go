@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -89,8 +90,13 @@ func (h *site) leastPrivilege(t *testing.T, p *platform) {
 		}
 	})
 	t.Run("everything else is refused", func(t *testing.T) {
+		page, err := os.ReadFile("../../docs/hardening.md")
+		must(t, err)
 		client := h.as(t, token).RESTClient()
 		for _, m := range mayNot {
+			if !strings.Contains(string(page), m.what) {
+				t.Errorf("docs/hardening.md does not say that it may not %s", m.what)
+			}
 			path, query, _ := strings.Cut(m.path, "?")
 			request := client.Verb(m.verb).AbsPath(path).SetHeader("Content-Type", "application/json")
 			if key, value, ok := strings.Cut(query, "="); ok {

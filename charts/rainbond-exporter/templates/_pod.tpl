@@ -55,6 +55,9 @@ spec:
         {{- end }}
         - --node-role.worker={{ join "," $v.nodeRole.worker }}
         - --node-role.control-plane={{ join "," $v.nodeRole.controlPlane }}
+        {{- if $own.optional.kubeletConfigz }}
+        - --kubelet.configz
+        {{- end }}
         {{- else if eq $role "node" }}
         - --region.name={{ $v.region.name }}
         - --path.rootfs=/host

@@ -3,11 +3,11 @@ What values may change in the text of files/rainbond.rules.yaml: each piece of i
 value at %. With the default the piece stays as it is. A piece that is not there fails the template: the table and the rules have parted.
 */ -}}
 {{- define "rainbond-exporter.replacements" -}}
-- {path: rules.thresholds.diskUsedRatio, default: "0.8", piece: "rainbond_node_root_used_ratio) > 0.80", form: "rainbond_node_root_used_ratio) > %"}
-- {path: rules.thresholds.diskAvailableRatio, default: "0.08", piece: "rainbond_node_root_size_bytes) < 0.08", form: "rainbond_node_root_size_bytes) < %"}
-- {path: rules.thresholds.diskAvailableRatio, default: "0.08", piece: "rainbond_node_root_size_bytes < 0.08", form: "rainbond_node_root_size_bytes < %"}
-- {path: rules.thresholds.diskEvictionRatio, default: "0.05", piece: "< 0.05 * rainbond_node_root_size_bytes", form: "< % * rainbond_node_root_size_bytes"}
-- {path: rules.thresholds.inodesFreeRatio, default: "0.1", piece: "rainbond_node_root_inodes) < 0.10", form: "rainbond_node_root_inodes) < %"}
+- {path: rules.thresholds.diskUsedRatio, default: "0.8", piece: "_filesystem_used_ratio) > 0.80", form: "_filesystem_used_ratio) > %"}
+- {path: rules.thresholds.diskEvictionRatio, default: "0.05", piece: "(0.05 + 0 * ", form: "(% + 0 * "}
+- {path: rules.thresholds.diskEvictionRatio, default: "0.05", piece: " or 0.05 + 0 * ", form: " or % + 0 * "}
+- {path: rules.thresholds.diskEvictionDistance, default: "0.03", piece: "ratio:max + 0.03", form: "ratio:max + %"}
+- {path: rules.thresholds.inodesFreeRatio, default: "0.1", piece: ") < 0.10", form: ") < %"}
 - {path: rules.thresholds.apiSeconds, default: "1", piece: "(rainbond_api_probe_phase_seconds)) > 1", form: "(rainbond_api_probe_phase_seconds)) > %"}
 - {path: rules.thresholds.errorBudgetRatio, default: "0.005", piece: " * 0.005", form: " * %"}
 - {path: rules.thresholds.certificateCriticalDays, default: "14", piece: "14 * 86400", form: "% * 86400"}
@@ -67,7 +67,7 @@ value at %. With the default the piece stays as it is. A piece that is not there
 {{- end -}}
 {{- range $r.disabled -}}
 {{- if not (has . $known) -}}
-{{- fail (printf "rules.disabled: there is no alert %s; expected some of %s" . (join ", " (uniq $known))) -}}
+{{- fail (printf "rules.disabled: there is no alert %s; docs/alerts.md lists them" .) -}}
 {{- end -}}
 {{- end -}}
 {{- dict "groups" $groups | toYaml -}}
