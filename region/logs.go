@@ -109,7 +109,8 @@ func (l *Logs) forget(pods []fault.Pod) {
 
 // pod reads what is new in one pod's log. When the log does not go on where we
 // left it, the container has been restarted (or its log rotated), and what we
-// missed of the one before is read first.
+// missed of the one before is read first; so it is when we never read a line
+// of the pod, whatever we have heard of restarts by now.
 func (l *Logs) pod(ctx context.Context, p fault.Pod, seen func(time.Time, []byte)) error {
 	container := p.Containers[0]
 	if i := slices.IndexFunc(p.Containers, func(c fault.Container) bool { return c.Name == apiComponent }); i >= 0 {
@@ -125,7 +126,7 @@ func (l *Logs) pod(ctx context.Context, p fault.Pod, seen func(time.Time, []byte
 	}
 	defer func() { _ = stream.Close() }()
 	now := newLines(stream)
-	if now.err == nil && (!t.goesOn(now) || !known && container.Restarts > 0) {
+	if now.err == nil && (t.count == 0 || !t.goesOn(now)) {
 		err = l.before(ctx, p.Name, container.Name, t, seen)
 	}
 	if err != nil {
@@ -196,10 +197,10 @@ func (t *tail) follow(s *lines, seen func(time.Time, []byte)) error {
 		known, floor = 0, t.last
 	}
 	next := tail{since: t.since, last: t.last, floor: floor}
-	var recent []second
+	recent := seconds{horizon: time.Now()}
 	for ; s.more; s.next() {
 		n++
-		recent = remember(recent, n, s.at)
+		recent.remember(n, s.at)
 		if n > known && s.at.After(floor) {
 			seen(s.at, s.line)
 		}
@@ -214,6 +215,14 @@ func (t *tail) follow(s *lines, seen func(time.Time, []byte)) error {
 	return s.err
 }
 
+// Seconds are those that may be asked for again: the latest in which a line
+// was stamped, and all after our own present, of a node whose clock is ahead.
+// Should it be set right, lines are stamped anew with what has passed by it.
+type seconds struct {
+	horizon time.Time // our own present
+	all     []second
+}
+
 // A second counts the lines stamped within it.
 type second struct {
 	begin time.Time
@@ -222,28 +231,38 @@ type second struct {
 	count int
 }
 
-// remember counts the n-th line of a log and forgets what is too long before
-// the latest to be asked for again.
-func remember(recent []second, n int, at time.Time) []second {
+// remember counts the n-th line of a log.
+func (s *seconds) remember(n int, at time.Time) {
 	begin := at.Truncate(time.Second)
-	i := slices.IndexFunc(recent, func(s second) bool { return s.begin.Equal(begin) })
-	if i < 0 {
-		i = len(recent)
-		recent = append(recent, second{begin: begin, place: n, first: at})
+	i := len(s.all) - 1
+	for i >= 0 && !s.all[i].begin.Equal(begin) {
+		i--
 	}
-	recent[i].count++
-	latest := slices.MaxFunc(recent, func(a, b second) int { return a.begin.Compare(b.begin) })
-	return slices.DeleteFunc(recent, func(s second) bool { return s.begin.Before(latest.begin.Add(-overlap)) })
+	if i >= 0 {
+		s.all[i].count++
+		return
+	}
+	s.all = append(s.all, second{begin: begin, place: n, first: at, count: 1})
+	since := s.since()
+	s.all = slices.DeleteFunc(s.all, func(s second) bool { return s.begin.Before(since) })
 }
 
-// from completes the tail with what was remembered of the latest seconds.
-func (t tail) from(recent []second) tail {
-	latest := slices.MaxFunc(recent, func(a, b second) int { return a.begin.Compare(b.begin) })
-	if since := latest.begin.Add(-overlap); since.After(t.since) { // what is before t.since was not read
+// since is the second from which to ask again.
+func (s *seconds) since() time.Time {
+	latest := slices.MaxFunc(s.all, func(a, b second) int { return a.begin.Compare(b.begin) }).begin
+	if now := s.horizon.Truncate(time.Second); latest.After(now) {
+		latest = now
+	}
+	return latest.Add(-overlap)
+}
+
+// from completes the tail with the seconds that were remembered.
+func (t tail) from(recent seconds) tail {
+	if since := recent.since(); since.After(t.since) { // what is before t.since was not read
 		t.since = since
 	}
-	t.first = slices.MinFunc(recent, func(a, b second) int { return cmp.Compare(a.place, b.place) }).first
-	for _, s := range recent {
+	t.first = slices.MinFunc(recent.all, func(a, b second) int { return cmp.Compare(a.place, b.place) }).first
+	for _, s := range recent.all {
 		t.count += s.count
 	}
 	return t
