@@ -22,6 +22,7 @@ type door struct {
 	mu     sync.Mutex
 	errors *prometheus.CounterVec
 	last   map[fault.Class]handshakeAt
+	looked time.Time // when the last look began that read all there was
 }
 
 type handshakeAt struct {
@@ -41,11 +42,15 @@ func NewTLS(region string, read LogReader) Collector {
 func (d *door) Name() string { return SlugTLS }
 
 func (d *door) Look(ctx context.Context) (Report, error) {
+	began := time.Now()
 	err := d.read(ctx, d.count)
 	var r Report
 	r.collect(d.errors)
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if err == nil {
+		d.looked = began
+	}
 	for _, class := range fault.Classes {
 		last, ok := d.last[class]
 		if !ok {
@@ -59,6 +64,8 @@ func (d *door) Look(ctx context.Context) (Report, error) {
 	return r, err
 }
 
+// count takes the node's word for when a line came, but not against our own
+// clock: a new line is not older than the last look, nor of the future.
 func (d *door) count(at time.Time, line []byte) {
 	h, ok := fault.FromLogLine(line)
 	if !ok {
@@ -67,6 +74,11 @@ func (d *door) count(at time.Time, line []byte) {
 	d.errors.WithLabelValues(d.region, string(h.Class), string(h.Reason)).Inc()
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if now := time.Now(); at.After(now) {
+		at = now
+	} else if at.Before(d.looked) {
+		at = d.looked
+	}
 	if at.After(d.last[h.Class].at) {
 		d.last[h.Class] = handshakeAt{at, h}
 	}
