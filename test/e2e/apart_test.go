@@ -1,0 +1,152 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rainbond-exporter/rainbond-exporter/demo"
+	"github.com/rainbond-exporter/rainbond-exporter/demo/pki"
+	"github.com/rainbond-exporter/rainbond-exporter/fault"
+	"github.com/rainbond-exporter/rainbond-exporter/region"
+)
+
+// Where console and region are apart, one exporter stands beside the console
+// and one in the region, and neither sees both sides. Here the certificates
+// were rotated and one of two replicas of rbd-api has restarted since: the
+// console's way leads to the one that has not, so that all is well for each
+// exporter. Only the rules see what both know.
+func TestConsoleAndRegionApart(t *testing.T) {
+	folder, logs := t.TempDir(), logFolder(t)
+	restarted, not := newDemo(t), newDemo(t)
+	gateway := newGateway(t)
+	console := newConsole(t, sub(t, folder, "console"), gateway.address)
+	leads := func(to *demo.Demo) {
+		address, g := consoleCopy(t, to)
+		gateway.leads(address)
+		console.paste(t, g)
+	}
+	leads(restarted)
+	beside := newExporter(t, logs, "exporter-console", "--role=console", "--config.file="+console.config)
+	inside := newExporter(t, logs, "exporter-cluster", "--role=cluster", "--kubeconfig="+restarted.Kubeconfig())
+	watched := newAlerting(t, sub(t, folder, "alerting"), logs, beside.address, inside.address)
+	bothWell := func() error {
+		return errors.Join(beside.onlyUnable(), inside.onlyUnable(), alone(beside), alone(inside), watched.scrapesAll())
+	}
+	until(t, 20*time.Second, "both exporters can look and find nothing", bothWell)
+	until(t, 20*time.Second, "the Watchdog fires", func() error { return watched.quiet() })
+	throughout(t, 5*time.Second, "no alert while console and region hold one generation", func() error { return watched.quiet("pending", "firing") })
+
+	broken := time.Now()
+	leads(not)
+	drift := page{alert: "RainbondRegionCertificateDrift", labels: map[string]string{"rainbond_region": "rainbond", "between": "copies", "severity": "warning"}}
+	var told notification
+	until(t, fires, "the webhook is told "+drift.alert, func() (err error) {
+		told, err = drift.find("firing", watched.person.since(broken))
+		return err
+	})
+	say("console and region apart: %s arrived after %s", drift.alert, seconds(told.at.Sub(broken)))
+	if !strings.Contains(told.Annotations["description"], "console ≠ region-config") {
+		t.Errorf("the description does not say what differs:\n%s", told.Annotations["description"])
+	}
+	if err := bothWell(); err != nil {
+		t.Errorf("each exporter by itself must find nothing: %v", err)
+	}
+
+	leads(restarted)
+	until(t, ends, "the webhook is told the end of "+drift.alert, func() error {
+		_, err := drift.find("resolved", watched.person.since(broken))
+		return err
+	})
+	for _, n := range watched.person.since(broken) {
+		if !drift.is(n) {
+			t.Errorf("also told: %s", n)
+		}
+	}
+}
+
+// A gateway passes connections on.
+type gateway struct {
+	address string
+	to      atomic.Value // an address
+}
+
+func newGateway(t *testing.T) *gateway {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	g := &gateway{address: l.Addr().String()}
+	go func() {
+		for {
+			from, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go g.pass(from)
+		}
+	}()
+	return g
+}
+
+func (g *gateway) leads(to string) { g.to.Store(to) }
+
+func (g *gateway) pass(from net.Conn) {
+	defer from.Close()
+	to, err := net.Dial("tcp", g.to.Load().(string))
+	if err != nil {
+		return
+	}
+	defer to.Close()
+	go func() {
+		_, _ = io.Copy(to, from)
+		_ = to.(*net.TCPConn).CloseWrite()
+	}()
+	_, _ = io.Copy(from, to)
+}
+
+// alone is nil when an exporter sees no difference by itself.
+func alone(e *exporter) error {
+	seen, err := e.scrape()
+	if err != nil {
+		return err
+	}
+	compared := seen["rainbond_certificate_mismatch"].GetMetric()
+	if len(compared) == 0 {
+		return fmt.Errorf("%s compares nothing", e.name)
+	}
+	for _, m := range compared {
+		if m.GetGauge().GetValue() != 0 {
+			return fmt.Errorf("%s sees a difference: %v", e.name, m.GetLabel())
+		}
+	}
+	return nil
+}
+
+func newDemo(t *testing.T) *demo.Demo {
+	t.Helper()
+	d, err := demo.Start(t.Context(), demo.Options{Bits: 2048})
+	must(t, err)
+	t.Cleanup(d.Close)
+	return d
+}
+
+// consoleCopy is what the demo's console holds of its region.
+func consoleCopy(t *testing.T, d *demo.Demo) (address string, g pki.Generation) {
+	t.Helper()
+	config, err := region.OpenConfig(d.ConfigFile())
+	must(t, err)
+	known, err := config.Regions(t.Context())
+	must(t, err)
+	if len(known) != 1 || known[0].Place != fault.Console {
+		t.Fatalf("the demo's console knows %d regions; expected one", len(known))
+	}
+	return strings.TrimPrefix(known[0].URL, "https://"), pki.Generation{CA: known[0].CA, Client: known[0].Cert, ClientKey: known[0].Key}
+}
