@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,13 @@ type visit struct {
 	tls12  bool   // at most TLS 1.2; else TLS 1.3
 	verify string // whose CA the client verifies with: "" (not at all), "right" or "stale"
 	cert   string // whose certificate it shows: "" (none), "right" or "stale"
+}
+
+func (v visit) version() string {
+	if v.tls12 {
+		return "1.2"
+	}
+	return "1.3"
 }
 
 // visits is every combination.
@@ -101,11 +109,7 @@ var programs = []client{
 		if v.cert != "" {
 			cert = f.path(v.cert, "client")
 		}
-		version := "TLSv1_3"
-		if v.tls12 {
-			version = "TLSv1_2"
-		}
-		execute(ctx, python, "python3", "-", host, port, ca, cert, version)
+		execute(ctx, python, "python3", "-", host, port, ca, cert, "TLSv"+strings.ReplaceAll(v.version(), ".", "_"))
 	}},
 }
 
@@ -248,21 +252,21 @@ func newPlace(t *testing.T) *place {
 
 // heard returns what the door's log says that it did not say before, waiting
 // for it when something must come.
-func (p *place) heard(t *testing.T, must bool) (lines []string) {
+func (p *place) heard(t *testing.T, must bool) (all []fault.Handshake) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.Now().Add(5 * time.Second); ; <-tick.C {
 		err := p.logs.Read(t.Context(), func(_ time.Time, line []byte) {
 			if h, ok := fault.FromLogLine(line); ok {
-				lines = append(lines, fmt.Sprintf("%s/%s", h.Class, h.Reason))
+				all = append(all, h)
 			}
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(lines) > 0 || !must || time.Now().After(deadline) {
-			return lines
+		if len(all) > 0 || !must || time.Now().After(deadline) {
+			return all
 		}
 	}
 }
@@ -294,10 +298,14 @@ func (p *place) ours(t *testing.T, v visit) string {
 	return string(failure.Phase) + "/" + string(failure.Reason)
 }
 
+// said is how we say a handshake's failure.
+func said(h fault.Handshake) string { return fmt.Sprintf("%s/%s", h.Class, h.Reason) }
+
 func TestWhatTheDoorSaysOfEachClient(t *testing.T) {
 	var missing []string
 	p := newPlace(t)
 	table := map[visit]map[string]string{}
+	var words spoken
 	for _, v := range visits() {
 		table[v] = map[string]string{"our probe": p.ours(t, v)}
 	}
@@ -311,21 +319,45 @@ func TestWhatTheDoorSaysOfEachClient(t *testing.T) {
 			want := expected(c, v)
 			c.knock(ctx, p.files, p.address, v)
 			cancel()
-			got := strings.Join(p.heard(t, want != ""), " ")
-			if got != want {
+			var got []string
+			for _, h := range p.heard(t, want != "") {
+				got = append(got, said(h))
+				words.add(h, c.name+" "+v.version())
+			}
+			table[v][c.name] = strings.Join(got, " ")
+			if table[v][c.name] != want {
 				t.Errorf("%s %+v: the door says %q, want %q", c.name, v, got, want)
 			}
-			table[v][c.name] = got
 		}
 	}
 	if len(missing) > 0 {
 		t.Skipf("docs/handshakes.md is not compared without %s", strings.Join(missing, ", "))
 	}
-	compare(t, page(table))
+	compare(t, page(table, words))
+}
+
+// spoken is what the log said, word for word, in the order of first hearing.
+type spoken []spokenOf
+
+type spokenOf struct {
+	fault.Handshake
+	by []string // clients and versions
+}
+
+func (s *spoken) add(h fault.Handshake, by string) {
+	for i, known := range *s {
+		if known.Text == h.Text {
+			if !slices.Contains(known.by, by) {
+				(*s)[i].by = append(known.by, by)
+			}
+			return
+		}
+	}
+	*s = append(*s, spokenOf{h, []string{by}})
 }
 
 // page is docs/handshakes.md.
-func page(table map[visit]map[string]string) string {
+func page(table map[visit]map[string]string, words spoken) string {
 	var text strings.Builder
 	text.WriteString(`# Who fails at the door, and what is said of it
 
@@ -343,15 +375,25 @@ says when it holds the same CA and certificate.
 		return s
 	}
 	for _, v := range visits() {
-		version := "1.3"
-		if v.tls12 {
-			version = "1.2"
-		}
-		fmt.Fprintf(&text, "| %s | %s | %s |", word(v.verify, "nothing"), word(v.cert, "none"), version)
+		fmt.Fprintf(&text, "| %s | %s | %s |", word(v.verify, "nothing"), word(v.cert, "none"), v.version())
 		for _, column := range columns {
 			fmt.Fprintf(&text, " %s |", word(table[v][column], "(nothing)"))
 		}
 		text.WriteString("\n")
+	}
+	text.WriteString(`
+"right" is what the region holds, "stale" is of another generation: a CA of the same name and serial.
+
+A client on OpenSSL 3 distrusts a healthy region, too, if it verifies at all: issuer and subject of the region's certificate are
+the same name, so it takes it for self-signed. The console does not verify (` + "`REGION_SSL_VERIFY`" + ` is false by default).
+
+## What the log says, word for word
+
+| after ` + "`http: TLS handshake error from IP:PORT:`" + ` | counted as | said of |
+|---|---|---|
+`)
+	for _, w := range words {
+		fmt.Fprintf(&text, "| `%s` | %s | %s |\n", w.Text, said(w.Handshake), strings.Join(w.by, ", "))
 	}
 	return text.String()
 }
