@@ -9,7 +9,7 @@ LDFLAGS := -s -w -X $(V).Version=$(VERSION) -X $(V).Revision=$(REVISION)
 FUZZ ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test fuzz e2e bench lint fmt check clean chart image sync release vuln workflows
+.PHONY: help build demo test fuzz e2e clients bench lint fmt check clean chart image sync release vuln workflows
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,8 +43,11 @@ fuzz: ## some ten seconds for each parser that reads what others wrote (FUZZ=40 
 e2e: build ## real parts: API server, Prometheus, Alertmanager, webhook; MariaDB; curl, openssl, Python
 	@tools/build etcd kube-apiserver prometheus alertmanager promtool
 	@go test -tags e2e -count=1 -v -timeout 20m -skip '^TestTheChart$$' ./test/e2e # make chart
+	@$(MAKE) --no-print-directory clients
+
+clients: ## real programs: MariaDB as the console's database, curl, openssl and Python at the region's door
 	@tools/apt curl openssl python3 mariadb-server
-	@go test -count=1 -v ./test/clients ./test/console
+	@tools/noskip ./test/clients ./test/console
 
 bench: build ## against the floor and our peers, as ratios, into docs/benchmarks.md
 	@tools/bench
