@@ -52,8 +52,9 @@ func (k *Kube) Logs() *Logs {
 // Read hands over every line of the rbd-api pods that came since the last
 // Read, the first time those of the last ten minutes, with the time at which
 // the node received it. No line comes twice, whatever connections broke and
-// pods restarted; one that was rotated away before we asked does not come. Of
-// a line longer than 64 KiB the rest is cut off. The bytes are as they stand
+// pods restarted; one that was rotated away before we asked does not come, nor
+// one of a node whose clock fell behind, until it has caught up. Of a line
+// longer than 64 KiB the rest is cut off. The bytes are as they stand
 // in the log, and valid until seen returns. What is not read when ctx ends
 // comes next time. One pod's error does not keep the others from being read.
 func (l *Logs) Read(ctx context.Context, seen func(at time.Time, line []byte)) error {
