@@ -15,7 +15,7 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/demo"
 	"github.com/rainbond-exporter/rainbond-exporter/demo/pki"
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
-	"github.com/rainbond-exporter/rainbond-exporter/region"
+	regionio "github.com/rainbond-exporter/rainbond-exporter/region"
 )
 
 // Where console and region are apart, one exporter stands beside the console
@@ -141,12 +141,12 @@ func newDemo(t *testing.T) *demo.Demo {
 // consoleCopy is what the demo's console holds of its region.
 func consoleCopy(t *testing.T, d *demo.Demo) (address string, g pki.Generation) {
 	t.Helper()
-	config, err := region.OpenConfig(d.ConfigFile())
+	config, err := regionio.OpenConfig(d.ConfigFile())
 	must(t, err)
-	known, err := config.Regions(t.Context())
+	regions, err := config.Regions(t.Context())
 	must(t, err)
-	if len(known) != 1 || known[0].Place != fault.Console {
-		t.Fatalf("the demo's console knows %d regions; expected one", len(known))
+	if len(regions) != 1 || regions[0].Place != fault.Console {
+		t.Fatalf("the demo's console knows %d regions; expected one", len(regions))
 	}
-	return strings.TrimPrefix(known[0].URL, "https://"), pki.Generation{CA: known[0].CA, Client: known[0].Cert, ClientKey: known[0].Key}
+	return strings.TrimPrefix(regions[0].URL, "https://"), pki.Generation{CA: regions[0].CA, Client: regions[0].Cert, ClientKey: regions[0].Key}
 }
