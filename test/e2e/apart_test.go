@@ -65,10 +65,17 @@ func TestConsoleAndRegionApart(t *testing.T) {
 		_, err := drift.find("resolved", watched.person.since(broken))
 		return err
 	})
+	rang := 0
 	for _, n := range watched.person.since(broken) {
-		if !drift.is(n) {
+		switch {
+		case !drift.is(n):
 			t.Errorf("also told: %s", n)
+		case n.Status == "firing":
+			rang++
 		}
+	}
+	if rang != 1 {
+		t.Errorf("%s rang %d times", drift.alert, rang)
 	}
 }
 
