@@ -250,7 +250,7 @@ func walk(t *testing.T, text string, visit func(parser.Node)) {
 // whoever uses more looks up when it came.
 func TestTheFileLoadsOnPrometheus220(t *testing.T) {
 	functions := []string{"absent", "changes", "increase", "label_replace", "predict_linear", "time", "vector"}
-	words := strings.Fields("else end eq humanizeDuration humanizePercentage if or printf query range with")
+	words := strings.Fields("else end eq humanizeDuration humanizePercentage if or printf query range sortByLabel with")
 	keys := strings.Fields("alert annotations expr for groups labels name record rules")
 	for _, r := range loaded(t) {
 		walk(t, r.Expr, func(node parser.Node) {
