@@ -2,6 +2,7 @@ package collector
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -83,9 +84,12 @@ func (a *api) Name() string { return SlugAPI }
 func (a *api) Look(ctx context.Context) (Report, error) {
 	regions, err := a.regions(ctx)
 	var r Report
-	for i, t := range probeAll(ctx, regions, a.probe) {
-		a.tell(&r, regions[i], t)
-		a.lookInside(ctx, &r, regions[i], t)
+	traces, late := probeAll(ctx, regions, a.probe)
+	for i, t := range traces {
+		if t != nil {
+			a.tell(&r, regions[i], *t)
+			a.lookInside(ctx, &r, regions[i], *t)
+		}
 	}
 	if err == nil {
 		a.forget(regions)
@@ -100,7 +104,7 @@ func (a *api) Look(ctx context.Context) (Report, error) {
 	for _, name := range slices.Sorted(maps.Keys(a.known)) {
 		a.known[name].tell(&r, name)
 	}
-	return r, err
+	return r, errors.Join(err, late)
 }
 
 // probeShare is the part of the time left that the console's way gets, so that
@@ -108,24 +112,32 @@ func (a *api) Look(ctx context.Context) (Report, error) {
 const probeShare = 0.8
 
 // probeAll asks all regions, many at once, and returns the traces in order.
-func probeAll(ctx context.Context, regions []fault.Region, probe func(context.Context, fault.Region) fault.Trace) []fault.Trace {
+// Who had to wait for a turn until there was too little time left has none,
+// and the error says so: we could not look, and silence would mean nothing.
+func probeAll(ctx context.Context, regions []fault.Region, probe func(context.Context, fault.Region) fault.Trace) ([]*fault.Trace, error) {
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(probeShare*float64(time.Until(deadline))))
 		defer cancel()
 	}
-	traces := make([]fault.Trace, len(regions))
+	traces := make([]*fault.Trace, len(regions))
 	places := make(chan struct{}, probesAtOnce)
 	var wait sync.WaitGroup
+	var late error
 	for i, region := range regions {
 		places <- struct{}{}
+		if i >= probesAtOnce && left(ctx) < answerTime {
+			late = fmt.Errorf("the time was over before all %d regions had been asked; give the scrape more, or let each region be a target of its own", len(regions))
+			break
+		}
 		wait.Go(func() {
 			defer func() { <-places }()
-			traces[i] = probe(ctx, region)
+			trace := probe(ctx, region)
+			traces[i] = &trace
 		})
 	}
 	wait.Wait()
-	return traces
+	return traces, late
 }
 
 // tell turns one trace into samples, counts and evidence.
@@ -176,7 +188,7 @@ func (a *api) lookInside(ctx context.Context, r *Report, region fault.Region, t 
 	if !failed || a.inside == nil || a.inside.Region != region.Name {
 		return
 	}
-	if region.URL != a.inside.DirectURL && left(ctx) >= directTime {
+	if region.URL != a.inside.DirectURL && left(ctx) >= answerTime {
 		direct := region
 		direct.URL = a.inside.DirectURL
 		a.tellPast(r, direct, a.probe(ctx, direct))
@@ -195,16 +207,16 @@ func (a *api) lookInside(ctx context.Context, r *Report, region fault.Region, t 
 	}
 }
 
-// directTime is what an answer may take: the console allows /v2/show as much.
+// answerTime is what an answer may take: the console allows /v2/show as much.
 // With less left, silence would mean nothing.
-const directTime = time.Second
+const answerTime = time.Second
 
 // left is the time until ctx ends.
 func left(ctx context.Context) time.Duration {
 	if deadline, ok := ctx.Deadline(); ok {
 		return time.Until(deadline)
 	}
-	return directTime
+	return answerTime
 }
 
 func (a *api) tellPast(r *Report, direct fault.Region, t fault.Trace) {

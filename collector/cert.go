@@ -70,14 +70,18 @@ func (c *cert) Look(ctx context.Context) (Report, error) {
 		ours, errKept = c.kept(ctx)
 	}
 	regions, errRegions := c.regions(ctx)
-	traces := probeAll(ctx, regions, c.probe)
+	traces, late := probeAll(ctx, regions, c.probe)
 	seen := map[string]*compared{}
 	for i, region := range regions {
 		copies := consoleCopies(region)
 		if region.Name == c.own {
 			copies = append(copies, ours...)
 		}
-		seen[region.Name] = c.compare(region, copies, leaf(traces[i]))
+		var served []byte
+		if traces[i] != nil {
+			served = leaf(*traces[i])
+		}
+		seen[region.Name] = c.compare(region, copies, served)
 	}
 	if _, ok := seen[c.own]; !ok && len(ours) > 0 {
 		seen[c.own] = c.compare(fault.Region{Name: c.own, Place: fault.RegionConfig}, ours, nil)
@@ -88,7 +92,7 @@ func (c *cert) Look(ctx context.Context) (Report, error) {
 	c.mu.Lock()
 	c.last = seen
 	c.mu.Unlock()
-	return r, errors.Join(errRegions, errKept)
+	return r, errors.Join(errRegions, errKept, late)
 }
 
 // consoleCopies is the console's copy of a region's certificates; nothing

@@ -14,8 +14,8 @@ import (
 )
 
 // exporter starts the binary that ships over n regions, all at the stage's
-// server, each a target of its own.
-func (s stage) exporter(b *testing.B, n int) *peer {
+// server, each a target of its own unless the collectors are said to look.
+func (s stage) exporter(b *testing.B, n int, collectors string) *peer {
 	b.Helper()
 	binary, err := filepath.Abs(filepath.Join("..", "..", "bin", "rainbond-exporter"))
 	if err != nil {
@@ -33,7 +33,7 @@ func (s stage) exporter(b *testing.B, n int) *peer {
 	if err := os.WriteFile(path, []byte(config.String()), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	return startPeer(b, binary, "serve", "--role=console", "--collectors=none", "--config.file="+path, "--log.level=error")
+	return startPeer(b, binary, "serve", "--role=console", "--collectors="+collectors, "--config.file="+path, "--log.level=error")
 }
 
 // resident is what a process holds of the machine's memory, in MiB.
@@ -62,7 +62,7 @@ func BenchmarkMemory(b *testing.B) {
 	for b.Loop() {
 		var held []float64
 		for _, n := range []int{1, many} {
-			p := s.exporter(b, n)
+			p := s.exporter(b, n, "none")
 			var wait sync.WaitGroup
 			for first := range atOnce {
 				wait.Go(func() {

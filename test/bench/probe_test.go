@@ -162,7 +162,7 @@ type asked struct {
 
 // ours is the binary that ships, over one region.
 func (s stage) ours(b *testing.B) *asked {
-	p := s.exporter(b, 1)
+	p := s.exporter(b, 1, "none")
 	p.url += "/probe?region=region-0"
 	return &asked{peer: p, name: "exporter", well: `rainbond_api_up{rainbond_region="region-0"} 1`}
 }

@@ -1,0 +1,243 @@
+package collector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/rainbond-exporter/rainbond-exporter/fault"
+)
+
+func TestAProbeBecomesSamples(t *testing.T) {
+	traces := []fault.Trace{
+		{URL: rainbond.URL, Status: 200, Durations: map[fault.Phase]time.Duration{fault.Connect: 2 * time.Millisecond, fault.TLS: 20 * time.Millisecond}, Ready: map[string]bool{fault.AllChecks: true, "k8s_api": true}},
+		{URL: rainbond.URL, Address: "10.0.0.1:8443", Phase: fault.TLS, Err: errors.New("boom"), Durations: map[fault.Phase]time.Duration{fault.Connect: 2 * time.Millisecond}},
+		{URL: rainbond.URL, Status: 200, Ready: map[string]bool{fault.AllChecks: false}, Durations: map[fault.Phase]time.Duration{fault.Processing: time.Second}},
+	}
+	n := 0
+	c := NewAPI(fixed([]fault.Region{rainbond}, nil), func(context.Context, fault.Region) fault.Trace { n++; return traces[n-1] }, nil, nil)
+	names := []string{"rainbond_api_up", "rainbond_api_probes_total", "rainbond_api_probe_phase_seconds", "rainbond_api_ready"}
+	shows(t, c, `
+		rainbond_api_up{rainbond_region="rainbond"} 1
+		rainbond_api_probes_total{rainbond_region="rainbond"} 1
+		rainbond_api_probe_phase_seconds{phase="connect",rainbond_region="rainbond"} 0.002
+		rainbond_api_probe_phase_seconds{phase="tls",rainbond_region="rainbond"} 0.02
+		rainbond_api_ready{check="all",rainbond_region="rainbond"} 1
+		rainbond_api_ready{check="k8s_api",rainbond_region="rainbond"} 1`, names...)
+	report := shows(t, c, `
+		rainbond_api_up{rainbond_region="rainbond"} 0
+		rainbond_api_probes_total{rainbond_region="rainbond"} 2
+		rainbond_api_probe_phase_seconds{phase="connect",rainbond_region="rainbond"} 0.002`, names...)
+	if want := "error: boom\naddress: https://10.0.0.1:8443 (10.0.0.1:8443)\nlatency: connect 2 ms"; said(report) != want {
+		t.Errorf("evidence:\n%s\nwant:\n%s", said(report), want)
+	}
+	// It has answered /v2/show, so it is up; that it is not ready is said beside it.
+	shows(t, c, `
+		rainbond_api_up{rainbond_region="rainbond"} 1
+		rainbond_api_probes_total{rainbond_region="rainbond"} 3
+		rainbond_api_probe_phase_seconds{phase="processing",rainbond_region="rainbond"} 1
+		rainbond_api_ready{check="all",rainbond_region="rainbond"} 0`, names...)
+}
+
+func TestEveryReasonIsThereFromTheStart(t *testing.T) {
+	c := NewAPI(fixed([]fault.Region{rainbond}, nil), func(context.Context, fault.Region) fault.Trace { return fault.Trace{Status: 503} }, nil, nil)
+	report, err := c.Look(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	look := Look{Outcomes: []Outcome{{Report: report}}}
+	for _, name := range []string{"rainbond_api_probe_failed", "rainbond_api_probe_failures_total"} {
+		if got := testutil.CollectAndCount(look, name); got != len(fault.Failures) {
+			t.Errorf("%s has %d series, want %d", name, got, len(fault.Failures))
+		}
+		families, _ := look.Gather()
+		var ones []string
+		for _, f := range families {
+			for _, m := range f.GetMetric() {
+				if f.GetName() == name && m.GetGauge().GetValue()+m.GetCounter().GetValue() == 1 {
+					ones = append(ones, m.GetLabel()[0].GetValue()+"/"+m.GetLabel()[2].GetValue())
+				}
+			}
+		}
+		if got := strings.Join(ones, " "); got != "processing/status" {
+			t.Errorf("%s is 1 for %q", name, got)
+		}
+	}
+}
+
+func TestARegionThatIsGoneLeavesNoSeries(t *testing.T) {
+	regions := []fault.Region{rainbond, {Name: "second"}}
+	c := NewAPI(func(context.Context) ([]fault.Region, error) { return regions, nil },
+		func(context.Context, fault.Region) fault.Trace { return fault.Trace{Status: 200} }, nil, nil)
+	shows(t, c, `
+		rainbond_api_probes_total{rainbond_region="rainbond"} 1
+		rainbond_api_probes_total{rainbond_region="second"} 1`, "rainbond_api_probes_total")
+	regions = regions[:1]
+	shows(t, c, `rainbond_api_probes_total{rainbond_region="rainbond"} 2`, "rainbond_api_probes_total")
+}
+
+func TestRegionsKnownLastAreStillProbed(t *testing.T) {
+	c := NewAPI(fixed([]fault.Region{rainbond}, errors.New("the database is away")),
+		func(context.Context, fault.Region) fault.Trace { return fault.Trace{Status: 200} }, nil, nil)
+	report, err := c.Look(t.Context())
+	if err == nil {
+		t.Error("the collector does not say that the database is away")
+	}
+	compare(t, report, `rainbond_api_up{rainbond_region="rainbond"} 1`, "rainbond_api_up")
+}
+
+func TestARegionWhoseWayFailsIsAskedPastItsGateway(t *testing.T) {
+	var mu sync.Mutex
+	var asked []string
+	console, direct := fault.Trace{Phase: fault.Connect, Err: errors.New("refused")}, fault.Trace{Status: 200}
+	c := NewAPI(fixed([]fault.Region{rainbond, {Name: "elsewhere"}}, nil),
+		func(_ context.Context, r fault.Region) fault.Trace {
+			mu.Lock()
+			defer mu.Unlock()
+			asked = append(asked, r.Name+" "+r.URL)
+			if r.URL == "https://rbd-api-api:8443" {
+				return direct
+			}
+			return console
+		},
+		&Inside{Region: "rainbond", DirectURL: "https://rbd-api-api:8443", Nodes: fixed([]fault.Node{{Addresses: []string{"10.0.0.2"}}}, nil)}, nil)
+	names := []string{"rainbond_api_direct_up", "rainbond_api_address_without_node"}
+	report := shows(t, c, `
+		rainbond_api_direct_up{rainbond_region="rainbond"} 1
+		rainbond_api_address_without_node{rainbond_region="rainbond"} 1`, names...)
+	for _, words := range []string{"direct: https://rbd-api-api:8443: rbd-api answers", "node: 10.0.0.1 is the address of no node; theirs are 10.0.0.2"} {
+		if !strings.Contains(said(report), words) {
+			t.Errorf("no evidence %q in:\n%s", words, said(report))
+		}
+	}
+	console = fault.Trace{Status: 200}
+	asked = nil
+	shows(t, c, "", names...)
+	slices.Sort(asked)
+	if got := strings.Join(asked, ", "); got != "elsewhere , rainbond https://10.0.0.1:8443" {
+		t.Errorf("a healthy region was asked: %s", got)
+	}
+}
+
+// A way that swallows everything takes its time, and leaves enough to ask past
+// the gateway; where too little is left, silence there would mean nothing.
+func TestAfterASilenceThereIsStillTimeToAskPastTheGateway(t *testing.T) {
+	silent := func(ctx context.Context, r fault.Region) fault.Trace {
+		if r.URL == rainbond.URL {
+			<-ctx.Done()
+			return fault.Trace{Phase: fault.Processing, Err: ctx.Err()}
+		}
+		return fault.Trace{Status: 200}
+	}
+	c := NewAPI(fixed([]fault.Region{rainbond}, nil), silent, &Inside{Region: "rainbond", DirectURL: "https://rbd-api-api:8443"}, nil)
+	synctest.Test(t, func(t *testing.T) {
+		for _, row := range []struct {
+			limit time.Duration
+			want  string
+		}{
+			{8 * time.Second, `rainbond_api_direct_up{rainbond_region="rainbond"} 1`},
+			{4 * time.Second, ""},
+		} {
+			ctx, cancel := context.WithTimeout(t.Context(), row.limit)
+			report, err := c.Look(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cancel()
+			compare(t, report, row.want, "rainbond_api_direct_up")
+		}
+	})
+}
+
+// A region that is not asked for want of time is not told to be down.
+func TestRegionsWhoseTurnDoesNotComeAreUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var regions []fault.Region
+		for i := range 200 {
+			regions = append(regions, fault.Region{Name: fmt.Sprintf("region-%03d", i), Place: fault.Console})
+		}
+		slow := func(ctx context.Context, _ fault.Region) fault.Trace {
+			select {
+			case <-time.After(2 * time.Second):
+				return fault.Trace{Status: 200}
+			case <-ctx.Done():
+				return fault.Trace{Phase: fault.Processing, Err: ctx.Err()}
+			}
+		}
+		for _, row := range []struct {
+			limit    time.Duration
+			up, down int
+			late     bool
+		}{
+			{10 * time.Second, 200, 0, false},
+			{6 * time.Second, 128, 0, true},
+			{time.Second, 0, probesAtOnce, true}, // who asks for a second gets what a second shows
+		} {
+			for _, c := range []Collector{
+				NewAPI(fixed(regions, nil), slow, nil, nil),
+				NewCert(fixed(regions, nil), nil, "", slow),
+			} {
+				ctx, cancel := context.WithTimeout(t.Context(), row.limit)
+				report, err := c.Look(ctx)
+				cancel()
+				if late := err != nil && strings.Contains(err.Error(), "before all 200 regions had been asked"); late != row.late {
+					t.Errorf("%s, %s: %v", c.Name(), row.limit, err)
+				}
+				if c.Name() != SlugAPI {
+					continue
+				}
+				up, down := 0, 0
+				families, _ := Look{Outcomes: []Outcome{{Report: report}}}.Gather()
+				for _, f := range families {
+					for _, m := range f.GetMetric() {
+						switch {
+						case f.GetName() != "rainbond_api_up":
+						case m.GetGauge().GetValue() == 1:
+							up++
+						default:
+							down++
+						}
+					}
+				}
+				if up != row.up || down != row.down {
+					t.Errorf("%s: %d up and %d down, want %d and %d", row.limit, up, down, row.up, row.down)
+				}
+			}
+		}
+	})
+}
+
+func TestAnAddressThatFailedBeforeAnotherAnsweredIsNamed(t *testing.T) {
+	trace := fault.Trace{URL: rainbond.URL, Address: "10.0.0.1:8443", Status: 200, Missed: []error{errors.New("dial tcp 10.0.0.9:8443: i/o timeout")}}
+	c := NewAPI(fixed([]fault.Region{rainbond}, nil), func(context.Context, fault.Region) fault.Trace { return trace }, nil, nil)
+	report, err := c.Look(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "address: https://10.0.0.1:8443 (10.0.0.1:8443); before it dial tcp 10.0.0.9:8443: i/o timeout"; said(report) != want {
+		t.Errorf("evidence:\n%s\nwant:\n%s", said(report), want)
+	}
+}
+
+func TestWhenTheRegionsWereLastReadIsTold(t *testing.T) {
+	for _, row := range []struct {
+		last func() time.Time
+		want string
+	}{
+		{func() time.Time { return time.Unix(1764000000, 0) }, "rainbond_regions_last_read_timestamp_seconds 1.764e+09"},
+		{func() time.Time { return time.Time{} }, ""}, // no database, or it never answered
+		{nil, ""},
+	} {
+		c := NewAPI(fixed([]fault.Region{rainbond}, errors.New("the database is away")), func(context.Context, fault.Region) fault.Trace { return fault.Trace{Status: 200} }, nil, row.last)
+		report, _ := c.Look(t.Context()) // the error has its own test
+		compare(t, report, row.want, "rainbond_regions_last_read_timestamp_seconds")
+	}
+}
