@@ -119,6 +119,9 @@ type Finding struct {
 	Commands    Commands // what to run, in order
 	Evidence    []collector.Evidence
 	SeenBy      []string // the collectors that saw the trouble told by Evidence
+	// Since is when a History saw the finding first; zero where there is one
+	// look only.
+	Since time.Time
 	// Symptoms are the findings that this one explains: Alertmanager keeps
 	// them back while this one fires.
 	Symptoms []Finding

@@ -12,37 +12,21 @@ import (
 // field is removed or changes its meaning; new fields may come at any time.
 const SchemaVersion = 1
 
-// JSON writes the diagnosis as one JSON object, in both languages:
-//
-//	schema_version  number   SchemaVersion
-//	at              string   when the look was taken, RFC 3339, UTC
-//	verdict         string   "healthy", "faults" or "could_not_look"
-//	regions         []string the regions looked at
-//	looked          []string the collectors that could look
-//	unable          []       {collector, error}: those that could not, and why
-//	needs_history   []string alerts that one look cannot answer
-//	findings        []       what is wrong, most urgent first:
-//	  alert         string   name of the alerting rule
-//	  severity      string   "critical", "warning", or what the rule says
-//	  slug          string   the symptom: api, tls, cert, node-role, component, disk; exporter for the watcher itself
-//	  section       string   anchor in the guide
-//	  runbook_url   string   section of Rainbond's own document
-//	  labels        {}       what it is about, by label name
-//	  summary       {en, zh} one line
-//	  description   {en, zh} whom it hurts and what to do, without the commands
-//	  commands      {en, zh} lists of shell commands, in order
-//	  evidence      []       {what, text, about}: an error's words, fingerprints, log lines
-//	  seen_by       []string the collectors that saw the trouble told by evidence
-//	  symptoms      []       findings that this one explains, of the same form
-//
-// Lists and objects are empty rather than null or missing.
-func JSON(w io.Writer, d Diagnosis) error {
+// JSON writes the diagnosis as one JSON object, in both languages;
+// docs/diagnosis.schema.json describes it. Lists and objects are empty rather
+// than null or missing.
+func JSON(w io.Writer, d Diagnosis) error { return encode(w, d, "  ") }
+
+// JSONLine writes the same on one line.
+func JSONLine(w io.Writer, d Diagnosis) error { return encode(w, d, "") }
+
+func encode(w io.Writer, d Diagnosis, indent string) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
+	e.SetIndent("", indent)
 	return e.Encode(document{
 		SchemaVersion: SchemaVersion,
-		At:            d.At.UTC().Format(time.RFC3339),
+		At:            moment(d.At),
 		Verdict:       d.Verdict(),
 		Regions:       each(d.Regions, same),
 		Looked:        each(d.Looked, same),
@@ -80,6 +64,7 @@ type findingJSON struct {
 	Commands    commandsJSON      `json:"commands"`
 	Evidence    []evidenceJSON    `json:"evidence"`
 	SeenBy      []string          `json:"seen_by"`
+	Since       string            `json:"since,omitempty"`
 	Symptoms    []findingJSON     `json:"symptoms"`
 }
 
@@ -110,8 +95,17 @@ func findingToJSON(f Finding) findingJSON {
 			return evidenceJSON{e.What, e.Text, present(e.About)}
 		}),
 		SeenBy:   each(f.SeenBy, same),
+		Since:    moment(f.Since),
 		Symptoms: each(f.Symptoms, findingToJSON),
 	}
+}
+
+// moment is a time as RFC 3339 in UTC; nothing for none.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
 }
 
 // each maps a list, and makes an empty list of none.

@@ -20,6 +20,7 @@ var phrases = map[string]Words{
 	"comma":   {", ", "、"},
 	"region":  {"region", "集群"},
 	"regions": {"regions", "集群"},
+	"many":    {"%d regions", "%d 个集群"},
 
 	"healthy":        {"everything looked at is well", "检查的项目全部正常"},
 	"fault":          {"1 fault", "1 个故障"},
@@ -34,6 +35,15 @@ var phrases = map[string]Words{
 	"more":     {"%d more of %s; the JSON output has all", "另有 %d 条 %s，完整列表见 JSON 输出"},
 	"unable":   {"Could not look at: ", "无法检查："},
 	"well":     {"Well: ", "正常："},
+	"since":    {"seen since %s (%s)", "%s 起出现（已持续 %s）"},
+	"new":      {"new", "出现"},
+	"gone":     {"gone", "消失"},
+	"after":    {", after %s", "，持续了 %s"},
+	"blind":    {"unable", "无法检查"},
+	"seeing":   {"able", "恢复检查"},
+	"cut":      {"… %d more lines: make the window larger, or run check without --watch", "… 还有 %d 行：请放大窗口，或去掉 --watch 再执行"},
+	"again":    {"Looked at %s, again every %s; Ctrl-C ends", "检查时间 %s，每 %s 重新检查，按 Ctrl-C 结束"},
+	"looking":  {"looking: %d of %d regions", "正在检查：%d / %d 个集群"},
 	"history":  {"Not judged here, for one look cannot tell; Prometheus can: ", "以下告警单次检查无法判断，由 Prometheus 负责："},
 
 	collector.EvidenceError:       {"error", "报错"},
@@ -154,6 +164,19 @@ func headline(d Diagnosis, lang string) string {
 	return say(lang, "faults", n)
 }
 
+// Looking says how far a look over many regions has come.
+func Looking(lang string, done, all int) string { return say(lang, "looking", done, all) }
+
+// regionHeadline is the diagnosis in one line.
+func regionHeadline(d Diagnosis, lang string) string {
+	s := headline(d, lang)
+	if names := regionNames(d.Regions, lang); names != "" {
+		colon := Words{": ", "："}
+		s = names + colon.In(lang) + s
+	}
+	return capital(s)
+}
+
 // capital makes the first letter a capital.
 func capital(s string) string {
 	if s == "" {
@@ -163,6 +186,9 @@ func capital(s string) string {
 	return string(unicode.ToUpper(first)) + s[size:]
 }
 
+// maxNamed is how many regions are named; more are counted.
+const maxNamed = 8
+
 // regionNames names the regions in words: "region a", "regions a, b".
 func regionNames(regions []string, lang string) string {
 	switch len(regions) {
@@ -170,6 +196,9 @@ func regionNames(regions []string, lang string) string {
 		return ""
 	case 1:
 		return say(lang, "region") + " " + regions[0]
+	}
+	if len(regions) > maxNamed {
+		return say(lang, "many", len(regions))
 	}
 	return say(lang, "regions") + " " + strings.Join(regions, say(lang, "comma"))
 }

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 )
@@ -26,7 +28,7 @@ func Text(w io.Writer, d Diagnosis, style Style) error {
 	if style.Width <= 0 {
 		style.Width = DefaultWidth
 	}
-	t := &terminal{style: style}
+	t := &terminal{style: style, at: d.At}
 	t.head(d)
 	findings := fewOf(slices.DeleteFunc(slices.Clone(d.Findings), d.ofUnable))
 	for _, f := range findings.Full {
@@ -46,6 +48,7 @@ func Text(w io.Writer, d Diagnosis, style Style) error {
 type terminal struct {
 	bytes.Buffer
 	style Style
+	at    time.Time // of the look
 }
 
 // The colours, as ANSI's select graphic rendition.
@@ -55,6 +58,9 @@ const (
 )
 
 func (t *terminal) say(key string) string { return say(t.style.Lang, key) }
+
+// colors are what paint adds.
+var colors = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
 func (t *terminal) paint(color, s string) string {
 	if !t.style.Color || s == "" {
@@ -90,12 +96,7 @@ func (t *terminal) hang(indent int, headColor, head, color, s string) {
 
 func (t *terminal) head(d Diagnosis) {
 	color := map[Verdict]string{Healthy: green, Faults: red, CouldNotLook: yellow}[d.Verdict()]
-	s := headline(d, t.style.Lang)
-	if names := regionNames(d.Regions, t.style.Lang); names != "" {
-		colon := Words{": ", "："}
-		s = names + colon.In(t.style.Lang) + s
-	}
-	t.para(0, color, capital(s))
+	t.para(0, color, regionHeadline(d, t.style.Lang))
 }
 
 func severityColor(severity string) string {
@@ -115,6 +116,9 @@ func (t *terminal) finding(f Finding) {
 	t.line("")
 	t.hang(0, severityColor(f.Severity), t.say(f.Severity)+"  ", bold, f.Summary.In(t.style.Lang))
 	t.para(indent, dim, f.Alert+about(f, t.style.Lang))
+	if !f.Since.IsZero() {
+		t.para(indent, dim, say(t.style.Lang, "since", f.Since.Format(time.TimeOnly), span(t.at.Sub(f.Since))))
+	}
 	if description := f.Description.In(t.style.Lang); description != "" {
 		t.line("")
 		t.para(indent, "", description)

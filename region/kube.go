@@ -1,12 +1,16 @@
 package region
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -20,43 +24,55 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-// KubeConfig reads the kubeconfig at path, or, when path is empty, takes the
-// service account of the pod we run in. Whether the API server answers is not
+// KubeConfig finds the API server as kubectl does: by the kubeconfig at path,
+// or, when path is empty, by $KUBECONFIG, by the service account of the pod
+// we run in, or by ~/.kube/config. Context is that of the kubeconfig to use;
+// when it is empty, its current one. Whether the API server answers is not
 // asked here.
-func KubeConfig(path string) (*rest.Config, error) {
+func KubeConfig(path, context string) (*rest.Config, error) {
+	rules := &clientcmd.ClientConfigLoadingRules{ExplicitPath: path}
+	name := "--kubeconfig=" + path
 	if path == "" {
-		config, err := rest.InClusterConfig()
-		if errors.Is(err, rest.ErrNotInCluster) {
-			return nil, errors.New("not running in a Kubernetes cluster: give --kubeconfig=FILE")
+		rules = clientcmd.NewDefaultClientConfigLoadingRules()
+		name = strings.Join(rules.Precedence, string(filepath.ListSeparator))
+		if os.Getenv(clientcmd.RecommendedConfigPathEnvVar) == "" && context == "" {
+			config, err := rest.InClusterConfig()
+			switch {
+			case err == nil:
+				return config, nil
+			case !errors.Is(err, rest.ErrNotInCluster):
+				return nil, fmt.Errorf("read the pod's service account: %w", err)
+			}
+			if _, err := os.Stat(clientcmd.RecommendedHomeFile); err != nil {
+				return nil, fmt.Errorf("not running in a Kubernetes cluster, and there is no %s: give --kubeconfig=FILE", clientcmd.RecommendedHomeFile)
+			}
 		}
-		if err != nil {
-			return nil, fmt.Errorf("read the pod's service account: %w", err)
-		}
-		return config, nil
 	}
 	bad := func(format string, args ...any) error {
-		return fmt.Errorf("--kubeconfig=%s: %w; expected a kubeconfig as kubectl uses it", path, fmt.Errorf(format, args...))
+		return fmt.Errorf("%s: %w; expected a kubeconfig as kubectl uses it", name, fmt.Errorf(format, args...))
 	}
-	file, err := clientcmd.LoadFromFile(path)
+	rules.WarnIfAllMissing = false // the error below says it
+	rules.MigrationRules = nil     // which would write
+	file, err := rules.Load()
 	if p := (*fs.PathError)(nil); errors.As(err, &p) {
 		return nil, bad("%w", p.Err)
 	}
 	if err != nil {
 		return nil, bad("cannot be parsed: %w", err)
 	}
-	current := file.CurrentContext
+	asked, current := "", file.CurrentContext
+	if context != "" {
+		asked, current = "--context", context
+	}
 	switch {
 	case len(file.Clusters) == 0:
 		return nil, bad("names no cluster")
 	case current == "":
 		return nil, bad("has no current-context")
 	case file.Contexts[current] == nil:
-		return nil, bad("has no context %q, which its current-context names", current)
+		return nil, bad("has no context %q, which %s names", current, cmp.Or(asked, "its current-context"))
 	case file.Clusters[file.Contexts[current].Cluster] == nil:
 		return nil, bad("has no cluster %q, which its current context names", file.Contexts[current].Cluster)
-	}
-	if err := clientcmd.ResolveLocalPaths(file); err != nil {
-		return nil, bad("%w", err)
 	}
 	config, err := clientcmd.NewNonInteractiveClientConfig(*file, current, &clientcmd.ConfigOverrides{}, nil).ClientConfig()
 	if err != nil {

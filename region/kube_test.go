@@ -3,6 +3,7 @@ package region
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -386,27 +387,58 @@ func TestABadKubeconfigIsNamedWithWhatWasExpected(t *testing.T) {
 			if err := os.WriteFile(path, []byte(row.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			_, err := KubeConfig(path)
+			_, err := KubeConfig(path, "")
 			if err == nil || !strings.HasPrefix(err.Error(), "--kubeconfig="+path+": "+row.want) || !strings.HasSuffix(err.Error(), "; expected a kubeconfig as kubectl uses it") {
 				t.Errorf("got  %v\nwant --kubeconfig=%s: %s", err, path, row.want)
 			}
 		})
 	}
-	_, err := KubeConfig("/nowhere/kubeconfig")
+	_, err := KubeConfig("/nowhere/kubeconfig", "")
 	if want := "--kubeconfig=/nowhere/kubeconfig: no such file or directory; expected a kubeconfig as kubectl uses it"; err == nil || err.Error() != want {
-		t.Errorf("got %v, want %s", err, want)
-	}
-	t.Setenv("KUBERNETES_SERVICE_HOST", "")
-	_, err = KubeConfig("")
-	if want := "not running in a Kubernetes cluster: give --kubeconfig=FILE"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	path := filepath.Join(t.TempDir(), "kubeconfig")
 	if err := os.WriteFile(path, []byte(good+"current-context: x\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	config, err := KubeConfig(path)
+	config, err := KubeConfig(path, "")
 	if err != nil || config.Host != "https://127.0.0.1:1" || config.BearerToken != "t0ken" {
 		t.Errorf("a good one: %v, %v", config, err)
+	}
+	_, err = KubeConfig(path, "y")
+	if want := "--kubeconfig=" + path + `: has no context "y", which --context names; expected a kubeconfig as kubectl uses it`; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+func TestTheAPIServerIsFoundAsKubectlFindsIt(t *testing.T) {
+	kubeconfig := func(context, host string) string {
+		path := filepath.Join(t.TempDir(), context)
+		text := strings.NewReplacer("NAME", context, "HOST", host).Replace("apiVersion: v1\nkind: Config\ncurrent-context: NAME\n" +
+			"clusters: [{name: NAME, cluster: {server: 'https://HOST'}}]\ncontexts: [{name: NAME, context: {cluster: NAME, user: u}}]\n")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	a, b := kubeconfig("a", "127.0.0.1:1"), kubeconfig("b", "127.0.0.1:2")
+	for _, row := range []struct{ name, env, path, context, want string }{
+		{"the file that is named", "", a, "", "https://127.0.0.1:1"},
+		{"$KUBECONFIG", b, "", "", "https://127.0.0.1:2"},
+		{"the file that is named, whatever $KUBECONFIG says", b, a, "", "https://127.0.0.1:1"},
+		{"the first of several", "gone:" + a + ":" + b, "", "", "https://127.0.0.1:1"},
+		{"a context of another file", a + ":" + b, "", "b", "https://127.0.0.1:2"},
+		{"$KUBECONFIG that leads nowhere", "gone", "", "", "gone: names no cluster; expected a kubeconfig as kubectl uses it"},
+		{"half a service account", "", "", "", "read the pod's service account: open /var/run/secrets/kubernetes.io/serviceaccount/token: no such file or directory"},
+	} {
+		t.Setenv("KUBECONFIG", row.env)
+		t.Setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+		t.Setenv("KUBERNETES_SERVICE_PORT", "1")
+		config, err := KubeConfig(row.path, row.context)
+		got := fmt.Sprint(err)
+		if err == nil {
+			got = config.Host
+		}
+		expect(t, row.name, got, row.want)
 	}
 }

@@ -14,9 +14,21 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/rules"
 )
 
-// check looks once and says on out what is wrong.
-func (f *flags) check(ctx context.Context, out io.Writer) (int, error) {
-	diagnosis, err := f.diagnose(ctx)
+// check looks and says on out what is wrong: once, or with --watch until ctx
+// ends. The status is that of the last look.
+func (f *flags) check(ctx context.Context, out, errs io.Writer) (int, error) {
+	life, end := context.WithCancel(ctx)
+	defer end()
+	far := &progress{out: terminalOf(errs), lang: f.lang}
+	look, err := f.looker(life, far)
+	if err != nil {
+		return couldNotLook, err
+	}
+	if f.watch {
+		return f.watching(ctx, out, far, look)
+	}
+	diagnosis, err := look(ctx)
+	far.end()
 	if err != nil {
 		return couldNotLook, err
 	}
@@ -25,35 +37,53 @@ func (f *flags) check(ctx context.Context, out io.Writer) (int, error) {
 	} else {
 		err = doctor.Text(out, diagnosis, styleOf(out, f.lang, os.Getenv))
 	}
-	return map[doctor.Verdict]int{doctor.Healthy: healthy, doctor.Faults: faults, doctor.CouldNotLook: couldNotLook}[diagnosis.Verdict()], err
+	return statusOf(diagnosis), err
+}
+
+func statusOf(d doctor.Diagnosis) int {
+	return map[doctor.Verdict]int{doctor.Healthy: healthy, doctor.Faults: faults, doctor.CouldNotLook: couldNotLook}[d.Verdict()]
 }
 
 // diagnose looks once, with everything opened for this look alone.
 func (f *flags) diagnose(ctx context.Context) (doctor.Diagnosis, error) {
-	judge, err := f.judge()
+	life, end := context.WithCancel(ctx)
+	defer end()
+	look, err := f.looker(life, nil)
 	if err != nil {
 		return doctor.Diagnosis{}, err
+	}
+	return look(ctx)
+}
+
+// looker opens what is looked at until life ends, and returns a function that
+// looks at it and judges. How far a look has come is told to far.
+func (f *flags) looker(life context.Context, far *progress) (func(context.Context) (doctor.Diagnosis, error), error) {
+	judge, err := f.judge()
+	if err != nil {
+		return nil, err
 	}
 	// What fails is told by the diagnosis, not by log lines beside it.
 	quiet := slog.New(slog.DiscardHandler)
-	life, end := context.WithCancel(ctx)
-	defer end()
 	from, err := connect(life, f, quiet)
 	if err != nil {
-		return doctor.Diagnosis{}, err
+		return nil, err
 	}
+	from.far = far
 	collectors, err := from.collectors(f)
 	if err != nil {
-		return doctor.Diagnosis{}, err
+		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, f.timeout)
-	defer cancel()
-	look, err := collector.NewSet(quiet, collectors...).Look(ctx)
-	if err != nil {
-		return doctor.Diagnosis{}, fmt.Errorf("look: %w", err)
-	}
-	// Judging takes milliseconds and needs no time limit of the look's.
-	return judge.Diagnose(life, look)
+	set := collector.NewSet(quiet, collectors...)
+	return func(ctx context.Context) (doctor.Diagnosis, error) {
+		limited, cancel := context.WithTimeout(ctx, f.timeout)
+		defer cancel()
+		look, err := set.Look(limited)
+		if err != nil {
+			return doctor.Diagnosis{}, fmt.Errorf("look: %w", err)
+		}
+		// Judging takes milliseconds and needs no time limit of the look's.
+		return judge.Diagnose(ctx, look)
+	}, nil
 }
 
 // judge returns the doctor with the embedded rules, or those of --rules.
@@ -79,8 +109,8 @@ const widest = 120
 // otherwise or when NO_COLOR is set (https://no-color.org).
 func styleOf(out io.Writer, lang string, env func(string) string) doctor.Style {
 	style := doctor.Style{Lang: lang, Width: widest}
-	file, ok := out.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) {
+	file := terminalOf(out)
+	if file == nil {
 		return style
 	}
 	if width, _, err := term.GetSize(int(file.Fd())); err == nil && width > 0 {
@@ -88,4 +118,12 @@ func styleOf(out io.Writer, lang string, env func(string) string) doctor.Style {
 	}
 	style.Color = env("NO_COLOR") == "" && env("TERM") != "dumb"
 	return style
+}
+
+// terminalOf is the terminal that out writes to; nil when it is none.
+func terminalOf(out io.Writer) *os.File {
+	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		return file
+	}
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -29,7 +30,8 @@ const defaultAddress = ":10069"
 const help = `Says what is wrong between a Rainbond console and its region.
 
   rainbond-exporter demo                          a region that breaks on purpose, on http://127.0.0.1:10069
-  rainbond-exporter check --kubeconfig=FILE       look once at a real cluster; ends 0 healthy, 1 faults, 2 could not look
+  rainbond-exporter check                         look once at your cluster; ends 0 healthy, 1 faults, 2 could not look
+  rainbond-exporter check --watch                 look again and again, until Ctrl-C
   rainbond-exporter serve                         metrics and the status page, in the cluster
   rainbond-exporter rules > rainbond.rules.yaml   the alert rules, for Prometheus`
 
@@ -40,6 +42,7 @@ type flags struct {
 	roles      []string
 	collectors string
 	kubeconfig string
+	context    string
 	namespace  string
 	configFile string
 	regionName string
@@ -58,6 +61,8 @@ type flags struct {
 	lang      string
 	rulesFile string
 	timeout   time.Duration
+	watch     bool
+	interval  time.Duration
 
 	scenario string
 
@@ -74,6 +79,18 @@ const (
 	cmdRules     = "rules"
 )
 
+// self is what we are called.
+const self = "rainbond-exporter"
+
+// calledAs is what people type to call us: kubectl calls a plugin by a file
+// of its name, such as kubectl-rainbond.
+func calledAs(file string) string {
+	if plugin, ok := strings.CutPrefix(filepath.Base(file), "kubectl-"); ok {
+		return "kubectl " + plugin
+	}
+	return self
+}
+
 // errAsked is the "error" of a command line that only asked for help.
 var errAsked = errors.New("help was asked for")
 
@@ -81,20 +98,26 @@ var errAsked = errors.New("help was asked for")
 func parse(args []string, out io.Writer) (*flags, error) {
 	f := &flags{log: new(promslog.Config)}
 	asked := false
-	app := kingpin.New("rainbond-exporter", help)
+	name := calledAs(os.Args[0])
+	app := kingpin.New(name, strings.ReplaceAll(help, "  "+self+" ", "  "+name+" "))
 	app.Terminate(func(int) { asked = true })
 	app.UsageWriter(out)
-	app.Version(version.Print("rainbond-exporter"))
+	app.Version(version.Print(self))
 	app.HelpFlag.Short('h')
 	promslogflag.AddFlags(app, f.log)
 
-	serve := app.Command(cmdServe, "Serve /metrics, the status page at /, and the guide at /guide.").Default()
+	serve := app.Command(cmdServe, "Serve /metrics, the status page at /, and the guide at /guide.")
 	f.lookFlags(serve)
 	f.web = webflag.AddFlags(serve, defaultAddress)
 
 	check := app.Command(cmdCheck, "Look once, say what is wrong; end with 0 (healthy), 1 (faults) or 2 (could not look).")
 	f.lookFlags(check)
 	f.checkFlags(check)
+	if name == self {
+		serve.Default()
+	} else { // who asks kubectl has a question
+		check.Default()
+	}
 
 	demo := app.Command("demo", "A simulated region on loopback that breaks on purpose.")
 	demo.Flag("scenario", "What is broken; the page switches it. A wrong name lists them all.").Default("healthy").StringVar(&f.scenario)
@@ -110,7 +133,7 @@ func parse(args []string, out io.Writer) (*flags, error) {
 		return nil, errAsked
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w; see rainbond-exporter --help", err)
+		return nil, fmt.Errorf("%w; see %s --help", err, name)
 	}
 	f.command = command
 	if f.directURL == "" { // the Service that the operator makes (rainbond-operator, controllers/handler/api.go)
@@ -128,8 +151,9 @@ func (f *flags) lookFlags(c *kingpin.CmdClause) {
 		Default("cluster").StringsVar(&f.roles)
 	c.Flag("collectors", "Collectors to use instead of the role's, comma-separated: "+strings.Join(collector.Slugs, ",")+"; or "+noCollectors+", where each region is looked at by /probe.").
 		PlaceHolder("A,B").StringVar(&f.collectors)
-	c.Flag("kubeconfig", "As kubectl's; in the cluster, none is needed. The node role never asks for one.").
+	c.Flag("kubeconfig", "As kubectl's. By default $KUBECONFIG, in a pod its ServiceAccount, or ~/.kube/config. The node role never asks for one.").
 		PlaceHolder("FILE").StringVar(&f.kubeconfig)
+	c.Flag("context", "The context of the kubeconfig to use; by default its current one.").PlaceHolder("NAME").StringVar(&f.context)
 	c.Flag("namespace", "Namespace of the Rainbond platform.").Default("rbd-system").StringVar(&f.namespace)
 	c.Flag("config.file", "YAML with the console's copy of the regions' certificates. Without it, the region is the one of ConfigMap region-config.").
 		PlaceHolder("FILE").StringVar(&f.configFile)
@@ -154,6 +178,9 @@ func (f *flags) checkFlags(c *kingpin.CmdClause) {
 	c.Flag("lang", "zh or en; by default what $LANG says.").Default(languageOf(os.Getenv)).StringVar(&f.lang)
 	c.Flag("rules", "A rule file to judge by instead of the embedded one.").PlaceHolder("FILE").StringVar(&f.rulesFile)
 	c.Flag("timeout", "How long the look may take.").Default(collector.DefaultDeadline.String()).DurationVar(&f.timeout)
+	c.Flag("watch", "Look again and again until Ctrl-C: drawn anew on a terminal; elsewhere what changes is appended, or with --output=json one object in a line for each look.").
+		Short('w').BoolVar(&f.watch)
+	c.Flag("interval", "How often --watch looks.").Default("10s").DurationVar(&f.interval)
 }
 
 // languageOf is zh where the locale says so, else en.
@@ -204,8 +231,14 @@ func (f *flags) validate() error {
 	if f.timeout < 0 {
 		return fmt.Errorf("--timeout: %s; expected a time above zero, such as 10s", f.timeout)
 	}
+	if f.watch && f.interval < shortest {
+		return fmt.Errorf("--interval: %s; expected %s or more, for each look is a TLS handshake with each region", f.interval, shortest)
+	}
 	return nil
 }
+
+// shortest is the shortest interval of --watch.
+const shortest = time.Second
 
 // probes says whether a collector asks the regions' APIs.
 func probes(slug string) bool { return slug == collector.SlugAPI || slug == collector.SlugCert }

@@ -29,6 +29,7 @@ type source struct {
 	kube   *region.Kube
 	root   func(context.Context) (fault.Filesystem, error)
 	mounts func(context.Context) ([]fault.Mount, error)
+	far    *progress // is told how far a look has come; nil where nobody waits
 }
 
 // connect opens what the wanted collectors need. Nothing is asked over the
@@ -42,7 +43,7 @@ func connect(life context.Context, f *flags, log *slog.Logger) (source, error) {
 		}
 	}
 	if slices.Contains(f.roles, "cluster") {
-		config, err := region.KubeConfig(f.kubeconfig)
+		config, err := region.KubeConfig(f.kubeconfig, f.context)
 		if err != nil {
 			return s, err
 		}
@@ -65,8 +66,8 @@ func (s source) knowsRegions() bool { return s.config != nil || s.kube != nil }
 func (s source) collectors(f *flags) ([]collector.Collector, error) {
 	prober := &region.Prober{Resolver: f.resolver}
 	ask := questions{
-		regions: onceInALook(s.regions(f.regionName)),
-		probe:   oncePerLook(prober.Probe),
+		regions: onceInALook(s.far.regions(s.regions(f.regionName))),
+		probe:   oncePerLook(s.far.probe(prober.Probe)),
 		monitor: prober.Monitor,
 		told:    s.told(),
 	}

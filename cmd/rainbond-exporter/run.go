@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"io"
 	"net/http"
+	"os"
 
 	"github.com/rainbond-exporter/rainbond-exporter/demo"
 	"github.com/rainbond-exporter/rainbond-exporter/rules"
@@ -31,7 +32,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 		status, err = f.do(ctx, out, errs)
 	}
 	if err != nil {
-		fmt.Fprintln(errs, "rainbond-exporter:", err)
+		fmt.Fprintln(errs, calledAs(os.Args[0])+":", err)
 		return couldNotLook
 	}
 	return status
@@ -46,7 +47,7 @@ func (f *flags) do(ctx context.Context, out, errs io.Writer) (int, error) {
 	case cmdServe:
 		return healthy, f.serve(ctx, &site{})
 	case cmdCheck:
-		return f.check(ctx, out)
+		return f.check(ctx, out, errs)
 	}
 	beside := &site{path: demo.Path, changed: func() {}}
 	d, err := demo.Start(ctx, demo.Options{Scenario: f.scenario, Progress: errs, Switched: func(string) { beside.changed() }})
@@ -56,7 +57,7 @@ func (f *flags) do(ctx context.Context, out, errs io.Writer) (int, error) {
 	defer d.Close()
 	f.pointAt(d)
 	if f.command == cmdDemoCheck {
-		return f.check(ctx, out)
+		return f.check(ctx, out, errs)
 	}
 	beside.aside, beside.handler = d.Aside, d.Switch()
 	fmt.Fprintf(errs, "demo: open http://%s to break it, and to see what is said of it\n", (*f.web.WebListenAddresses)[0])

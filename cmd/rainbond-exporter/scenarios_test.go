@@ -31,6 +31,7 @@ func TestEachScenarioGetsExactlyItsPage(t *testing.T) {
 	}
 	defer d.Close()
 	f.pointAt(d)
+	schema := published(t)
 	for _, s := range demo.Scenarios {
 		t.Run(s.Name, func(t *testing.T) {
 			if err := d.Set(s.Name); err != nil {
@@ -40,6 +41,7 @@ func TestEachScenarioGetsExactlyItsPage(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			obeysAs(t, schema, diagnosis)
 			var got []string
 			for _, finding := range diagnosis.Findings {
 				got = append(got, finding.Alert)

@@ -217,7 +217,7 @@ func newPlace(t *testing.T) *place {
 		t.Fatal(err)
 	}
 	t.Cleanup(d.Close)
-	kubeconfig, err := region.KubeConfig(d.Kubeconfig())
+	kubeconfig, err := region.KubeConfig(d.Kubeconfig(), "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/rainbond-exporter/rainbond-exporter/doctor"
+)
+
+// published is docs/diagnosis.schema.json, closed: it lets readers meet fields
+// that are yet to come, but what we write today it must name.
+func published(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/diagnosis.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeObjects(document)
+	compiler := jsonschema.NewCompiler()
+	compiler.AssertFormat()
+	if err := compiler.AddResource("diagnosis.schema.json", document); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := compiler.Compile("diagnosis.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return schema
+}
+
+// closeObjects lets objects have no properties but those that are named.
+func closeObjects(node any) {
+	switch n := node.(type) {
+	case map[string]any:
+		if n["type"] == "object" && n["properties"] != nil {
+			n["additionalProperties"] = false
+		}
+		for _, child := range n {
+			closeObjects(child)
+		}
+	case []any:
+		for _, child := range n {
+			closeObjects(child)
+		}
+	}
+}
+
+// obeys says whether a text is what the schema describes.
+func obeys(t *testing.T, schema *jsonschema.Schema, text string) {
+	t.Helper()
+	document, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
+	if err == nil {
+		err = schema.Validate(document)
+	}
+	if err != nil {
+		t.Errorf("docs/diagnosis.schema.json: %v\n%.2000s", err, text)
+	}
+}
+
+// obeysAs writes a diagnosis as check does and holds it against the schema.
+func obeysAs(t *testing.T, schema *jsonschema.Schema, d doctor.Diagnosis) {
+	t.Helper()
+	var text bytes.Buffer
+	if err := doctor.JSON(&text, d); err != nil {
+		t.Fatal(err)
+	}
+	obeys(t, schema, text.String())
+}
+
+func TestWhatIsWrittenAsJSONObeysTheSchema(t *testing.T) {
+	schema, config := published(t), "--config.file="+webless(t)
+	var once, errs bytes.Buffer
+	if status := run(t.Context(), []string{"check", "--role=console", config, "--output=json"}, &once, &errs); status != faults {
+		t.Fatalf("ended with %d: %s", status, errs.String())
+	}
+	obeys(t, schema, once.String())
+	obeys(t, schema, served(t, "serve", "--role=console", config).get("/api/v1/diagnosis"))
+
+	ctx, end := context.WithCancel(t.Context())
+	looks := 0
+	watchWhile(ctx, t, faults, func(line string) {
+		obeys(t, schema, line)
+		if looks++; looks == 2 {
+			end()
+		}
+	}, "--role=console", config, "--output=json")
+}
