@@ -213,24 +213,39 @@ func (t *terminal) ways(f Finding) []row {
 	return rows
 }
 
+// besideLabels is how many columns a text needs beside its label; with fewer
+// it stands below.
+const besideLabels = 32
+
 // rows writes rows with their texts aligned.
 func (t *terminal) rows(indent int, rows []row) {
 	width := 0
 	for _, r := range rows {
-		width = max(width, columns.StringWidth(r.label))
+		width = max(width, columns.StringWidth(r.label)+gap)
+	}
+	below := t.style.Width-indent-width < besideLabels
+	if below {
+		width = gap
 	}
 	for _, r := range rows {
-		label := columns.FillRight(r.label, width+2)
+		label := columns.FillRight(r.label, width)
+		if below {
+			t.line(strings.Repeat(" ", indent) + t.paint(dim, r.label))
+			label = strings.Repeat(" ", gap)
+		}
 		for _, s := range r.texts {
 			if r.whole {
 				t.line(strings.Repeat(" ", indent) + t.paint(dim, label) + t.paint(r.color, harmless(s)))
 			} else {
 				t.hang(indent, dim, label, r.color, s)
 			}
-			label = strings.Repeat(" ", width+2)
+			label = strings.Repeat(" ", width)
 		}
 	}
 }
+
+// gap is what stands between a label and its text.
+const gap = 2
 
 func guideFile(lang string) string {
 	if lang == LangZH {
