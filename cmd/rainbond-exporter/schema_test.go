@@ -3,7 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -93,4 +96,45 @@ func TestWhatIsWrittenAsJSONObeysTheSchema(t *testing.T) {
 			end()
 		}
 	}, "--role=console", config, "--output=json")
+}
+
+// TestThePagesNameEveryField holds the tables of docs/check.*.md.
+func TestThePagesNameEveryField(t *testing.T) {
+	schema, err := os.ReadFile("../../docs/diagnosis.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var document any
+	if err := json.Unmarshal(schema, &document); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"../../docs/check.md", "../../docs/check.zh.md"} {
+		page, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range fields(document) {
+			if !strings.Contains(string(page), "`"+name+"`") {
+				t.Errorf("%s does not name %q", path, name)
+			}
+		}
+	}
+}
+
+// fields are the names of all properties in a schema.
+func fields(node any) (names []string) {
+	switch n := node.(type) {
+	case map[string]any:
+		if properties, ok := n["properties"].(map[string]any); ok {
+			names = slices.Collect(maps.Keys(properties))
+		}
+		for _, child := range n {
+			names = append(names, fields(child)...)
+		}
+	case []any:
+		for _, child := range n {
+			names = append(names, fields(child)...)
+		}
+	}
+	return names
 }

@@ -89,6 +89,7 @@ func (h *site) leastPrivilege(t *testing.T, p *platform) {
 			t.Errorf("a right is missing:\n%s", text)
 		}
 	})
+	t.Run("they are enough for check", func(t *testing.T) { checksAsItsAccount(t, kubeconfig) })
 	t.Run("everything else is refused", func(t *testing.T) {
 		page, err := os.ReadFile("../../docs/hardening.md")
 		must(t, err)

@@ -44,6 +44,7 @@ func TestTheChart(t *testing.T) {
 	t.Run("Helm 3 and Helm 4 install, upgrade and leave nothing behind", h.leavesNothing)
 	t.Run("the commands of the install page run", h.runsTheInstallPage)
 	t.Run("promtool reads the job of the install page", h.promtoolReadsItsJob)
+	t.Run("the commands and manifests of the page about check", h.runsTheCheckPage)
 	t.Run("the rights that are given are enough, and no more", func(t *testing.T) { h.leastPrivilege(t, p) })
 }
 

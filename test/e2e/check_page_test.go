@@ -1,0 +1,104 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// runsTheCheckPage runs what docs/check.md says: kubectl finds the binary as
+// its plugin, and the server takes the manifests.
+func (h *site) runsTheCheckPage(t *testing.T) {
+	page, err := os.ReadFile("../../docs/check.md")
+	must(t, err)
+	zh, err := os.ReadFile("../../docs/check.zh.md")
+	must(t, err)
+	blocks := block.FindAllStringSubmatch(string(page), -1)
+	told := func(blocks [][]string) (code []string) {
+		for _, m := range blocks {
+			if m[2] != "" { // no heading
+				code = append(code, m[3])
+			}
+		}
+		return code
+	}
+	if !slices.Equal(told(blocks), told(block.FindAllStringSubmatch(strings.ReplaceAll(string(zh), "--lang=zh", "--lang=en"), -1))) {
+		t.Error("docs/check.md and docs/check.zh.md tell different commands")
+	}
+
+	manifests := 0
+	for _, m := range blocks {
+		if m[2] != "yaml" {
+			continue
+		}
+		manifests++
+		// In the namespace that warns of what Pod Security restricted would refuse.
+		manifest := strings.ReplaceAll(m[3], "namespace: rainbond-console", "namespace: "+monitoring)
+		_, warnings := h.do(t, manifest, tool(t, "kubectl"), "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-")
+		if warnings != "" {
+			t.Errorf("the server warns:\n%s\nof\n%s", warnings, m[3])
+		}
+	}
+	if manifests != 2 {
+		t.Errorf("%d manifests, expected the cron job and the init container", manifests)
+	}
+
+	here := sub(t, h.folder, "plugin")
+	path := strings.Join([]string{here, filepath.Dir(built(t, "../../bin/rainbond-exporter", "make build")), filepath.Dir(tool(t, "kubectl")), os.Getenv("PATH")}, string(filepath.ListSeparator))
+	var said []string
+	for _, section := range commands(string(page)) {
+		for _, command := range section {
+			run := exec.CommandContext(t.Context(), "/bin/sh", "-c", command)
+			var out, complaint bytes.Buffer
+			run.Dir, run.Stdout, run.Stderr = here, &out, &complaint
+			run.Env = append(os.Environ(), "PATH="+path, "KUBECONFIG="+h.kubeconfig)
+			err := run.Run()
+			if strings.HasPrefix(command, "kubectl rainbond") {
+				if status := run.ProcessState.ExitCode(); status != 1 { // nobody serves the region's API
+					t.Errorf("%s: ends with %d, expected 1", command, status)
+				}
+				err = nil
+			}
+			if err != nil || complaint.Len() > 0 {
+				t.Errorf("%s: %v\n%s", command, err, complaint.String())
+			}
+			said = append(said, out.String())
+		}
+	}
+	if len(said) != 4 {
+		t.Fatalf("%d commands, expected 4", len(said))
+	}
+	if !strings.Contains(said[1], "kubectl-rainbond\n") {
+		t.Errorf("kubectl knows no such plugin:\n%s", said[1])
+	}
+	if !strings.Contains(said[2], "CRITICAL") || strings.Contains(said[2], "Could not look") {
+		t.Errorf("kubectl rainbond check says:\n%s", said[2])
+	}
+	var diagnosis struct{ Looked []string }
+	if err := json.Unmarshal([]byte(said[3]), &diagnosis); err != nil || !slices.Equal(diagnosis.Looked, []string{"node-role"}) {
+		t.Errorf("%v, looked %q:\n%s", err, diagnosis.Looked, said[3])
+	}
+	say("kubectl calls check as its plugin, and the server takes %d manifests", manifests)
+}
+
+// checksAsItsAccount runs what the cron job of docs/check.md runs, with the
+// token that it gets.
+func checksAsItsAccount(t *testing.T, kubeconfig string) {
+	binary := built(t, "../../bin/rainbond-exporter", "make build")
+	out, _ := exec.CommandContext(t.Context(), binary, "check", "--timeout=30s", "--output=json", "--kubeconfig="+kubeconfig).Output() // ends with 1
+	var diagnosis struct {
+		Verdict string
+		Looked  []string
+		Unable  []any
+	}
+	if err := json.Unmarshal(out, &diagnosis); err != nil || len(diagnosis.Looked) != 6 || len(diagnosis.Unable) != 0 {
+		t.Errorf("%v, looked %q, unable %v:\n%s", err, diagnosis.Looked, diagnosis.Unable, out)
+	}
+}
