@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/url"
 	"os"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -309,25 +308,5 @@ func TestTheTableIsTheFile(t *testing.T) {
 				t.Errorf("docs/alerts.md: the row of %s lacks %q: %q", r.Alert, want, row)
 			}
 		}
-	}
-}
-
-// TestTheRealToolsAccept runs promtool and amtool where they have been built.
-func TestTheRealToolsAccept(t *testing.T) {
-	for _, line := range []string{
-		"promtool check rules --lint=all --lint-fatal rainbond.rules.yaml",
-		"promtool test rules rainbond.test.yaml",
-		"amtool check-config alertmanager.yaml",
-	} {
-		t.Run(line, func(t *testing.T) {
-			words := strings.Fields(line)
-			tool := "../tools/bin/" + words[0]
-			if _, err := os.Stat(tool); err != nil {
-				t.Skipf("not built: tools/build %s", words[0])
-			}
-			if out, err := exec.CommandContext(t.Context(), tool, words[1:]...).CombinedOutput(); err != nil {
-				t.Errorf("%v\n%s", err, out)
-			}
-		})
 	}
 }
