@@ -86,6 +86,23 @@ func (f *flags) looker(life context.Context, far *progress) (func(context.Contex
 	}, nil
 }
 
+// lint says on errs what is wrong with the rules.
+func (f *flags) lint(ctx context.Context, errs io.Writer) (int, error) {
+	name, content := "rainbond.rules.yaml", rules.Rules
+	if f.rulesFile != "" {
+		own, err := os.ReadFile(f.rulesFile)
+		if err != nil {
+			return couldNotLook, fmt.Errorf("rules --check: %w", err)
+		}
+		name, content = f.rulesFile, own
+	}
+	if err := doctor.CheckRules(ctx, content); err != nil {
+		fmt.Fprintf(errs, "%s:\n%v\n", name, err)
+		return faults, nil
+	}
+	return healthy, nil
+}
+
 // judge returns the doctor with the embedded rules, or those of --rules.
 func (f *flags) judge() (*doctor.Doctor, error) {
 	if f.rulesFile == "" {

@@ -57,14 +57,16 @@ type flags struct {
 	resolver   *net.Resolver                                   // nil: the system's
 	mounts     func(context.Context) ([]fault.Mount, error)    // likewise
 
-	output    string
-	lang      string
-	rulesFile string
-	timeout   time.Duration
-	watch     bool
-	interval  time.Duration
+	output     string
+	lang       string
+	rulesFile  string
+	checkRules bool
+	timeout    time.Duration
+	watch      bool
+	interval   time.Duration
 
 	scenario string
+	bits     int // of the demo's RSA keys; 0: as the operator makes them
 
 	web *web.FlagConfig
 	log *promslog.Config
@@ -121,12 +123,15 @@ func parse(args []string, out io.Writer) (*flags, error) {
 
 	demo := app.Command("demo", "A simulated region on loopback that breaks on purpose.")
 	demo.Flag("scenario", "What is broken; the page switches it. A wrong name lists them all.").Default("healthy").StringVar(&f.scenario)
+	demo.Flag("rsa-bits", "Size of the simulated region's keys: shorter ones are made sooner.").Hidden().IntVar(&f.bits)
 	demoServe := demo.Command(cmdServe, "Serve the demo (default).").Default()
 	demoWeb := webflag.AddFlags(demoServe, "127.0.0.1"+defaultAddress)
 	demoCheck := demo.Command(cmdCheck, "Look once at the demo and say what is wrong.")
 	f.checkFlags(demoCheck)
 
-	app.Command(cmdRules, "Print the embedded rules, as Prometheus loads them.")
+	rules := app.Command(cmdRules, "Print the embedded rules, as Prometheus loads them.")
+	rules.Flag("check", "Say what is wrong with them instead, or with those of FILE (--check=FILE), line by line; end with 1 if anything is.").BoolVar(&f.checkRules)
+	rules.Arg("FILE", "A rule file to check.").StringVar(&f.rulesFile)
 
 	command, err := app.Parse(args)
 	if asked {
@@ -227,6 +232,9 @@ func (f *flags) validate() error {
 				return fmt.Errorf("--node-role.%s: %q; expected what stands after %s/, such as %s", role, name, fault.RoleKey, fault.DefaultRoleNames[role][0])
 			}
 		}
+	}
+	if f.command == cmdRules && f.rulesFile != "" && !f.checkRules {
+		return fmt.Errorf("rules: unexpected %q; expected --check with it", f.rulesFile)
 	}
 	if f.timeout < 0 {
 		return fmt.Errorf("--timeout: %s; expected a time above zero, such as 10s", f.timeout)

@@ -42,6 +42,9 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 func (f *flags) do(ctx context.Context, out, errs io.Writer) (int, error) {
 	switch f.command {
 	case cmdRules:
+		if f.checkRules {
+			return f.lint(ctx, errs)
+		}
 		_, err := out.Write(rules.Rules)
 		return healthy, err
 	case cmdServe:
@@ -50,7 +53,7 @@ func (f *flags) do(ctx context.Context, out, errs io.Writer) (int, error) {
 		return f.check(ctx, out, errs)
 	}
 	beside := &site{path: demo.Path, changed: func() {}}
-	d, err := demo.Start(ctx, demo.Options{Scenario: f.scenario, Progress: errs, Switched: func(string) { beside.changed() }})
+	d, err := demo.Start(ctx, demo.Options{Scenario: f.scenario, Progress: errs, Bits: f.bits, Switched: func(string) { beside.changed() }})
 	if err != nil {
 		return couldNotLook, err
 	}

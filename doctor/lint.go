@@ -1,0 +1,176 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/template"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/rainbond-exporter/rainbond-exporter/collector"
+)
+
+// CheckRules says what is wrong with a rule file, each fault with its line:
+// what Prometheus would not load, alerts that lead to no section of the guide,
+// and texts that ask for what there is not, of which Prometheus says nothing
+// until the alert fires. Nil: nothing.
+func CheckRules(ctx context.Context, content []byte) error {
+	var file ruleFile
+	if err := yaml.Unmarshal(content, &file); err != nil {
+		return err // it names the line
+	}
+	var found []error
+	for _, group := range file.Groups {
+		for _, node := range append(group.Rules, group.Interval) {
+			found = append(found, badDurations(node)...)
+		}
+	}
+	if len(found) > 0 { // of which the loader would not say the line
+		return errors.Join(found...)
+	}
+	rules, err := parseRules(content)
+	if err != nil {
+		return err
+	}
+	known := knownLabels(rules)
+	for _, group := range file.Groups {
+		for _, node := range group.Rules {
+			found = append(found, checkAlert(ctx, node, known)...)
+		}
+	}
+	return errors.Join(found...)
+}
+
+// A ruleFile is a rule file with the lines of what stands in it.
+type ruleFile struct {
+	Groups []struct {
+		Name     string      `yaml:"name"`
+		Interval yaml.Node   `yaml:"interval"`
+		Rules    []yaml.Node `yaml:"rules"`
+	} `yaml:"groups"`
+}
+
+// durations are the keys whose values are times.
+var durations = []string{"for", "keep_firing_for"}
+
+func badDurations(node yaml.Node) []error {
+	var found []error
+	check := func(key string, value *yaml.Node) {
+		if _, err := model.ParseDuration(value.Value); err != nil {
+			found = append(found, fmt.Errorf("line %d: %s: %q is no time; expected one such as 2m", value.Line, key, value.Value))
+		}
+	}
+	if node.Kind == yaml.ScalarNode {
+		check("interval", &node)
+	}
+	for _, key := range durations {
+		if value := field(&node, key); value != nil {
+			check(key, value)
+		}
+	}
+	return found
+}
+
+// field is the value under a key of a mapping, aliases followed; nil, where
+// there is none.
+func field(node *yaml.Node, key string) *yaml.Node {
+	if node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+	if node.Kind != yaml.MappingNode {
+		return nil
+	}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		if node.Content[i].Value == key {
+			return node.Content[i+1]
+		}
+	}
+	return nil
+}
+
+// checkAlert checks what an alert tells; other rules tell nothing.
+func checkAlert(ctx context.Context, node yaml.Node, known []string) []error {
+	alert := field(&node, "alert")
+	if alert == nil {
+		return nil
+	}
+	var found []error
+	annotations := field(&node, "annotations")
+	if annotations == nil {
+		annotations = &yaml.Node{}
+	}
+	if section := field(annotations, "section"); section == nil || section.Value == "" {
+		found = append(found, fmt.Errorf("line %d: alert %s: no annotation section, so that it leads nowhere in the guide", alert.Line, alert.Value))
+	}
+	for _, texts := range []*yaml.Node{field(&node, "labels"), annotations} {
+		if texts == nil {
+			continue
+		}
+		if texts.Kind == yaml.AliasNode {
+			continue // checked where it stands
+		}
+		for i := 0; i+1 < len(texts.Content); i += 2 {
+			key, text := texts.Content[i], texts.Content[i+1]
+			for _, err := range checkText(ctx, text.Value, known) {
+				found = append(found, fmt.Errorf("line %d: alert %s: %s: %w", text.Line, alert.Value, key.Value, err))
+			}
+		}
+	}
+	return found
+}
+
+// askedLabel is where a text asks for a label by its name.
+var askedLabel = regexp.MustCompile(`(?:\$labels|\.Labels)\.(\w+)`)
+
+// checkText expands a text as Prometheus would, with nothing behind its
+// queries, and looks that the labels it asks for exist.
+func checkText(ctx context.Context, text string, known []string) []error {
+	query := func(context.Context, string, time.Time) (promql.Vector, error) { return nil, nil }
+	data := template.AlertTemplateData(map[string]string{}, nil, "", promql.Sample{})
+	expander := template.NewTemplateExpander(ctx, "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}{{$value := .Value}}"+text, "text", data, 0, query, &url.URL{}, nil)
+	if _, err := expander.Expand(); err != nil {
+		return []error{err}
+	}
+	var found []error
+	for _, asked := range askedLabel.FindAllStringSubmatch(text, -1) {
+		if !slices.Contains(known, asked[1]) {
+			found = append(found, fmt.Errorf("no metric bears the label %s", asked[1]))
+		}
+	}
+	return found
+}
+
+// knownLabels are those that an alert may bear: a metric's, a target's, a
+// rule's own, and what an expression puts there.
+func knownLabels(rules []rule) []string {
+	known := []string{model.AlertNameLabel, model.JobLabel, model.InstanceLabel}
+	for _, m := range collector.Catalogue {
+		known = append(known, m.Labels...)
+	}
+	for _, r := range rules {
+		for name := range r.labels {
+			known = append(known, name)
+		}
+		expr, err := promParser.ParseExpr(r.text)
+		if err != nil {
+			continue // parseRules has parsed it before
+		}
+		parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+			if call, ok := node.(*parser.Call); ok && len(call.Args) > 1 {
+				if name, ok := call.Args[1].(*parser.StringLiteral); ok { // of label_replace and label_join
+					known = append(known, name.Val)
+				}
+			}
+			return nil
+		})
+	}
+	return known
+}

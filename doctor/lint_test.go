@@ -1,0 +1,51 @@
+package doctor
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/rainbond-exporter/rainbond-exporter/rules"
+)
+
+func TestCheckRulesNamesTheLine(t *testing.T) {
+	const annotations = `        annotations:
+          summary: "{{ $labels.rainbond_region }} is {{ $value }}"
+          section: api-own
+`
+	const good = `groups:
+  - name: own
+    rules:
+      - alert: OwnRule
+        expr: rainbond_api_up < 1
+        for: 2m
+` + annotations
+	for _, c := range []struct{ name, old, fresh, want string }{
+		{"all is well", "", "", ""},
+		{"a threshold that is a text", "up < 1", `up < "1"`, `line 5: group "own", rule 1, "OwnRule"`},
+		{"a time that is none", "for: 2m", "for: soon", `line 6: for: "soon" is no time; expected one such as 2m`},
+		{"an interval that is none", "- name: own\n", "- name: own\n    interval: often\n", `line 3: interval: "often" is no time; expected one such as 2m`},
+		{"no section", "          section: api-own\n", "", "line 4: alert OwnRule: no annotation section, so that it leads nowhere in the guide"},
+		{"no annotations", annotations, "", "line 4: alert OwnRule: no annotation section, so that it leads nowhere in the guide"},
+		{"a field that templates do not have", "$value", ".Vaule", "line 8: alert OwnRule: summary: error executing template text"},
+		{"a variable that templates do not have", "$value", "$vaule", `line 4: group "own", rule 1, "OwnRule"`},
+		{"a label that no metric bears", "rainbond_region", "region", "line 8: alert OwnRule: summary: no metric bears the label region"},
+		{"a key that rules do not have", "for: 2m", "fro: 2m", "line 6: field fro not found"},
+		{"no YAML", "groups:", "groups", "line "},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := ""
+			if err := CheckRules(t.Context(), []byte(strings.Replace(good, c.old, c.fresh, 1))); err != nil {
+				got = err.Error()
+			}
+			if got != c.want && (c.want == "" || !strings.Contains(got, c.want)) {
+				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestTheEmbeddedRulesAreWellMade(t *testing.T) {
+	if err := CheckRules(t.Context(), rules.Rules); err != nil {
+		t.Error(err)
+	}
+}
