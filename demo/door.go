@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -211,6 +212,7 @@ type regionAPI struct {
 	body     string        // of /v2/show; "" is the version
 	delay    time.Duration // before /v2/show answers
 	notReady bool          // what /v2/cluster/ready says
+	flaky    int           // each so many-th /v2/show meets a pod that is ill; 0: none
 	monitor  monitor
 }
 
@@ -219,7 +221,14 @@ const version = "v6.9.8-release"
 
 func (a regionAPI) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v2/show", a.show)
+	var shown atomic.Int64
+	mux.HandleFunc("GET /v2/show", func(w http.ResponseWriter, r *http.Request) {
+		if n := shown.Add(1); a.flaky > 0 && n%int64(a.flaky) == 0 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		a.show(w, r)
+	})
 	a.monitor.handle(mux)
 	mux.HandleFunc("GET /v2/health", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, `{"bean":{"info":"api service health","status":"health"}}`)

@@ -40,6 +40,22 @@ var Scenarios = slices.Concat(
 	apiScenarios, tlsScenarios, certScenarios, nodeRoleScenarios, componentScenarios, diskScenarios, regionScenarios, watchScenarios,
 )
 
+// inTime are the alerts of scenarios that no single look can tell, for they
+// are about what happened before.
+var inTime = map[string][]string{
+	"api-flapping":      alerts("RainbondRegionAPIUnstable"),
+	"disk-filling-fast": alerts("RainbondNodeDiskEvictionNear"),
+}
+
+// InTime are the names of exactly those alerts that must be told once the
+// scenario has gone on for as long as the rules want.
+func (s Scenario) InTime() []string {
+	if later, ok := inTime[s.Name]; ok {
+		return later
+	}
+	return s.Alerts
+}
+
 func title(zh, en string) map[string]string { return map[string]string{"zh": zh, "en": en} }
 
 // alerts makes the table read well.
@@ -92,6 +108,8 @@ var apiScenarios = []Scenario{
 		func(w *world) { w.door.api.notReady = true }},
 	{"api-slow", "api", title("/v2/show 需要 1.5 秒", "/v2/show takes 1.5 s"), alerts("RainbondRegionAPISlow"),
 		func(w *world) { w.door.api.delay = 1500 * time.Millisecond }},
+	{"api-flapping", "api", title("每三次探测有一次失败，从不连续", "one probe in three fails, never two in a row"), nil,
+		func(w *world) { w.door.api.flaky = 3 }},
 	{"api-plain-http", "api", title("8443 端口返回明文 HTTP", "the port answers plain HTTP"), alerts("RainbondRegionTLSFailing"),
 		func(w *world) { w.door.plainHTTP = true }},
 	{"api-old-tls", "api", title("只支持 TLS 1.1 及更低版本", "only TLS 1.1 and older"), alerts("RainbondRegionTLSFailing"),
@@ -163,6 +181,8 @@ var diskScenarios = []Scenario{
 	// The kubelet evicts below 5 % in every installation that Rainbond makes.
 	{"disk-near", "disk", title("根分区使用率 93.5%，接近驱逐阈值", "the root is 93.5 % full, close to eviction"), alerts("RainbondNodeDiskEvictionNear"),
 		func(w *world) { w.root = filesystem(0.935, 0.85) }},
+	{"disk-filling-fast", "disk", title("根分区使用率 78%，四小时内将满", "the root is 78 % full, and full within four hours"), nil,
+		func(w *world) { w.root = filesystem(0.78, 0.9) }},
 	{"disk-pressure", "disk", title("节点磁盘压力，两个组件的 Pod 被驱逐", "a node under disk pressure has evicted two components' pods"), alerts("RainbondNodeDiskPressure"),
 		func(w *world) { w.pressure("node-4", "rbd-worker", "rbd-mq") }},
 	{"disk-takes-api", "disk", title("磁盘压力驱逐了 rbd-api", "disk pressure has evicted rbd-api"), alerts("RainbondNodeDiskPressure"),

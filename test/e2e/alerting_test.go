@@ -68,35 +68,45 @@ func shipped(t testing.TB, name string) []byte {
 type alerting struct {
 	prometheus string // its URL
 	person     *person
+	processes  []*process
 }
 
-// newAlerting starts both with the configuration that ships.
+// newAlerting starts both with the configuration that ships, at a quick pace.
 func newAlerting(t testing.TB, folder, logs string, targets ...string) *alerting {
+	t.Helper()
+	scrapes := fmt.Sprintf(`
+global: {scrape_interval: %[1]s, scrape_timeout: %[1]s, evaluation_interval: 1s}
+scrape_configs: [{job_name: rainbond-exporter, static_configs: [{targets: [%[2]s]}]}]
+`, model.Duration(scrapeInterval), strings.Join(targets, ", "))
+	return beginAlerting(t, folder, logs, func(text []byte) []byte { return shorten(t, text) }, scrapes,
+		"--rules.alert.resend-delay=1s") // or an alert from before Alertmanager was found waits for a minute
+}
+
+// beginAlerting starts both with what edit makes of the configuration that
+// ships. Scrapes is what Prometheus' configuration has beside it.
+func beginAlerting(t testing.TB, folder, logs string, edit func([]byte) []byte, scrapes string, flags ...string) *alerting {
 	t.Helper()
 	a := &alerting{person: newPerson(t)}
 	manager := freeAddress(t)
 	address := filepath.Join(folder, "webhook-url")
 	write(t, address, []byte(a.person.server.URL))
 	config := filepath.Join(folder, "alertmanager.yaml")
-	write(t, config, urlFile.ReplaceAll(shorten(t, shipped(t, "alertmanager.yaml")), []byte("${1}"+address)))
+	write(t, config, urlFile.ReplaceAll(edit(shipped(t, "alertmanager.yaml")), []byte("${1}"+address)))
 	must(t, os.CopyFS(filepath.Join(folder, "templates"), os.DirFS(filepath.Join("..", "..", "rules", "templates"))))
-	begin(t, logs, "alertmanager", tool(t, "alertmanager"), "--config.file="+config, "--storage.path="+filepath.Join(folder, "alertmanager"),
-		"--web.listen-address="+manager, "--cluster.listen-address=")
+	a.processes = append(a.processes, begin(t, logs, "alertmanager", tool(t, "alertmanager"), "--config.file="+config, "--storage.path="+filepath.Join(folder, "alertmanager"),
+		"--web.listen-address="+manager, "--cluster.listen-address="))
 
 	rules := filepath.Join(folder, "rainbond.rules.yaml")
-	write(t, rules, shorten(t, shipped(t, "rainbond.rules.yaml")))
+	write(t, rules, edit(shipped(t, "rainbond.rules.yaml")))
 	config = filepath.Join(folder, "prometheus.yaml")
 	write(t, config, fmt.Appendf(nil, `
-global: {scrape_interval: %[1]s, scrape_timeout: %[1]s, evaluation_interval: 1s}
-rule_files: [%[2]q]
-alerting: {alertmanagers: [{static_configs: [{targets: [%[3]q]}]}]}
-scrape_configs: [{job_name: rainbond-exporter, static_configs: [{targets: [%[4]s]}]}]
-`, model.Duration(scrapeInterval), rules, manager, strings.Join(targets, ", ")))
+rule_files: [%q]
+alerting: {alertmanagers: [{static_configs: [{targets: [%q]}]}]}
+%s`, rules, manager, scrapes))
 	listen := freeAddress(t)
 	a.prometheus = "http://" + listen
-	begin(t, logs, "prometheus", tool(t, "prometheus"), "--config.file="+config, "--storage.tsdb.path="+filepath.Join(folder, "prometheus"),
-		"--web.listen-address="+listen,
-		"--rules.alert.resend-delay=1s") // or an alert from before Alertmanager was found waits for a minute
+	flags = append(flags, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(folder, "prometheus"), "--web.listen-address="+listen)
+	a.processes = append(a.processes, begin(t, logs, "prometheus", tool(t, "prometheus"), flags...))
 	for name, url := range map[string]string{"alertmanager": "http://" + manager, "prometheus": a.prometheus} {
 		took := until(t, 30*time.Second, name+" is ready", func() error { _, err := get(url + "/-/ready"); return err })
 		say("%s is ready (%s)", name, seconds(took))
@@ -167,6 +177,8 @@ func (a *alerting) quiet(states ...string) error {
 type notification struct {
 	at          time.Time
 	receiver    string
+	message     int               // the number of the message that it stood in
+	rings       bool              // whether that message told of something that fires, or only of ends
 	Status      string            `json:"status"` // firing or resolved
 	Labels      map[string]string `json:"labels"`
 	Annotations map[string]string `json:"annotations"`
@@ -182,8 +194,9 @@ func (n notification) String() string {
 type person struct {
 	server *httptest.Server
 
-	mu   sync.Mutex
-	told []notification
+	mu       sync.Mutex
+	told     []notification
+	messages int
 }
 
 func newPerson(t testing.TB) *person {
@@ -198,6 +211,7 @@ func newPerson(t testing.TB) *person {
 func (p *person) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var message struct {
 		Receiver string         `json:"receiver"`
+		Status   string         `json:"status"`
 		Alerts   []notification `json:"alerts"`
 	}
 	if err := json.NewDecoder(r.Body).Decode(&message); err != nil {
@@ -206,8 +220,9 @@ func (p *person) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.messages++
 	for _, n := range message.Alerts {
-		n.at, n.receiver = time.Now(), message.Receiver
+		n.at, n.receiver, n.message, n.rings = time.Now(), message.Receiver, p.messages, message.Status == "firing"
 		p.told = append(p.told, n)
 	}
 }

@@ -30,17 +30,24 @@ const poll = 200 * time.Millisecond
 // that took. On failure it says what it waited for and the last answer.
 func until(t testing.TB, limit time.Duration, what string, ask func() error) time.Duration {
 	t.Helper()
+	took, err := await(limit, ask)
+	if err != nil {
+		t.Fatalf("waited %s in vain: %s\nlast seen: %v", limit, what, err)
+	}
+	return took
+}
+
+// await asks until the answer is nil, at most for limit, and returns how long
+// that took and the last answer.
+func await(limit time.Duration, ask func() error) (time.Duration, error) {
 	begin := time.Now()
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
 	for {
 		err := ask()
 		took := time.Since(begin)
-		switch {
-		case err == nil:
-			return took
-		case took > limit:
-			t.Fatalf("waited %s in vain: %s\nlast seen: %v", limit, what, err)
+		if err == nil || took > limit {
+			return took, err
 		}
 		<-tick.C
 	}
@@ -140,6 +147,12 @@ func beginCommand(t testing.TB, logs, name string, cmd *exec.Cmd) *process {
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill() // it may have ended before
 	<-p.ended
+}
+
+// again starts an ended process anew, as it was started before.
+func (p *process) again(t testing.TB) *process {
+	t.Helper()
+	return begin(t, filepath.Dir(p.log), p.name, p.cmd.Path, p.cmd.Args[1:]...)
 }
 
 // signal sends a signal to a process that must be running.

@@ -1,0 +1,149 @@
+//go:build e2e && faults
+
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The pace of a site, as docs/alerts.md reckons with it.
+const (
+	scrape        = 15 * time.Second
+	scrapeTimeout = 10 * time.Second
+	evaluation    = 15 * time.Second
+)
+
+// A site is a Prometheus, an Alertmanager and a person, who watch some
+// patients.
+type site struct {
+	*alerting
+	patients []*patient
+}
+
+// admit starts a patient for every fault, and the sites that watch them. It
+// returns when every scrape has gone well.
+func admit(t testing.TB, faults []fault) ([]*patient, []*site) {
+	t.Helper()
+	folder, logs := t.TempDir(), logFolder(t)
+	say("starting %d regions, each with its exporter", len(faults))
+	binary := built(t, filepath.Join("..", "..", "bin", "rainbond-exporter"), "make build")
+	var patients []*patient
+	ports := portsBelow(t, len(faults))
+	for i, f := range faults {
+		p := &patient{name: f.name, address: ports[i]}
+		p.exporter = begin(t, logs, f.name, binary, "demo", "--rsa-bits=2048", "--web.listen-address="+p.address, "--log.level=warn")
+		patients = append(patients, p)
+	}
+	for _, p := range patients {
+		until(t, 5*time.Minute, p.name+" is ready", func() error {
+			if err := p.exporter.alive(); err != nil {
+				return err
+			}
+			_, err := get("http://" + p.address + "/-/ready")
+			return err
+		})
+	}
+	shared := &site{}
+	var sites []*site
+	for i, f := range faults {
+		s := shared
+		if f.alone {
+			s = &site{}
+		}
+		s.patients = append(s.patients, patients[i])
+		patients[i].site = s
+		if !slices.Contains(sites, s) {
+			sites = append(sites, s)
+		}
+	}
+	for i, s := range sites {
+		name := fmt.Sprintf("site-%d", i)
+		at := sub(t, folder, name)
+		s.remember(t, at, faults)
+		s.alerting = beginAlerting(t, at, sub(t, logs, name), func(text []byte) []byte { return text }, s.scrapes())
+	}
+	for _, s := range sites {
+		until(t, time.Minute, "every scrape goes well", s.scrapesAll)
+	}
+	return patients, sites
+}
+
+// remember gives a site's Prometheus the past of its patients.
+func (s *site) remember(t testing.TB, folder string, faults []fault) {
+	t.Helper()
+	for _, p := range s.patients {
+		for _, f := range faults {
+			if f.name != p.name || f.past == nil {
+				continue
+			}
+			text := filepath.Join(folder, "past.txt")
+			write(t, text, []byte(f.past(p, time.Now())))
+			out, err := exec.Command(tool(t, "promtool"), "tsdb", "create-blocks-from", "openmetrics", text, filepath.Join(folder, "prometheus")).CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+		}
+	}
+}
+
+// scrapes is Prometheus' configuration: a region is called after its patient,
+// so that nobody's cause holds back another's symptom.
+func (s *site) scrapes() string {
+	var targets strings.Builder
+	for _, p := range s.patients {
+		fmt.Fprintf(&targets, "  - {targets: [%q], labels: {row: %q}}\n", p.address, p.name)
+	}
+	return fmt.Sprintf(`
+global: {scrape_interval: %s, scrape_timeout: %s, evaluation_interval: %s}
+scrape_configs:
+- job_name: rainbond-exporter
+  static_configs:
+%s  metric_relabel_configs:
+  - {source_labels: [row, rainbond_region], separator: /, regex: (.+/.+), target_label: rainbond_region}
+`, scrape, scrapeTimeout, evaluation, targets.String())
+}
+
+// of lists what the person was told of a patient: by the region, by the
+// exporter, or because it is the site's only one.
+func (s *site) of(p *patient) []notification {
+	return slices.DeleteFunc(s.person.since(time.Time{}), func(n notification) bool { return s.whose(n) != p })
+}
+
+// strangers lists what belongs to no patient.
+func (s *site) strangers() []notification {
+	return slices.DeleteFunc(s.person.since(time.Time{}), func(n notification) bool { return s.whose(n) != nil })
+}
+
+func (s *site) whose(n notification) *patient {
+	row, _, _ := strings.Cut(n.Labels["rainbond_region"], "/")
+	for _, p := range s.patients {
+		if p.name == row || p.address == n.Labels["instance"] || len(s.patients) == 1 {
+			return p
+		}
+	}
+	return nil
+}
+
+// portsBelow are addresses below the ports that the kernel hands out by
+// itself, of which each demo takes some. They are others in each run, for one
+// whose exporter is gone is still ours.
+func portsBelow(t testing.TB, count int) []string {
+	t.Helper()
+	var free []string
+	for port := 20000 + os.Getpid()%60*200; len(free) < count; port++ {
+		address := fmt.Sprintf("127.0.0.1:%d", port)
+		if l, err := net.Listen("tcp", address); err == nil {
+			must(t, l.Close())
+			free = append(free, address)
+		}
+	}
+	return free
+}

@@ -1,0 +1,335 @@
+//go:build e2e && faults
+
+package e2e
+
+import (
+	"flag"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rainbond-exporter/rainbond-exporter/demo"
+)
+
+var (
+	wantedRows = flag.String("row", "", "the rows to play, comma-separated; none: all, and docs/faults.md is written")
+	quick      = flag.Bool("quick", false, "let a fault last no longer than its own alerts need")
+)
+
+const (
+	healthyFor  = time.Minute      // before anything breaks
+	soak        = 30 * time.Minute // how long the healthy region is watched
+	settle      = 30 * time.Second // after the last end was told, for what is late
+	cacheMemory = time.Minute      // for which the exporter takes a broken watch for none (region/cache.go)
+	spread      = 4 * time.Second  // from one row's fault to the next one's: no multiple of the scrape interval
+)
+
+// A fault is a row of the matrix: what breaks, and what a person must be told
+// of it, and nothing else.
+type fault struct {
+	name, what string
+	want       []string // alerts
+	alone      bool     // with a Prometheus and an Alertmanager of its own: what is told bears no region, or they break
+	history    time.Duration
+	keep       time.Duration // how long the rules remember what is over
+	lasts      time.Duration // 0: as long as any alert may take
+	legs       []leg         // what happens meanwhile, again and again
+	repairs    func(testing.TB, *patient)
+	past       func(p *patient, now time.Time) string // what Prometheus remembers of before, as OpenMetrics
+}
+
+// A leg of a fault does something, and lasts.
+type leg struct {
+	does  func(testing.TB, *patient)
+	lasts time.Duration // 0: until the end
+}
+
+// set is a leg in which a scenario of the demo holds.
+func set(scenario string, lasts time.Duration) leg {
+	return leg{func(t testing.TB, p *patient) { p.set(t, scenario) }, lasts}
+}
+
+// known are all rows: the demo's scenarios, and what needs more than one.
+func known() []fault {
+	var all []fault
+	for _, s := range demo.Scenarios {
+		f := fault{name: s.Name, what: s.Title["en"], want: s.InTime(), alone: s.Slug == "watch", legs: []leg{set(s.Name, 0)}}
+		switch s.Name {
+		case "healthy":
+			f.lasts = soak
+		case "api-flapping": // three failures, one look in three; and the shorter of the two windows
+			f.history, f.keep = 3*3*scrape, 5*time.Minute
+		case "watch-forbidden":
+			f.history = cacheMemory
+		case "disk-filling-fast":
+			f.alone, f.past = true, filling
+		case "node-joining": // it is no fault as long as the node is younger than five minutes
+			f.lasts = 4*time.Minute + 30*time.Second
+		}
+		all = append(all, f)
+	}
+	return append(all, fault{
+		name: "api-one-miss", what: "one probe is lost, one scrape is lost, rbd-api restarts in 20 s (noise)",
+		legs: []leg{ // each once: what comes again and again is RainbondRegionAPIUnstable
+			set("api-dropped", scrape), set("healthy", time.Minute),
+			{func(t testing.TB, p *patient) { p.exporter.signal(t, syscall.SIGSTOP) }, scrape},
+			{func(t testing.TB, p *patient) { p.exporter.signal(t, syscall.SIGCONT) }, time.Minute},
+			set("api-pod-down", 20*time.Second), set("healthy", 0),
+		},
+		repairs: func(t testing.TB, p *patient) {
+			p.exporter.signal(t, syscall.SIGCONT)
+			p.set(t, "healthy")
+		},
+	}, fault{
+		name: "component-restarts", what: "one component after the other has no ready pod for 90 s (noise)",
+		legs: []leg{
+			set("component-half", 90*time.Second), set("component-gone", 90*time.Second),
+			set("component-crashloop", 90*time.Second), set("component-pending", 90*time.Second),
+		},
+	}, fault{
+		name: "disk-gc", what: "root swings across 80 % as images are collected (noise)",
+		legs: []leg{set("disk-82", 8*time.Minute), set("healthy", 2*time.Minute)},
+	}, fault{
+		name: "watch-exporter-down", what: "the exporter is gone", want: []string{"RainbondExporterDown"},
+		legs: []leg{{does: func(t testing.TB, p *patient) {
+			p.exporter.signal(t, syscall.SIGTERM)
+			<-p.exporter.ended
+		}}},
+		repairs: func(t testing.TB, p *patient) { p.exporter = p.exporter.again(t) },
+	}, fault{
+		name: "watch-restarts", what: "Prometheus and Alertmanager restart while the API is down: no second page", want: []string{"RainbondRegionAPIDown"},
+		alone: true,
+		legs: []leg{set("api-5xx", 3*time.Minute), {does: func(t testing.TB, p *patient) {
+			for i, process := range p.site.processes {
+				process.signal(t, syscall.SIGTERM)
+				<-process.ended
+				p.site.processes[i] = process.again(t)
+			}
+		}}},
+	})
+}
+
+// filling is a root that has gone from half full to where the scenario has it
+// within two hours.
+func filling(p *patient, now time.Time) string {
+	const size, span = 100 << 30, 2 * time.Hour
+	var text strings.Builder
+	text.WriteString("# TYPE rainbond_node_root_avail_bytes gauge\n")
+	for ago := span; ago > 0; ago -= scrape {
+		fmt.Fprintf(&text, "rainbond_node_root_avail_bytes{instance=%q,job=\"rainbond-exporter\",node=\"node-1\",rainbond_region=\"%s/rainbond\",row=%[2]q} %.0f %d\n",
+			p.address, p.name, size*(0.22+0.28*ago.Seconds()/span.Seconds()), now.Add(-ago).Unix())
+	}
+	return text.String() + "# EOF\n"
+}
+
+// asked are the rows to play.
+func asked(t testing.TB) []fault {
+	t.Helper()
+	all := known()
+	if *wantedRows == "" {
+		return all
+	}
+	var some []fault
+	for name := range strings.SplitSeq(*wantedRows, ",") {
+		i := slices.IndexFunc(all, func(f fault) bool { return f.name == name })
+		if i < 0 {
+			t.Fatalf("no row %q; there are:\n%s", name, names(all))
+		}
+		some = append(some, all[i])
+	}
+	return some
+}
+
+func names(all []fault) string {
+	var text []string
+	for _, f := range all {
+		text = append(text, f.name)
+	}
+	return strings.Join(text, "\n")
+}
+
+// A patient is a region that breaks, and the site that watches it.
+type patient struct {
+	name     string
+	exporter *process
+	address  string
+	site     *site
+}
+
+// set lets a scenario hold.
+func (p *patient) set(t testing.TB, scenario string) {
+	t.Helper()
+	noRedirect := &http.Client{Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	answer, err := noRedirect.PostForm("http://"+p.address+demo.Path, url.Values{"scenario": {scenario}})
+	must(t, err)
+	must(t, answer.Body.Close())
+	if answer.StatusCode != http.StatusSeeOther {
+		t.Errorf("scenario %s: %s", scenario, answer.Status)
+	}
+}
+
+// TestFaults plays every row of the matrix at the pace of the configuration
+// that ships, all at the same time: real exporters, each beside a region of
+// its own, a real Prometheus and Alertmanager, and a person who is told.
+func TestFaults(t *testing.T) {
+	began := time.Now()
+	faults := asked(t)
+	files := readFiles(t)
+	patients, sites := admit(t, faults)
+	healthyUntil := time.Now().Add(healthyFor)
+	say("every region is watched, and well; the first breaks in %s", healthyFor)
+
+	r := &results{files: files, of: len(faults)}
+	t.Run("row", func(t *testing.T) {
+		for i, f := range faults {
+			t.Run(f.name, func(sub *testing.T) {
+				sub.Parallel()
+				<-time.After(time.Until(healthyUntil.Add(time.Duration(i) * spread)))
+				r.add(sub, f.play(t, patients[i], files))
+			})
+		}
+	})
+	for _, s := range sites {
+		for _, n := range s.strangers() {
+			r.add(t, outcome{fault: fault{name: "(no row's)"}, wrong: []string{n.String()}})
+		}
+	}
+	text := r.text(time.Since(began))
+	say("the matrix\n%s", text)
+	if *wantedRows == "" {
+		write(t, filepath.Join("..", "..", "docs", "faults.md"), []byte(text))
+	}
+}
+
+// An outcome is what a row came to.
+type outcome struct {
+	fault
+	told     []heard
+	missing  []string // alerts that never came
+	wrong    []string // what came and should not have
+	messages int      // that told of something firing
+}
+
+// heard is an alert that was told as it should be.
+type heard struct {
+	alert         string
+	pages         bool
+	fired, bound  time.Duration // from the fault to the webhook
+	ended, latest time.Duration // from the repair to the webhook
+}
+
+// play breaks, waits, repairs, and judges all that was told of the row since
+// the beginning.
+func (f fault) play(t testing.TB, p *patient, files *files) outcome {
+	o := outcome{fault: f}
+	broken := time.Now()
+	ends := make(chan struct{})
+	var course sync.WaitGroup
+	course.Go(func() { f.run(t, p, ends) })
+	for _, alert := range f.want {
+		told, err := p.hear(alert, "firing", broken, f.history+files.slowest(alert)+settle)
+		if err != nil {
+			o.missing = append(o.missing, alert)
+			continue
+		}
+		o.told = append(o.told, heard{alert: alert, pages: told.receiver == "page", fired: told.at.Sub(broken), bound: f.history + files.bound(told)})
+		if want := files.ruleOf(told).Annotations["runbook_url"]; told.Annotations["runbook_url"] != want {
+			o.wrong = append(o.wrong, alert+" leads to "+told.Annotations["runbook_url"])
+		}
+		say("%-26s %s arrived after %s", f.name, alert, seconds(told.at.Sub(broken)))
+	}
+	<-time.After(time.Until(broken.Add(f.duration(files))))
+	close(ends)
+	course.Wait()
+	repaired := time.Now()
+	if f.repairs != nil {
+		f.repairs(t, p)
+	} else {
+		p.set(t, "healthy")
+	}
+	for i, h := range o.told {
+		h.latest = files.ends(h.pages) + f.keep
+		told, err := p.hear(h.alert, "resolved", repaired, h.latest+settle)
+		if err != nil {
+			o.missing = append(o.missing, "the end of "+h.alert)
+		} else {
+			h.ended = told.at.Sub(repaired)
+		}
+		o.told[i] = h
+	}
+	<-time.After(settle)
+	o.judge(p.site.of(p))
+	return o
+}
+
+// run plays the legs, again and again, until it ends.
+func (f fault) run(t testing.TB, p *patient, ends <-chan struct{}) {
+	for {
+		for _, l := range f.legs {
+			l.does(t, p)
+			var over <-chan time.Time
+			if l.lasts > 0 {
+				over = time.After(l.lasts)
+			}
+			select {
+			case <-over:
+			case <-ends:
+				return
+			}
+		}
+	}
+}
+
+// duration is how long the fault lasts: longer than any alert may take, so
+// that whatever it could cause would have come.
+func (f fault) duration(files *files) time.Duration {
+	if f.lasts > 0 {
+		return f.lasts
+	}
+	if !*quick {
+		return files.longest() + settle
+	}
+	longest := 4 * time.Minute
+	for _, alert := range f.want {
+		longest = max(longest, f.history+files.slowest(alert)+settle)
+	}
+	return longest
+}
+
+// hear waits until the person has been told of an alert of the patient's.
+func (p *patient) hear(alert, status string, since time.Time, limit time.Duration) (notification, error) {
+	var told notification
+	_, err := await(limit, func() error {
+		all := p.site.of(p)
+		i := slices.IndexFunc(all, func(n notification) bool {
+			return n.Labels["alertname"] == alert && n.Status == status && !n.at.Before(since)
+		})
+		if i < 0 {
+			return fmt.Errorf("told:\n%s", list(all))
+		}
+		told = all[i]
+		return nil
+	})
+	return told, err
+}
+
+// judge finds in all that was told what should not have been.
+func (o *outcome) judge(told []notification) {
+	seen := map[int]bool{}
+	for _, n := range told {
+		if n.rings {
+			seen[n.message] = true
+		}
+		if text := n.Labels["alertname"] + " " + n.Labels["severity"]; !slices.Contains(o.want, n.Labels["alertname"]) && !slices.Contains(o.wrong, text) {
+			o.wrong = append(o.wrong, text)
+		}
+	}
+	o.messages = len(seen)
+}
