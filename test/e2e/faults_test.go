@@ -76,12 +76,13 @@ func known() []fault {
 		all = append(all, f)
 	}
 	return append(all, fault{
-		name: "api-one-miss", what: "one probe is lost, one scrape is lost, rbd-api restarts in 20 s (noise)",
+		name: "api-one-miss", what: "one probe is lost, one scrape is lost, rbd-api and the Kubernetes API restart in 20 s each (noise)",
 		legs: []leg{ // each once: what comes again and again is RainbondRegionAPIUnstable
 			set("api-dropped", scrape), set("healthy", time.Minute),
 			{func(t testing.TB, p *patient) { p.exporter.signal(t, syscall.SIGSTOP) }, scrape},
 			{func(t testing.TB, p *patient) { p.exporter.signal(t, syscall.SIGCONT) }, time.Minute},
-			set("api-pod-down", 20*time.Second), set("healthy", 0),
+			set("api-pod-down", 20*time.Second), set("healthy", time.Minute),
+			set("watch-kube-down", 20*time.Second), set("healthy", 0),
 		},
 		repairs: func(t testing.TB, p *patient) {
 			p.exporter.signal(t, syscall.SIGCONT)
