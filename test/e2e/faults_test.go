@@ -108,10 +108,10 @@ func known() []fault {
 		name: "watch-restarts", what: "Prometheus and Alertmanager restart while the API is down: no second page", want: []string{"RainbondRegionAPIDown"},
 		alone: true,
 		legs: []leg{set("api-5xx", 3*time.Minute), {does: func(t testing.TB, p *patient) {
-			for i, process := range p.site.processes {
+			for i, process := range p.ward.processes {
 				process.signal(t, syscall.SIGTERM)
 				<-process.ended
-				p.site.processes[i] = process.again(t)
+				p.ward.processes[i] = process.again(t)
 			}
 		}}},
 	})
@@ -156,12 +156,12 @@ func names(all []fault) string {
 	return strings.Join(text, "\n")
 }
 
-// A patient is a region that breaks, and the site that watches it.
+// A patient is a region that breaks, and the ward that watches it.
 type patient struct {
 	name     string
 	exporter *process
 	address  string
-	site     *site
+	ward     *ward
 }
 
 // set lets a scenario hold.
@@ -183,7 +183,7 @@ func TestFaults(t *testing.T) {
 	began := time.Now()
 	faults := asked(t)
 	files := readFiles(t)
-	patients, sites := admit(t, faults)
+	patients, wards := admit(t, faults)
 	healthyUntil := time.Now().Add(healthyFor)
 	say("every region is watched, and well; the first breaks in %s", healthyFor)
 
@@ -197,8 +197,8 @@ func TestFaults(t *testing.T) {
 			})
 		}
 	})
-	for _, s := range sites {
-		for _, n := range s.strangers() {
+	for _, w := range wards {
+		for _, n := range w.strangers() {
 			r.add(t, outcome{fault: fault{name: "(no row's)"}, wrong: []string{n.String()}})
 		}
 	}
@@ -266,7 +266,7 @@ func (f fault) play(t testing.TB, p *patient, files *files) outcome {
 		o.told[i] = h
 	}
 	<-time.After(settle)
-	o.judge(p.site.of(p))
+	o.judge(p.ward.of(p))
 	return o
 }
 
@@ -308,7 +308,7 @@ func (f fault) duration(files *files) time.Duration {
 func (p *patient) hear(alert, status string, since time.Time, limit time.Duration) (notification, error) {
 	var told notification
 	_, err := await(limit, func() error {
-		all := p.site.of(p)
+		all := p.ward.of(p)
 		i := slices.IndexFunc(all, func(n notification) bool {
 			return n.Labels["alertname"] == alert && n.Status == status && !n.at.Before(since)
 		})

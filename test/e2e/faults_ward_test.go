@@ -14,23 +14,23 @@ import (
 	"time"
 )
 
-// The pace of a site, as docs/alerts.md reckons with it.
+// the pace of a site, as docs/alerts.md reckons with it.
 const (
 	scrape        = 15 * time.Second
 	scrapeTimeout = 10 * time.Second
 	evaluation    = 15 * time.Second
 )
 
-// A site is a Prometheus, an Alertmanager and a person, who watch some
+// A ward is a Prometheus, an Alertmanager and a person, who watch some
 // patients.
-type site struct {
+type ward struct {
 	*alerting
 	patients []*patient
 }
 
-// admit starts a patient for every fault, and the sites that watch them. It
+// admit starts a patient for every fault, and the wards that watch them. It
 // returns when every scrape has gone well.
-func admit(t testing.TB, faults []fault) ([]*patient, []*site) {
+func admit(t testing.TB, faults []fault) ([]*patient, []*ward) {
 	t.Helper()
 	folder, logs := t.TempDir(), logFolder(t)
 	say("starting %d regions, each with its exporter", len(faults))
@@ -51,35 +51,35 @@ func admit(t testing.TB, faults []fault) ([]*patient, []*site) {
 			return err
 		})
 	}
-	shared := &site{}
-	var sites []*site
+	shared := &ward{}
+	var wards []*ward
 	for i, f := range faults {
-		s := shared
+		w := shared
 		if f.alone {
-			s = &site{}
+			w = &ward{}
 		}
-		s.patients = append(s.patients, patients[i])
-		patients[i].site = s
-		if !slices.Contains(sites, s) {
-			sites = append(sites, s)
+		w.patients = append(w.patients, patients[i])
+		patients[i].ward = w
+		if !slices.Contains(wards, w) {
+			wards = append(wards, w)
 		}
 	}
-	for i, s := range sites {
-		name := fmt.Sprintf("site-%d", i)
+	for i, w := range wards {
+		name := fmt.Sprintf("ward-%d", i)
 		at := sub(t, folder, name)
-		s.remember(t, at, faults)
-		s.alerting = beginAlerting(t, at, sub(t, logs, name), func(text []byte) []byte { return text }, s.scrapes())
+		w.remember(t, at, faults)
+		w.alerting = beginAlerting(t, at, sub(t, logs, name), func(text []byte) []byte { return text }, w.scrapes())
 	}
-	for _, s := range sites {
-		until(t, time.Minute, "every scrape goes well", s.scrapesAll)
+	for _, w := range wards {
+		until(t, time.Minute, "every scrape goes well", w.scrapesAll)
 	}
-	return patients, sites
+	return patients, wards
 }
 
-// remember gives a site's Prometheus the past of its patients.
-func (s *site) remember(t testing.TB, folder string, faults []fault) {
+// remember gives a ward's Prometheus the past of its patients.
+func (w *ward) remember(t testing.TB, folder string, faults []fault) {
 	t.Helper()
-	for _, p := range s.patients {
+	for _, p := range w.patients {
 		for _, f := range faults {
 			if f.name != p.name || f.past == nil {
 				continue
@@ -96,9 +96,9 @@ func (s *site) remember(t testing.TB, folder string, faults []fault) {
 
 // scrapes is Prometheus' configuration: a region is called after its patient,
 // so that nobody's cause holds back another's symptom.
-func (s *site) scrapes() string {
+func (w *ward) scrapes() string {
 	var targets strings.Builder
-	for _, p := range s.patients {
+	for _, p := range w.patients {
 		fmt.Fprintf(&targets, "  - {targets: [%q], labels: {row: %q}}\n", p.address, p.name)
 	}
 	return fmt.Sprintf(`
@@ -112,20 +112,20 @@ scrape_configs:
 }
 
 // of lists what the person was told of a patient: by the region, by the
-// exporter, or because it is the site's only one.
-func (s *site) of(p *patient) []notification {
-	return slices.DeleteFunc(s.person.since(time.Time{}), func(n notification) bool { return s.whose(n) != p })
+// exporter, or because it is the ward's only one.
+func (w *ward) of(p *patient) []notification {
+	return slices.DeleteFunc(w.person.since(time.Time{}), func(n notification) bool { return w.whose(n) != p })
 }
 
 // strangers lists what belongs to no patient.
-func (s *site) strangers() []notification {
-	return slices.DeleteFunc(s.person.since(time.Time{}), func(n notification) bool { return s.whose(n) != nil })
+func (w *ward) strangers() []notification {
+	return slices.DeleteFunc(w.person.since(time.Time{}), func(n notification) bool { return w.whose(n) != nil })
 }
 
-func (s *site) whose(n notification) *patient {
+func (w *ward) whose(n notification) *patient {
 	row, _, _ := strings.Cut(n.Labels["rainbond_region"], "/")
-	for _, p := range s.patients {
-		if p.name == row || p.address == n.Labels["instance"] || len(s.patients) == 1 {
+	for _, p := range w.patients {
+		if p.name == row || p.address == n.Labels["instance"] || len(w.patients) == 1 {
 			return p
 		}
 	}
