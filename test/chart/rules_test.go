@@ -3,6 +3,7 @@ package chart
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -77,9 +78,10 @@ func TestEachThresholdChangesWhatItNamesAndNothingElse(t *testing.T) {
 		"rules.thresholds.errorBudgetRatio=0.001":    {"* 0.005", "* 0.001"},
 		"rules.thresholds.certificateCriticalDays=28,rules.thresholds.certificateWarningDays=40": {
 			"14 * 86400", "28 * 86400", "28 * 86400", "40 * 86400"}, // one's value is the other's default
-		"rules.thresholds.monitorStaleSeconds=600": {"last_scrape_timestamp_seconds > 300", "last_scrape_timestamp_seconds > 600"},
-		"rules.job=kubernetes-pods":                {`job=~".*rainbond-exporter.*"`, `job=~"kubernetes-pods"`},
-		"region.namespace=rainbond":                {"-n rbd-system", "-n rainbond"},
+		"rules.thresholds.monitorStaleSeconds=600":   {"last_scrape_timestamp_seconds > 300", "last_scrape_timestamp_seconds > 600"},
+		"rules.criticalComponents={rbd-api,rbd-hub}": {`~"rbd-api|rbd-gateway|rbd-db|rbd-app-ui"`, `~"rbd-api|rbd-hub"`},
+		"rules.job=kubernetes-pods":                  {`job=~".*rainbond-exporter.*"`, `job=~"kubernetes-pods"`},
+		"region.namespace=rainbond":                  {"-n rbd-system", "-n rainbond"},
 	} {
 		want := strings.NewReplacer(pieces...).Replace(before)
 		if want == before {
@@ -119,5 +121,20 @@ func TestPromtoolAcceptsTheRulesInEachLanguageAndWithoutSome(t *testing.T) {
 				t.Error(complaint)
 			}
 		})
+	}
+}
+
+// TestTheTableOfThresholdsNamesEachValue holds docs/alerts.md to what the chart
+// lets people change.
+func TestTheTableOfThresholdsNamesEachValue(t *testing.T) {
+	table := read(t, root+"/docs/alerts.md")
+	paths := regexp.MustCompile(`\{path: ([\w.]+)`).FindAllStringSubmatch(read(t, folder+"/templates/_rules.tpl"), -1)
+	if len(paths) == 0 {
+		t.Fatal("no replacements in _rules.tpl")
+	}
+	for _, path := range paths {
+		if !strings.Contains(table, "`"+path[1]+"`") {
+			t.Errorf("docs/alerts.md does not name %s", path[1])
+		}
 	}
 }

@@ -13,6 +13,7 @@ value at %. With the default the piece stays as it is. A piece that is not there
 - {path: rules.thresholds.certificateCriticalDays, default: "14", piece: "14 * 86400", form: "% * 86400"}
 - {path: rules.thresholds.certificateWarningDays, default: "28", piece: "28 * 86400", form: "% * 86400"}
 - {path: rules.thresholds.monitorStaleSeconds, default: "300", piece: "rainbond_monitor_last_scrape_timestamp_seconds > 300", form: "rainbond_monitor_last_scrape_timestamp_seconds > %"}
+- {path: rules.criticalComponents, default: "rbd-api|rbd-gateway|rbd-db|rbd-app-ui", piece: '~"rbd-api|rbd-gateway|rbd-db|rbd-app-ui"', form: "~\"%\""}
 - {path: rules.job, default: ".*rainbond-exporter.*", piece: 'job=~".*rainbond-exporter.*"', form: "job=~\"%\""}
 - {path: region.namespace, default: rbd-system, piece: "-n rbd-system", form: "-n %"}
 {{- end -}}
@@ -27,6 +28,7 @@ value at %. With the default the piece stays as it is. A piece that is not there
 {{- end -}}
 {{- $value := $root.Values -}}
 {{- range splitList "." .path }}{{ $value = index $value . }}{{ end -}}
+{{- if kindIs "slice" $value }}{{ $value = join "|" $value }}{{ end -}}
 {{- if ne (toString $value) .default -}}
 {{- $_ := set $changed .path (toString $value) -}}
 {{- $text = replace .piece (replace "%" (printf "<%s>" .path) .form) $text -}}
