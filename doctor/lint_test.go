@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -47,5 +48,47 @@ func TestCheckRulesNamesTheLine(t *testing.T) {
 func TestTheEmbeddedRulesAreWellMade(t *testing.T) {
 	if err := CheckRules(t.Context(), rules.Rules); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestCheckTemplateNamesTheLine(t *testing.T) {
+	const good = `{{ define "own" -}}
+{{ .Status }} {{ .CommonLabels.rainbond_region }}
+{{ range .Alerts.Firing }}
+{{ with .Annotations.summary_zh }}{{ . | toUpper }}{{ else }}{{ .Labels.alertname }}{{ end }}
+{{ range $pair := .Labels.SortedPairs }}{{ $pair.Name }}: {{ .Value }}, {{ $.ExternalURL }}{{ end }}
+{{ end }}
+{{ end }}`
+	for _, c := range []struct{ name, old, fresh, want string }{
+		{"all is well", "", "", ""},
+		{"a field that messages do not have", ".Status", ".State", "line 2: neither a message nor an alert has a field State"},
+		{"a field of a variable", "$.ExternalURL", "$.URL", "line 5: neither a message nor an alert has a field URL"},
+		{"alerts that are neither", ".Alerts.Firing", ".Alerts.Burning", "line 3: alerts are Firing or Resolved, not Burning"},
+		{"an annotation that no alert has", "summary_zh", "summary_cn", "line 4: no alert has the annotation summary_cn"},
+		{"a label that no metric bears", ".rainbond_region", ".region", "line 2: no metric bears the label region"},
+		{"two faults", ".Status }} {{ .CommonLabels.rainbond_region", ".State }} {{ .CommonLabels.region",
+			"line 2: neither a message nor an alert has a field State\nline 2: no metric bears the label region"},
+		{"an action without an end", "{{ end }}\n{{ end }}", "{{ end }}", "line 6: unexpected EOF"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := ""
+			if err := CheckTemplate([]byte(strings.Replace(good, c.old, c.fresh, 1))); err != nil {
+				got = err.Error()
+			}
+			if got != c.want {
+				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestTheTemplatesThatShipAreWellMade(t *testing.T) {
+	const path = "../rules/templates/rainbond.tmpl"
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := CheckTemplate(content); err != nil {
+		t.Errorf("%s:\n%v", path, err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/term"
 
@@ -86,7 +87,8 @@ func (f *flags) looker(life context.Context, far *progress) (func(context.Contex
 	}, nil
 }
 
-// lint says on errs what is wrong with the rules.
+// lint says on errs what is wrong with the rules, or with a file of
+// Alertmanager's templates.
 func (f *flags) lint(ctx context.Context, errs io.Writer) (int, error) {
 	name, content := "rainbond.rules.yaml", rules.Rules
 	if f.rulesFile != "" {
@@ -96,7 +98,11 @@ func (f *flags) lint(ctx context.Context, errs io.Writer) (int, error) {
 		}
 		name, content = f.rulesFile, own
 	}
-	if err := doctor.CheckRules(ctx, content); err != nil {
+	check := doctor.CheckRules
+	if filepath.Ext(name) == ".tmpl" {
+		check = func(_ context.Context, content []byte) error { return doctor.CheckTemplate(content) }
+	}
+	if err := check(ctx, content); err != nil {
 		fmt.Fprintf(errs, "%s:\n%v\n", name, err)
 		return faults, nil
 	}

@@ -131,7 +131,7 @@ func parse(args []string, out io.Writer) (*flags, error) {
 
 	rules := app.Command(cmdRules, "Print the embedded rules, as Prometheus loads them.")
 	rules.Flag("check", "Say what is wrong with them instead, or with those of FILE (--check=FILE), line by line; end with 1 if anything is.").BoolVar(&f.checkRules)
-	rules.Arg("FILE", "A rule file to check.").StringVar(&f.rulesFile)
+	rules.Arg("FILE", "A file to check: of rules, or, if it ends in .tmpl, of Alertmanager's templates.").StringVar(&f.rulesFile)
 
 	command, err := app.Parse(args)
 	if asked {
