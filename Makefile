@@ -41,7 +41,7 @@ fuzz: ## some ten seconds for each parser that reads what others wrote (FUZZ=40 
 	@go test ./region -run '^$$' -fuzz '^FuzzParseConfig$$' -fuzztime $$(($(FUZZ) * 2000))x
 
 e2e: build ## real parts: API server, Prometheus, Alertmanager, webhook; MariaDB; curl, openssl, Python
-	@tools/build etcd kube-apiserver prometheus alertmanager promtool promtool-2.35 amtool
+	@tools/build etcd kube-apiserver prometheus alertmanager promtool promtool-2.20 promtool-2.35 prometheus-2.20 amtool
 	@go test -tags e2e -count=1 -v -timeout 20m -skip '^TestTheChart$$' ./test/e2e # make chart
 	@tools/noskip ./rules
 	@$(MAKE) --no-print-directory clients

@@ -5,8 +5,6 @@ package e2e
 import (
 	"flag"
 	"fmt"
-	"net/http"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -167,13 +165,7 @@ type patient struct {
 // set lets a scenario hold.
 func (p *patient) set(t testing.TB, scenario string) {
 	t.Helper()
-	noRedirect := &http.Client{Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	answer, err := noRedirect.PostForm("http://"+p.address+demo.Path, url.Values{"scenario": {scenario}})
-	must(t, err)
-	must(t, answer.Body.Close())
-	if answer.StatusCode != http.StatusSeeOther {
-		t.Errorf("scenario %s: %s", scenario, answer.Status)
-	}
+	play(t, p.address, scenario)
 }
 
 // TestFaults plays every row of the matrix at the pace of the configuration

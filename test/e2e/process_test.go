@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rainbond-exporter/rainbond-exporter/demo"
 )
 
 // say prints a line of progress at once; t.Log would keep it until the end.
@@ -178,6 +182,18 @@ func cmpErr(err error) error {
 		return errors.New("exit status 0")
 	}
 	return err
+}
+
+// play lets a scenario hold in the demo at an address.
+func play(t testing.TB, address, scenario string) {
+	t.Helper()
+	noRedirect := &http.Client{Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	answer, err := noRedirect.PostForm("http://"+address+demo.Path, url.Values{"scenario": {scenario}})
+	must(t, err)
+	must(t, answer.Body.Close())
+	if answer.StatusCode != http.StatusSeeOther {
+		t.Errorf("scenario %s: %s", scenario, answer.Status)
+	}
 }
 
 // tail is the last lines of a file.
