@@ -29,9 +29,9 @@ const (
 	spread      = 4 * time.Second  // from one row's fault to the next one's: no multiple of the scrape interval
 )
 
-// A fault is a row of the matrix: what breaks, and what a person must be told
+// A breakage is a row of the matrix: what breaks, and what a person must be told
 // of it, and nothing else.
-type fault struct {
+type breakage struct {
 	name, what string
 	want       []string // alerts
 	alone      bool     // with a Prometheus and an Alertmanager of its own: what is told bears no region, or they break
@@ -55,10 +55,10 @@ func set(scenario string, lasts time.Duration) leg {
 }
 
 // known are all rows: the demo's scenarios, and what needs more than one.
-func known() []fault {
-	var all []fault
+func known() []breakage {
+	var all []breakage
 	for _, s := range demo.Scenarios {
-		f := fault{name: s.Name, what: s.Title["en"], want: s.InTime(), alone: s.Slug == "watch", legs: []leg{set(s.Name, 0)}}
+		f := breakage{name: s.Name, what: s.Title["en"], want: s.InTime(), alone: s.Slug == "watch", legs: []leg{set(s.Name, 0)}}
 		switch s.Name {
 		case "healthy":
 			f.lasts = soak
@@ -73,7 +73,7 @@ func known() []fault {
 		}
 		all = append(all, f)
 	}
-	return append(all, fault{
+	return append(all, breakage{
 		name: "api-one-miss", what: "one probe is lost, one scrape is lost, rbd-api and the Kubernetes API restart in 20 s each (noise)",
 		legs: []leg{ // each once: what comes again and again is RainbondRegionAPIUnstable
 			set("api-dropped", scrape), set("healthy", time.Minute),
@@ -86,23 +86,23 @@ func known() []fault {
 			p.exporter.signal(t, syscall.SIGCONT)
 			p.set(t, "healthy")
 		},
-	}, fault{
+	}, breakage{
 		name: "component-restarts", what: "one component after the other has no ready pod for 90 s (noise)",
 		legs: []leg{
 			set("component-half", 90*time.Second), set("component-gone", 90*time.Second),
 			set("component-crashloop", 90*time.Second), set("component-pending", 90*time.Second),
 		},
-	}, fault{
+	}, breakage{
 		name: "disk-gc", what: "root swings across 80 % as images are collected (noise)",
 		legs: []leg{set("disk-82", 8*time.Minute), set("healthy", 2*time.Minute)},
-	}, fault{
+	}, breakage{
 		name: "watch-exporter-down", what: "the exporter is gone", want: []string{"RainbondExporterDown"},
 		legs: []leg{{does: func(t testing.TB, p *patient) {
 			p.exporter.signal(t, syscall.SIGTERM)
 			<-p.exporter.ended
 		}}},
 		repairs: func(t testing.TB, p *patient) { p.exporter = p.exporter.again(t) },
-	}, fault{
+	}, breakage{
 		name: "watch-restarts", what: "Prometheus and Alertmanager restart while the API is down: no second page", want: []string{"RainbondRegionAPIDown"},
 		alone: true,
 		legs: []leg{set("api-5xx", 3*time.Minute), {does: func(t testing.TB, p *patient) {
@@ -129,15 +129,15 @@ func filling(p *patient, now time.Time) string {
 }
 
 // asked are the rows to play.
-func asked(t testing.TB) []fault {
+func asked(t testing.TB) []breakage {
 	t.Helper()
 	all := known()
 	if *wantedRows == "" {
 		return all
 	}
-	var some []fault
+	var some []breakage
 	for name := range strings.SplitSeq(*wantedRows, ",") {
-		i := slices.IndexFunc(all, func(f fault) bool { return f.name == name })
+		i := slices.IndexFunc(all, func(f breakage) bool { return f.name == name })
 		if i < 0 {
 			t.Fatalf("no row %q; there are:\n%s", name, names(all))
 		}
@@ -146,7 +146,7 @@ func asked(t testing.TB) []fault {
 	return some
 }
 
-func names(all []fault) string {
+func names(all []breakage) string {
 	var text []string
 	for _, f := range all {
 		text = append(text, f.name)
@@ -191,7 +191,7 @@ func TestFaults(t *testing.T) {
 	})
 	for _, w := range wards {
 		for _, n := range w.strangers() {
-			r.add(t, outcome{fault: fault{name: "(no row's)"}, wrong: []string{n.String()}})
+			r.add(t, outcome{breakage: breakage{name: "(no row's)"}, wrong: []string{n.String()}})
 		}
 	}
 	text := r.text(time.Since(began))
@@ -203,7 +203,7 @@ func TestFaults(t *testing.T) {
 
 // An outcome is what a row came to.
 type outcome struct {
-	fault
+	breakage
 	told     []heard
 	missing  []string // alerts that never came
 	wrong    []string // what came and should not have
@@ -220,8 +220,8 @@ type heard struct {
 
 // play breaks, waits, repairs, and judges all that was told of the row since
 // the beginning.
-func (f fault) play(t testing.TB, p *patient, files *files) outcome {
-	o := outcome{fault: f}
+func (f breakage) play(t testing.TB, p *patient, files *files) outcome {
+	o := outcome{breakage: f}
 	broken := time.Now()
 	ends := make(chan struct{})
 	var course sync.WaitGroup
@@ -263,7 +263,7 @@ func (f fault) play(t testing.TB, p *patient, files *files) outcome {
 }
 
 // run plays the legs, again and again, until it ends.
-func (f fault) run(t testing.TB, p *patient, ends <-chan struct{}) {
+func (f breakage) run(t testing.TB, p *patient, ends <-chan struct{}) {
 	for {
 		for _, l := range f.legs {
 			l.does(t, p)
@@ -282,7 +282,7 @@ func (f fault) run(t testing.TB, p *patient, ends <-chan struct{}) {
 
 // duration is how long the fault lasts: longer than any alert may take, so
 // that whatever it could cause would have come.
-func (f fault) duration(files *files) time.Duration {
+func (f breakage) duration(files *files) time.Duration {
 	if f.lasts > 0 {
 		return f.lasts
 	}

@@ -30,7 +30,7 @@ type ward struct {
 
 // admit starts a patient for every fault, and the wards that watch them. It
 // returns when every scrape has gone well.
-func admit(t testing.TB, faults []fault) ([]*patient, []*ward) {
+func admit(t testing.TB, faults []breakage) ([]*patient, []*ward) {
 	t.Helper()
 	folder, logs := t.TempDir(), logFolder(t)
 	say("starting %d regions, each with its exporter", len(faults))
@@ -77,7 +77,7 @@ func admit(t testing.TB, faults []fault) ([]*patient, []*ward) {
 }
 
 // remember gives a ward's Prometheus the past of its patients.
-func (w *ward) remember(t testing.TB, folder string, faults []fault) {
+func (w *ward) remember(t testing.TB, folder string, faults []breakage) {
 	t.Helper()
 	for _, p := range w.patients {
 		for _, f := range faults {
