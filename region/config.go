@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -68,11 +69,17 @@ func LoadConfig(path string) (*Config, error) {
 	return c, nil
 }
 
+// No error repeats a value of the file, nor a key that has no place in it:
+// either may be a secret that was written where it does not belong.
+
 // lineError begins with a line number, so that "FILE:" before it makes an
 // address that editors understand.
 func lineError(line int, format string, args ...any) error {
 	return fmt.Errorf("%d: %s", line, fmt.Sprintf(format, args...))
 }
+
+// unquoted finds what the YAML parser repeats of the file.
+var unquoted = regexp.MustCompile("(?s) (['\"`]).{2,}['\"`]")
 
 func parseConfig(text []byte) (*Config, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
@@ -80,7 +87,7 @@ func parseConfig(text []byte) (*Config, error) {
 	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
 		return nil, lineError(1, "the file is empty; expected the keys regions or console")
 	} else if err != nil {
-		return nil, fmt.Errorf(" not YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
+		return nil, fmt.Errorf(" not YAML: %s", unquoted.ReplaceAllString(strings.TrimPrefix(err.Error(), "yaml: "), " $1…$1"))
 	}
 	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return nil, lineError(document.Line, "expected one YAML document, found more")
@@ -129,7 +136,7 @@ func (r Files) check(item *yaml.Node, where string) error {
 	case u.User != nil:
 		return lineError(line, "%s.url: holds a user or password; expected https://host:8443 and, for a token, token_file", where)
 	case u.Scheme != "https" || u.Host == "":
-		return lineError(line, "%s.url: %q; expected https://host:8443", where, r.URL)
+		return lineError(line, "%s.url: does not begin with https:// and a host; expected https://host:8443", where)
 	}
 	for _, file := range []struct{ key, path string }{{"ca_file", r.CAFile}, {"cert_file", r.CertFile}, {"key_file", r.KeyFile}, {"token_file", r.TokenFile}} {
 		if strings.Contains(file.path, pemBegin) || strings.Contains(file.path, "\n") { // not repeated: it may be a key
@@ -161,12 +168,12 @@ func (c *ConsoleDB) check(n *yaml.Node) error {
 		case c.PasswordFile == "":
 			return missing("password_file", "the path of a file that holds the user's password")
 		case c.Port < 0 || c.Port > 65535:
-			return lineError(child(n, "port").Line, "console.port: %d; expected 1 to 65535", c.Port)
+			return lineError(child(n, "port").Line, "console.port: out of range; expected 1 to 65535")
 		}
 		c.Port = cmp.Or(c.Port, 3306)
 		c.Database = cmp.Or(c.Database, "console")
 	default:
-		return lineError(child(n, "driver").Line, "console.driver: %q; expected mysql or sqlite", c.Driver)
+		return lineError(child(n, "driver").Line, "console.driver: unknown; expected mysql or sqlite")
 	}
 	return nil
 }
@@ -239,7 +246,7 @@ func strictStruct(n *yaml.Node, v reflect.Value, where string) error {
 		place, ok := places[key.Value]
 		switch {
 		case !ok:
-			return lineError(key.Line, "%s: unknown key; expected one of %s", path, strings.Join(known, ", "))
+			return fmt.Errorf("%d:%d: %s; expected one of %s", key.Line, key.Column, strings.TrimPrefix(where+": unknown key", ": "), strings.Join(known, ", "))
 		case seen[key.Value]:
 			return lineError(key.Line, "%s: given twice; expected it once", path)
 		}

@@ -220,7 +220,7 @@ func mysqlPool(c *ConsoleDB) (*sql.DB, error) {
 	config.Timeout = connectTimeout
 	config.Logger = silent{}
 	err := config.Apply(mysql.BeforeConnect(func(_ context.Context, one *mysql.Config) error {
-		password, err := readFile(c.PasswordFile)
+		password, err := readSecret(c.PasswordFile)
 		if err != nil {
 			return fmt.Errorf("password_file: %w", err)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -93,6 +94,10 @@ func (r Files) read() fault.Region {
 	region := fault.Region{Name: r.Name, URL: r.URL, ServerName: r.ServerName, Place: fault.Console}
 	var errs []error
 	read := func(key, path string) []byte {
+		readFile := readFile
+		if key == "token_file" {
+			readFile = readSecret
+		}
 		text, err := readFile(path)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", key, err))
@@ -121,4 +126,23 @@ func readFile(path string) ([]byte, error) {
 		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("has %d bytes; expected a PEM file of at most %d", info.Size(), maxFile)}
 	}
 	return os.ReadFile(path)
+}
+
+// readSecret returns the content of a file that holds a secret. Its name is
+// not repeated: people write the secret itself where its file should stand.
+func readSecret(path string) ([]byte, error) {
+	text, err := readFile(path)
+	if p := (*fs.PathError)(nil); errors.As(err, &p) {
+		folder := filepath.Dir(path)
+		for !isFolder(folder) && folder != filepath.Dir(folder) {
+			folder = filepath.Dir(folder)
+		}
+		return nil, fmt.Errorf("in or below %s: %w; the name is not repeated, for it may be the secret itself", folder, p.Err)
+	}
+	return text, err
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }

@@ -260,11 +260,11 @@ func (q *request) receive(asked *http.Request, kept int64) (status int, body []b
 		if q.limit.N <= 0 { // which looks as if the server had closed
 			err = fmt.Errorf("the answer's headers do not end within %d KiB", maxAnswer>>10)
 		}
-		return 0, nil, false, err
+		return 0, nil, false, tactful(err, string(q.region.Token))
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err = io.ReadAll(io.LimitReader(response.Body, kept))
-	return response.StatusCode, unsaid(body, string(q.region.Token)), !response.Close && int64(len(body)) < kept, err
+	return response.StatusCode, unsaid(body, string(q.region.Token)), !response.Close && int64(len(body)) < kept, tactful(err, string(q.region.Token))
 }
 
 // ready asks for what the region says of itself. A region older than v6.9.2

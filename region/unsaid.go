@@ -3,9 +3,11 @@ package region
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"io"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -40,6 +42,24 @@ func unsaid(words []byte, sent ...string) []byte {
 		}
 	}
 	return privateKey.ReplaceAll(words, []byte("[private key]"))
+}
+
+// quoted is what net/http repeats of an answer that is not HTTP.
+var quoted = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+
+// tactful is an error about an answer without what ought not to be repeated
+// of it. Its first line is told, for it may say who answers in place of the
+// region; of what follows, such as a line of a key among the headers, nothing.
+func tactful(err error, sent string) error {
+	if err == nil || !quoted.MatchString(err.Error()) {
+		return err
+	}
+	text := err.Error()
+	if !strings.HasPrefix(text, "malformed HTTP response ") {
+		text = quoted.ReplaceAllString(text, "[not repeated]")
+	}
+	escaped := strconv.Quote(sent)
+	return errors.New(string(unsaid([]byte(text), sent, escaped[1:len(escaped)-1])))
 }
 
 // discreet passes on what the Kubernetes API answers, its refusals without the

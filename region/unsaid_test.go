@@ -1,6 +1,11 @@
 package region
 
-import "testing"
+import (
+	"bufio"
+	"net/http"
+	"strings"
+	"testing"
+)
 
 func TestWhatOughtNotToBeRepeatedIsTakenOut(t *testing.T) {
 	const token = "eyJhbGciOiJSUzI1NiJ9"
@@ -15,6 +20,29 @@ func TestWhatOughtNotToBeRepeatedIsTakenOut(t *testing.T) {
 	} {
 		if got := string(unsaid([]byte(c.words), token, "words")); got != c.want {
 			t.Errorf("%q becomes %q, expected %q", c.words, got, c.want)
+		}
+	}
+}
+
+func TestAnAnswerThatIsNotHTTPIsToldWithoutWhatItRepeats(t *testing.T) {
+	const token = `t0ken"withquote`
+	for _, c := range []struct{ answer, want string }{
+		{"SSH-2.0-OpenSSH_9.2\r\n", `malformed HTTP response "SSH-2.0-OpenSSH_9.2"`},
+		{"you-said-" + token + "\r\n", `malformed HTTP response "you-said-[credential]"`},
+		{"HTTP/1.1 2oo OK\r\n\r\n", "malformed HTTP status code [not repeated]"},
+		{"HTTP/1.1 200 OK\r\nMIIEpAIBAAKCAQEA\r\n\r\n", "malformed MIME header: missing colon: [not repeated]"},
+		{"HTTP/1.1 200 OK\r\nContent-Length: " + token + "\r\n\r\n", "bad Content-Length [not repeated]"},
+		{"HTTP/1.1 200 OK\r\nTransfer-Encoding: " + token + "\r\n\r\n", "unsupported transfer encoding: [not repeated]"},
+		{"", "unexpected EOF"},
+	} {
+		response, err := http.ReadResponse(bufio.NewReader(strings.NewReader(c.answer)), nil)
+		if err == nil {
+			_ = response.Body.Close()
+			t.Errorf("%q is taken for HTTP", c.answer)
+			continue
+		}
+		if got := tactful(err, token); got.Error() != c.want {
+			t.Errorf("%q becomes %q, expected %q", c.answer, got, c.want)
 		}
 	}
 }

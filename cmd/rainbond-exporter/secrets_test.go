@@ -103,6 +103,17 @@ func TestNoSecretIsTold(t *testing.T) {
 	}
 	hostile := httptest.NewTLSServer(http.HandlerFunc(echo))
 	defer hostile.Close()
+	// One whose answer is no HTTP, but what it was sent and its own key again.
+	garbled := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, out, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		fmt.Fprintf(out, "HTTP/1.1 200 OK\r\n%s\r\n%s\r\n\r\n", r.Header.Get("Authorization"), one.ServerKey)
+		_ = out.Flush()
+	}))
+	defer garbled.Close()
 	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: hostile.Certificate().Raw})
 
 	key, wrong := file("client.key.pem", one.ClientKey), file("wrong.pem", append([]byte("x"), one.ClientKey...))
@@ -110,10 +121,12 @@ func TestNoSecretIsTold(t *testing.T) {
   - {name: well, url: %q, ca_file: %q, cert_file: %q, key_file: %q, server_name: example.com, token_file: %q}
   - {name: key-as-ca, url: %q, ca_file: %q, cert_file: %q, key_file: %q}
   - {name: key-as-certificate, url: %q, ca_file: %q, cert_file: %q, key_file: %q}
+  - {name: garbled, url: %q, ca_file: %q, cert_file: %q, key_file: %q, server_name: example.com, token_file: %q}
   - {name: broken-key, url: %q, ca_file: %q, cert_file: %q, key_file: %q, token_file: %q}
 `, hostile.URL, file("ca.pem", authority), file("client.pem", one.Client), key, file("token", []byte(token("region token"))),
 		hostile.URL, key, key, wrong,
 		hostile.URL, file("own-ca.pem", one.CA), wrong, key,
+		garbled.URL, file("ca3.pem", authority), file("client3.pem", one.Client), key, file("token3", []byte(token("token that is thrown back"))),
 		hostile.URL, file("ca2.pem", authority), file("both.pem", append(one.ClientKey, one.Client...)), file("half.pem", one.ClientKey[:len(one.ClientKey)/2]),
 		file("token2", []byte(token("second token")+"\n\x00line")))
 
@@ -140,6 +153,13 @@ func TestNoSecretIsTold(t *testing.T) {
 				"console: {driver: mysql, host: 127.0.0.1, user: u, password_file: {" + token("password that is a map") + ": 1}}",
 				"console: " + token("password that is a text"),
 				"console: {driver: mysql, host: h, user: u, password_file: f, port: " + token("password as port") + "}",
+				"console: {driver: mysql, host: 127.0.0.1, port: 1, user: u, password_file: " + token("password in place of its file") + "}",
+				"console: {driver: mysql, host: 127.0.0.1, port: 1, user: u, password_file: /etc/" + token("password in place of an absolute file") + "}",
+				"console: {driver: " + token("password as driver") + "}",
+				"console: {driver: mysql, " + token("password as key") + "}",
+				"console: {driver: mysql, password_file: *" + token("password that YAML takes for an alias") + "}",
+				"regions: [{name: a, url: " + token("password as URL") + ", ca_file: a, cert_file: b, key_file: c}]",
+				"regions: [{name: a, url: 'https://127.0.0.1:1', ca_file: a, cert_file: b, key_file: c, token_file: " + token("token in place of its file") + "}]",
 				string(one.ClientKey),
 			} {
 				file(filepath.Base(path), []byte(bad))

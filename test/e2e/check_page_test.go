@@ -51,7 +51,7 @@ func (h *site) runsTheCheckPage(t *testing.T) {
 	}
 
 	here := sub(t, h.folder, "plugin")
-	path := strings.Join([]string{here, filepath.Dir(built(t, "../../bin/rainbond-exporter", "make build")), filepath.Dir(tool(t, "kubectl")), os.Getenv("PATH")}, string(filepath.ListSeparator))
+	path := strings.Join([]string{here, filepath.Dir(built(t, "../../bin/rainbond-exporter", "make build")), filepath.Dir(tool(t, "kubectl")), "/usr/bin", "/bin"}, string(filepath.ListSeparator))
 	var said []string
 	for _, section := range commands(string(page)) {
 		for _, command := range section {
