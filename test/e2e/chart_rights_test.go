@@ -127,6 +127,7 @@ func (h *site) leastPrivilege(t *testing.T, p *platform) {
 			})
 		})
 	}
+	t.Run("the optional right to ask kubelets", func(t *testing.T) { h.asksKubelets(t, args) })
 }
 
 // takeAway takes the rule of a resource out of the chart's Role or ClusterRole

@@ -57,15 +57,16 @@ func newAuthority(t testing.TB) *authority {
 	return a
 }
 
-// issue makes a certificate for loopback that is good for both sides.
-func (a *authority) issue(t testing.TB, subject pkix.Name) keyPair {
+// issue makes a certificate for loopback, and for more addresses, that is good
+// for both sides.
+func (a *authority) issue(t testing.TB, subject pkix.Name, more ...net.IP) keyPair {
 	t.Helper()
 	key, der := sign(t, &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: subject,
 		NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour),
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-		DNSNames:    []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		DNSNames:    []string{"localhost"}, IPAddresses: append(more, net.IPv4(127, 0, 0, 1)),
 	}, a)
 	text, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {

@@ -65,6 +65,10 @@ func (l *containerLog) read(previous bool) (written []logLine, restarts int, mor
 	return l.current, l.restarts, l.more
 }
 
+// configz is what a kubelet of RKE2 (v1.30) says of its configuration, cut
+// down to what it evicts at.
+const configz = `{"kubeletconfig":{"enableServer":true,"evictionHard":{"imagefs.available":"5%","nodefs.available":"5%"}}}`
+
 // A kubelet serves the logs of containers as a kubelet does, to the API
 // server only.
 type kubelet struct {
@@ -77,14 +81,25 @@ type kubelet struct {
 // newKubelet starts a kubelet that every node may share.
 func newKubelet(t testing.TB, ca *authority) *kubelet {
 	t.Helper()
+	return newKubeletAt(t, ca, "127.0.0.1")
+}
+
+// newKubeletAt starts it at an address of this machine.
+func newKubeletAt(t testing.TB, ca *authority, ip string) *kubelet {
+	t.Helper()
 	k := &kubelet{logs: map[string]*containerLog{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}", k.containerLogs)
+	mux.HandleFunc("GET /configz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, configz) })
 	clients := x509.NewCertPool()
 	clients.AddCert(ca.cert)
+	listener, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
+	must(t, err)
 	k.server = httptest.NewUnstartedServer(mux)
+	_ = k.server.Listener.Close()
+	k.server.Listener = listener
 	k.server.TLS = &tls.Config{
-		Certificates: []tls.Certificate{ca.issue(t, pkix.Name{CommonName: "kubelet"}).tls(t)},
+		Certificates: []tls.Certificate{ca.issue(t, pkix.Name{CommonName: "kubelet"}, net.ParseIP(ip)).tls(t)},
 		ClientAuth:   tls.RequireAndVerifyClientCert, ClientCAs: clients,
 	}
 	k.server.StartTLS()
