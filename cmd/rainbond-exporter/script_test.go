@@ -10,7 +10,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"rainbond-exporter": main})
+	testscript.Main(m, map[string]func(){"rainbond-exporter": main, "kubectl-rainbond": main})
 }
 
 // TestScripts runs the real binary as people do; each script in

@@ -42,6 +42,7 @@ func TestTheChart(t *testing.T) {
 	t.Run("the server takes every rendering", h.takesEveryRendering)
 	t.Run("kubeconform finds nothing against the server's own schemas", h.conforms)
 	t.Run("Helm 3 and Helm 4 install, upgrade and leave nothing behind", h.leavesNothing)
+	t.Run("they upgrade from the previous release", h.upgradesFromThePreviousRelease)
 	t.Run("the commands of the install page run", h.runsTheInstallPage)
 	t.Run("promtool reads the job of the install page", h.promtoolReadsItsJob)
 	t.Run("the commands and manifests of the page about check", h.runsTheCheckPage)
