@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -196,7 +197,7 @@ type person struct {
 
 	mu       sync.Mutex
 	told     []notification
-	messages int
+	messages [][]byte // as they came
 }
 
 func newPerson(t testing.TB) *person {
@@ -214,15 +215,19 @@ func (p *person) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Status   string         `json:"status"`
 		Alerts   []notification `json:"alerts"`
 	}
-	if err := json.NewDecoder(r.Body).Decode(&message); err != nil {
+	text, err := io.ReadAll(r.Body)
+	if err == nil {
+		err = json.Unmarshal(text, &message)
+	}
+	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.messages++
+	p.messages = append(p.messages, text)
 	for _, n := range message.Alerts {
-		n.at, n.receiver, n.message, n.rings = time.Now(), message.Receiver, p.messages, message.Status == "firing"
+		n.at, n.receiver, n.message, n.rings = time.Now(), message.Receiver, len(p.messages)-1, message.Status == "firing"
 		p.told = append(p.told, n)
 	}
 }

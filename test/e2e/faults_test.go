@@ -22,11 +22,13 @@ var (
 )
 
 const (
-	healthyFor  = time.Minute      // before anything breaks
-	soak        = 30 * time.Minute // how long the healthy region is watched
-	settle      = 30 * time.Second // after the last end was told, for what is late
-	cacheMemory = time.Minute      // for which the exporter takes a broken watch for none (region/cache.go)
-	spread      = 4 * time.Second  // from one row's fault to the next one's: no multiple of the scrape interval
+	healthyFor   = time.Minute           // before anything breaks
+	soak         = 30 * time.Minute      // how long the healthy region is watched
+	settle       = 30 * time.Second      // after the last end was told, for what is late
+	wantedMedian = 75 * time.Second      // from fault to page
+	exampleRow   = "cert-rotated-broken" // whose page is shown as a person reads it
+	cacheMemory  = time.Minute           // for which the exporter takes a broken watch for none (region/cache.go)
+	spread       = 4 * time.Second       // from one row's fault to the next one's: no multiple of the scrape interval
 )
 
 // A breakage is a row of the matrix: what breaks, and what a person must be told
@@ -194,9 +196,12 @@ func TestFaults(t *testing.T) {
 			r.add(t, outcome{breakage: breakage{name: "(no row's)"}, wrong: []string{n.String()}})
 		}
 	}
-	text := r.text(time.Since(began))
+	text := r.text(t, time.Since(began))
 	say("the matrix\n%s", text)
 	if *wantedRows == "" {
+		if m := median(r.pages()); m > wantedMedian {
+			t.Errorf("the median page took %s of %s", seconds(m), wantedMedian)
+		}
 		write(t, filepath.Join("..", "..", "docs", "faults.md"), []byte(text))
 	}
 }
@@ -208,12 +213,28 @@ type outcome struct {
 	missing  []string // alerts that never came
 	wrong    []string // what came and should not have
 	messages int      // that told of something firing
+	by       *person
+}
+
+// complaints are what was not as it should be.
+func (o outcome) complaints() []string {
+	all := append(prefixed("never told: ", o.missing), prefixed("told, and should not have been: ", o.wrong)...)
+	if o.messages > len(o.want) {
+		all = append(all, fmt.Sprintf("%d messages for %d alerts", o.messages, len(o.want)))
+	}
+	for _, h := range o.told {
+		if h.fired > h.bound || h.ended > h.latest {
+			all = append(all, h.alert+" came too late")
+		}
+	}
+	return all
 }
 
 // heard is an alert that was told as it should be.
 type heard struct {
 	alert         string
 	pages         bool
+	message       int           // the number of the message that told of it
 	fired, bound  time.Duration // from the fault to the webhook
 	ended, latest time.Duration // from the repair to the webhook
 }
@@ -221,7 +242,7 @@ type heard struct {
 // play breaks, waits, repairs, and judges all that was told of the row since
 // the beginning.
 func (f breakage) play(t testing.TB, p *patient, files *files) outcome {
-	o := outcome{breakage: f}
+	o := outcome{breakage: f, by: p.ward.person}
 	broken := time.Now()
 	ends := make(chan struct{})
 	var course sync.WaitGroup
@@ -232,7 +253,7 @@ func (f breakage) play(t testing.TB, p *patient, files *files) outcome {
 			o.missing = append(o.missing, alert)
 			continue
 		}
-		o.told = append(o.told, heard{alert: alert, pages: told.receiver == "page", fired: told.at.Sub(broken), bound: f.history + files.bound(told)})
+		o.told = append(o.told, heard{alert: alert, pages: told.receiver == "page", message: told.message, fired: told.at.Sub(broken), bound: f.history + files.bound(told)})
 		if want := files.ruleOf(told).Annotations["runbook_url"]; told.Annotations["runbook_url"] != want {
 			o.wrong = append(o.wrong, alert+" leads to "+told.Annotations["runbook_url"])
 		}
@@ -290,10 +311,22 @@ func (f breakage) duration(files *files) time.Duration {
 		return files.longest() + settle
 	}
 	longest := 4 * time.Minute
+	if course := f.course(); course > 0 {
+		longest = max(longest, course+time.Minute)
+	}
 	for _, alert := range f.want {
 		longest = max(longest, f.history+files.slowest(alert)+settle)
 	}
 	return longest
+}
+
+// course is how long all legs take that have an end.
+func (f breakage) course() time.Duration {
+	var sum time.Duration
+	for _, l := range f.legs {
+		sum += l.lasts
+	}
+	return sum
 }
 
 // hear waits until the person has been told of an alert of the patient's.
