@@ -215,6 +215,24 @@ func TestWhatOneLookCannotTellIsListedAndNotGuessed(t *testing.T) {
 	})
 }
 
+func TestTheLeastAndTheMostOfOneLookAreWhatItSaw(t *testing.T) {
+	for expr, oneLook := range map[string]bool{
+		"min_over_time(rainbond_api_up[2m]) == 0": true,
+		"max_over_time(rainbond_api_up[2m]) == 0": true,
+		"avg_over_time(rainbond_api_up[2m]) == 0": false,
+		"changes(rainbond_api_up[2m]) == 0":       false,
+		"min_over_time(rainbond_api_up[2m:15s])":  false,
+	} {
+		d, err := New([]byte("groups: [{name: own, rules: [{alert: Down, expr: '" + expr + "'}]}]"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := d.Alerts()[0].OneLook; got != oneLook {
+			t.Errorf("%s: one look answers it: %v", expr, got)
+		}
+	}
+}
+
 func TestRecordingRulesAreEvaluatedFirst(t *testing.T) {
 	refused := func(ready float64) collector.Look {
 		return lookOf(

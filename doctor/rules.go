@@ -117,10 +117,13 @@ func merge(recorded map[string]rule, r rule) {
 
 // inspect notes what the expression reads and whether one look can answer it.
 func (r *rule) inspect(expr parser.Expr, recorded map[string]rule) {
-	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+	parser.Inspect(expr, func(node parser.Node, path []parser.Node) error {
 		switch n := node.(type) {
-		case *parser.MatrixSelector, *parser.SubqueryExpr:
+		case *parser.SubqueryExpr:
 			r.needsHistory = true
+		case *parser.MatrixSelector: // the least and the most of one look are what it saw
+			call, ok := path[len(path)-1].(*parser.Call)
+			r.needsHistory = r.needsHistory || !ok || call.Func.Name != "min_over_time" && call.Func.Name != "max_over_time"
 		case *parser.Call:
 			r.absent = r.absent || n.Func.Name == "absent"
 		case *parser.VectorSelector:
