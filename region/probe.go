@@ -179,6 +179,9 @@ func (q *request) handshake(ctx context.Context, id *identity) error {
 			return &id.certificate, nil
 		},
 		NextProtos: []string{"http/1.1"}, // as the console's urllib3
+		// As the console's OpenSSL 3.0 (which has X448, too), and in one packet
+		// as from there: with X25519MLKEM768, Go's first choice, it would be two.
+		CurvePreferences: []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521},
 	})
 	err := q.conn.HandshakeContext(ctx)
 	q.trace.Unasked = err == nil && !asked

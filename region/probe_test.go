@@ -266,6 +266,23 @@ func TestARegionThatHasOnlyIPv6(t *testing.T) {
 	}
 }
 
+// Whatever stands in the way treats our first packet as the console's.
+func TestWeGreetAsTheConsoleDoes(t *testing.T) {
+	_, g := twoGenerations(t)
+	greeted := make(chan string, 1)
+	address, _ := serveAPI(t, g, v69(version, http.StatusOK), func(c *tls.Config) {
+		c.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+			greeted <- fmt.Sprint(h.ServerName, h.SupportedProtos, h.SupportedCurves, h.SupportedVersions)
+			return nil, nil
+		}
+	})
+	look(t, new(Prober), regionAt(address, g))
+	want := fmt.Sprint("rbd-api-api", []string{"http/1.1"}, []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521}, []uint16{tls.VersionTLS13, tls.VersionTLS12})
+	if got := <-greeted; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func TestTheServedCertificateIsKnownWhenTheHandshakeFails(t *testing.T) {
 	old, g := twoGenerations(t)
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
