@@ -47,6 +47,35 @@ func TestAProbeBecomesSamples(t *testing.T) {
 		rainbond_api_ready{check="all",rainbond_region="rainbond"} 0`, names...)
 }
 
+func TestLatencyIsAClassicAndANativeHistogram(t *testing.T) {
+	c := NewAPI(fixed([]fault.Region{rainbond}, nil), func(context.Context, fault.Region) fault.Trace {
+		return fault.Trace{Status: 200, Took: 300 * time.Millisecond}
+	}, nil, nil)
+	report, err := c.Look(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	families, _ := Look{Outcomes: []Outcome{{Report: report}}}.Gather()
+	for _, f := range families {
+		if f.GetName() != "rainbond_api_probe_duration_seconds" {
+			continue
+		}
+		h := f.GetMetric()[0].GetHistogram()
+		var classic []string
+		for _, bucket := range h.GetBucket() {
+			classic = append(classic, fmt.Sprintf("%v:%d", bucket.GetUpperBound(), bucket.GetCumulativeCount()))
+		}
+		if got, want := strings.Join(classic, " "), "0.025:0 0.05:0 0.1:0 0.25:0 0.5:1 1:1 2.5:1 5:1 10:1 30:1"; got != want {
+			t.Errorf("classic: %s, want %s", got, want)
+		}
+		if h.GetSchema() != 3 || len(h.GetPositiveSpan()) == 0 { // 2^(2^-3) is the widest below 1.1
+			t.Errorf("native: schema %d, spans %v", h.GetSchema(), h.GetPositiveSpan())
+		}
+		return
+	}
+	t.Error("there is no histogram")
+}
+
 func TestEveryReasonIsThereFromTheStart(t *testing.T) {
 	c := NewAPI(fixed([]fault.Region{rainbond}, nil), func(context.Context, fault.Region) fault.Trace { return fault.Trace{Status: 503} }, nil, nil)
 	report, err := c.Look(t.Context())

@@ -95,6 +95,7 @@ func TestAnswersHaveReasons(t *testing.T) {
 		{"503", Trace{Status: 503}, Failure{Processing, Status}},
 		{"a redirect", Trace{Status: 302}, Failure{Processing, Status}},
 		{"another token wanted", Trace{Status: 401}, Failure{Processing, TokenRefused}},
+		{"the token may not do that", Trace{Status: 403}, Failure{Processing, TokenRefused}},
 		{"a gateway's page", Trace{Status: 200, Body: []byte("<html>welcome</html>")}, Failure{Transfer, WrongBody}},
 		{"JSON", Trace{Status: 200, Body: []byte(`{"code":0}`)}, Failure{Transfer, WrongBody}},
 		{"unknown CA", Trace{Status: 200, Distrust: untrusted}, Failure{TLS, ServerUntrusted}},

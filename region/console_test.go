@@ -163,6 +163,68 @@ func TestTheFileIsNeverWritten(t *testing.T) {
 	}
 }
 
+func TestTheRegionsAreReadWhileTheConsoleWrites(t *testing.T) {
+	path, db := consoleFile(t)
+	addRegion(t, db, "rainbond", "1", "a CA")
+	c, err := OpenConsole(&ConsoleDB{Driver: "sqlite", Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	writing, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := writing.ExecContext(t.Context(), "UPDATE region_info SET region_name = 'half written'"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := names(t, c); got != "rainbond" || err != nil {
+		t.Errorf("while it writes: %q, %v", got, err)
+	}
+	if err := writing.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := names(t, c); got != "half written" || err != nil {
+		t.Errorf("when it has: %q, %v", got, err)
+	}
+}
+
+func TestAFileThatIsLockedDelaysNobodyBeyondTheLook(t *testing.T) {
+	path, db := consoleFile(t)
+	execute(t, db, "PRAGMA journal_mode = delete") // in which a writer shuts readers out
+	addRegion(t, db, "rainbond", "1", "a CA")
+	c, err := OpenConsole(&ConsoleDB{Driver: "sqlite", Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if got, err := names(t, c); got != "rainbond" || err != nil {
+		t.Fatalf("%q, %v", got, err)
+	}
+	locking, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer locking.Close()
+	if _, err := locking.ExecContext(t.Context(), "BEGIN EXCLUSIVE"); err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	got, err := names(t, c)
+	if got != "rainbond" || err == nil || !strings.Contains(err.Error(), "telling the 1 regions known at ") {
+		t.Errorf("while it is locked: %q, %v", got, err)
+	}
+	if took := time.Since(begin); took > 6*time.Second {
+		t.Errorf("that took %s", took)
+	}
+	if _, err := locking.ExecContext(t.Context(), "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := names(t, c); got != "rainbond" || err != nil {
+		t.Errorf("when it is not: %q, %v", got, err)
+	}
+}
+
 func TestOneRegionIsReadAloneAndRemembered(t *testing.T) {
 	path, db := consoleFile(t)
 	execute(t, db, "DROP TABLE region_info")

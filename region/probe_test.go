@@ -12,13 +12,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/net/dns/dnsmessage"
 
 	"github.com/rainbond-exporter/rainbond-exporter/demo/pki"
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
@@ -166,6 +165,7 @@ func TestEveryTroubleOnTheWayHasItsReason(t *testing.T) {
 	}{
 		{"refused", regionAt(closedPort(t), g), "connect/refused"},
 		{"dropped", regionAt(fullPort(t), g), "connect/dropped"},
+		{"no route", regionAt("255.255.255.255:8443", g), "connect/unreachable"}, // the kernel itself refuses TCP to broadcast
 		{"reset", regionAt(door(t, func(c *net.TCPConn) { hear(c); _ = c.SetLinger(0) }), g), "tls/reset"},
 		{"accepted, then closed", regionAt(door(t, hear), g), "tls/closed"},
 		{"accepted, then silent", regionAt(door(t, func(*net.TCPConn) { <-t.Context().Done() }), g), "tls/timeout"},
@@ -184,6 +184,7 @@ func TestEveryTroubleOnTheWayHasItsReason(t *testing.T) {
 		{"CA is a private key", fault.Region{Name: "r", URL: "https://127.0.0.1:1", CA: g.ServerKey, Cert: g.Client, Key: g.ClientKey}, "tls/client_unreadable"},
 		{"503", regionAt(server(g, status(503), nil), g), "processing/status"},
 		{"401", regionAt(server(g, status(401), nil), g), "processing/token_refused"},
+		{"403", regionAt(server(g, status(403), nil), g), "processing/token_refused"},
 		{"a redirect is not followed", regionAt(server(g, v69(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/v2/health", http.StatusFound) }, 200), nil), g), "processing/status"},
 		{"another page", regionAt(server(g, v69(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }, 200), nil), g), "transfer/wrong_body"},
 		{"an endless page", regionAt(server(g, v69(endless, 200), nil), g), "transfer/wrong_body"},
@@ -205,64 +206,6 @@ func TestEveryTroubleOnTheWayHasItsReason(t *testing.T) {
 				t.Errorf("the trace holds a secret: %s", said)
 			}
 		})
-	}
-}
-
-func TestNamesAndTheirServer(t *testing.T) {
-	_, g := twoGenerations(t)
-	address, _ := serveAPI(t, g, v69(version, http.StatusOK), nil)
-	_, port, _ := net.SplitHostPort(address)
-	for _, row := range []struct {
-		name   string
-		code   dnsmessage.RCode
-		ips    []string
-		mute   bool
-		want   string
-		spoke  string   // to whom in the end
-		failed []string // who is said to have failed
-	}{
-		{"unknown", dnsmessage.RCodeNameError, nil, false, "resolve/name_unknown", "", nil},
-		{"fails", dnsmessage.RCodeServerFailure, nil, false, "resolve/name_server_failed", "", nil},
-		{"silent", 0, nil, true, "resolve/name_server_silent", "", nil},
-		{"one address", 0, []string{"127.0.0.1"}, false, "well", "127.0.0.1", nil},
-		{"the first address refuses", 0, []string{"127.0.0.77", "127.0.0.1"}, false, "well", "127.0.0.1", []string{"127.0.0.77:"}},
-		{"IPv6 refuses, IPv4 answers", 0, []string{"::1", "127.0.0.1"}, false, "well", "127.0.0.1", []string{"[::1]:"}},
-		{"all addresses refuse", 0, []string{"127.0.0.77", "127.0.0.78"}, false, "connect/refused", "127.0.0.78", []string{"127.0.0.77:", "127.0.0.78:"}},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			p := &Prober{Resolver: nameServer(t, row.code, row.ips, row.mute)}
-			r := regionAt("region.example:"+port, g)
-			trace, got := look(t, p, r)
-			if got != row.want {
-				t.Errorf("got %s (%v), want %s", got, trace.Err, row.want)
-			}
-			if spoke := strings.TrimSuffix(trace.Address, ":"+port); spoke != row.spoke {
-				t.Errorf("spoke to %q, want %q", spoke, row.spoke)
-			}
-			said := fmt.Sprint(trace.Missed, trace.Err)
-			for _, address := range row.failed {
-				if !strings.Contains(said, "dial tcp "+address+port) {
-					t.Errorf("it is not said that %s failed: %s", address, said)
-				}
-			}
-			if row.want == "well" && len(trace.Missed) != len(row.failed) {
-				t.Errorf("missed %v", trace.Missed)
-			}
-		})
-	}
-}
-
-func TestARegionThatHasOnlyIPv6(t *testing.T) {
-	_, g := twoGenerations(t)
-	address, _ := serveAPIAt(t, "[::1]:0", g, v69(version, http.StatusOK), nil)
-	trace, got := look(t, new(Prober), regionAt(address, g))
-	if got != "well" || trace.Address != address {
-		t.Errorf("%s: spoke to %s, %v", got, trace.Address, trace.Err)
-	}
-	_, port, _ := net.SplitHostPort(address)
-	p := &Prober{Resolver: nameServer(t, 0, []string{"::1"}, false)}
-	if trace, got := look(t, p, regionAt("region.example:"+port, g)); got != "well" || trace.Address != address {
-		t.Errorf("by name, %s: spoke to %s, %v", got, trace.Address, trace.Err)
 	}
 }
 
@@ -375,19 +318,25 @@ func closedPort(t *testing.T) string {
 // comes, as a firewall would.
 func fullPort(t *testing.T) string {
 	t.Helper()
+	return fullPortAt(t, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+}
+
+func fullPortAt(t *testing.T, at *syscall.SockaddrInet4) string {
+	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = syscall.Close(fd) })
-	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), syscall.Listen(fd, 0)); err != nil {
+	if err := errors.Join(syscall.Bind(fd, at), syscall.Listen(fd, 0)); err != nil {
 		t.Fatal(err)
 	}
 	name, err := syscall.Getsockname(fd)
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
+	full := name.(*syscall.SockaddrInet4)
+	address := net.JoinHostPort(net.IP(full.Addr[:]).String(), strconv.Itoa(full.Port))
 	for range 16 { // until nobody gets in any more
 		conn, err := net.DialTimeout("tcp", address, 100*time.Millisecond)
 		if err != nil {
@@ -453,46 +402,4 @@ func drip(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-}
-
-// nameServer is a resolver whose name server answers every question with the
-// code and the addresses given, or never.
-func nameServer(t *testing.T, code dnsmessage.RCode, ips []string, mute bool) *net.Resolver {
-	t.Helper()
-	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = socket.Close() })
-	go func() {
-		packet := make([]byte, 1500)
-		for {
-			n, peer, err := socket.ReadFrom(packet)
-			if err != nil {
-				return
-			}
-			var m dnsmessage.Message
-			if mute || m.Unpack(packet[:n]) != nil {
-				continue
-			}
-			m.Response, m.RCode, m.Additionals = true, code, nil
-			for _, ip := range ips {
-				q := m.Questions[0]
-				header := dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class, TTL: 1}
-				switch four := net.ParseIP(ip).To4(); {
-				case four != nil && q.Type == dnsmessage.TypeA:
-					m.Answers = append(m.Answers, dnsmessage.Resource{Header: header, Body: &dnsmessage.AResource{A: [4]byte(four)}})
-				case four == nil && q.Type == dnsmessage.TypeAAAA:
-					m.Answers = append(m.Answers, dnsmessage.Resource{Header: header, Body: &dnsmessage.AAAAResource{AAAA: [16]byte(net.ParseIP(ip))}})
-				}
-			}
-			if answer, err := m.Pack(); err == nil {
-				_, _ = socket.WriteTo(answer, peer)
-			}
-		}
-	}()
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "udp", socket.LocalAddr().String())
-	}}
 }
