@@ -34,9 +34,10 @@ type Spelling struct {
 	Reason Reason
 }
 
-// Spellings is the vocabulary of crypto/tls and net/http at rbd-api's door,
-// each seen with real clients (Go, curl, openssl, Python; TLS 1.2 and 1.3).
-// The first that fits counts.
+// Spellings is the vocabulary of crypto/tls and net/http at rbd-api's door.
+// What real clients (Go, curl, openssl, Python; TLS 1.2 and 1.3) make it say
+// is in docs/handshakes.md; the rest is read in their sources. The first that
+// fits counts.
 //
 // "remote error" is an alert that the client sent about the region's
 // certificate. OpenSSL under TLS 1.3 sends it unencrypted, so that the server
