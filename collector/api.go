@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -112,8 +113,9 @@ func (a *api) Look(ctx context.Context) (Report, error) {
 const probeShare = 0.8
 
 // probeAll asks all regions, many at once, and returns the traces in order.
-// Who had to wait for a turn until there was too little time left has none,
-// and the error says so: we could not look, and silence would mean nothing.
+// Who had to wait for a turn until there was too little time left, or was cut
+// off by its end, has none, and the error says so: we could not look, and
+// silence would mean nothing.
 func probeAll(ctx context.Context, regions []fault.Region, probe func(context.Context, fault.Region) fault.Trace) ([]*fault.Trace, error) {
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
@@ -123,21 +125,29 @@ func probeAll(ctx context.Context, regions []fault.Region, probe func(context.Co
 	traces := make([]*fault.Trace, len(regions))
 	places := make(chan struct{}, probesAtOnce)
 	var wait sync.WaitGroup
-	var late error
+	var late atomic.Bool
 	for i, region := range regions {
 		places <- struct{}{}
-		if i >= probesAtOnce && left(ctx) < answerTime {
-			late = fmt.Errorf("the time was over before all %d regions had been asked; give the scrape more, or let each region be a target of its own", len(regions))
+		waited := i >= probesAtOnce
+		if waited && left(ctx) < answerTime {
+			late.Store(true)
 			break
 		}
 		wait.Go(func() {
 			defer func() { <-places }()
 			trace := probe(ctx, region)
+			if waited && ctx.Err() != nil {
+				late.Store(true)
+				return
+			}
 			traces[i] = &trace
 		})
 	}
 	wait.Wait()
-	return traces, late
+	if late.Load() {
+		return traces, fmt.Errorf("the time was over before all %d regions had been asked; give the scrape more, or let each region be a target of its own", len(regions))
+	}
+	return traces, nil
 }
 
 // tell turns one trace into samples, counts and evidence.

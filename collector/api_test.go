@@ -206,8 +206,9 @@ func TestRegionsWhoseTurnDoesNotComeAreUnknown(t *testing.T) {
 			up, down int
 			late     bool
 		}{
-			{10 * time.Second, 200, 0, false},
-			{6 * time.Second, 128, 0, true},
+			{11 * time.Second, 200, 0, false},
+			{7 * time.Second, 128, 0, true},      // the third turn is cut off
+			{6 * time.Second, 128, 0, true},      // and here begun no more
 			{time.Second, 0, probesAtOnce, true}, // who asks for a second gets what a second shows
 		} {
 			for _, c := range []Collector{
