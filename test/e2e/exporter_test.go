@@ -60,8 +60,12 @@ func newExporter(t testing.TB, logs, name string, args ...string) *exporter {
 
 func newExporterAt(t testing.TB, logs, name, address string, args ...string) *exporter {
 	t.Helper()
+	return newExporterOf(t, built(t, filepath.Join("..", "..", "bin", "rainbond-exporter"), "make build"), logs, name, address, args...)
+}
+
+func newExporterOf(t testing.TB, binary, logs, name, address string, args ...string) *exporter {
+	t.Helper()
 	e := &exporter{address: address}
-	binary := built(t, filepath.Join("..", "..", "bin", "rainbond-exporter"), "make build")
 	e.process = begin(t, logs, name, binary, append([]string{"serve", "--web.listen-address=" + e.address}, args...)...)
 	took := until(t, 20*time.Second, name+" is ready", func() error {
 		if err := e.alive(); err != nil {

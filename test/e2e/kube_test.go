@@ -109,12 +109,16 @@ func (k keyPair) tls(t testing.TB) tls.Certificate {
 // A cluster is a Kubernetes control plane: etcd and the API server, with RBAC,
 // and nobody who schedules.
 type cluster struct {
-	t      testing.TB // the API server lives as long as this test, whoever restarts it
-	url    string
-	ca     *authority
-	logs   string
-	start  []string // the API server's program and arguments
-	server *process
+	t        testing.TB // the API server lives as long as this test, whoever restarts it
+	url      string
+	etcd     string // its URL
+	ca       *authority
+	accounts keyPair // signs the tokens of ServiceAccounts
+	folder   string
+	logs     string
+	start    []string // the API server's program and arguments
+	server   *process
+	store    *process // etcd
 
 	core corev1.CoreV1Interface // as an administrator
 	apps appsv1.AppsV1Interface
@@ -124,31 +128,27 @@ type cluster struct {
 // newCluster starts a control plane that is empty and ready.
 func newCluster(t testing.TB, folder, logs string) *cluster {
 	t.Helper()
-	etcd, peer := "http://"+freeAddress(t), "http://"+freeAddress(t)
-	begin(t, logs, "etcd", tool(t, "etcd"),
-		"--data-dir="+filepath.Join(folder, "etcd"), "--unsafe-no-fsync", "--log-level=warn",
-		"--listen-client-urls="+etcd, "--advertise-client-urls="+etcd,
-		"--listen-peer-urls="+peer, "--initial-advertise-peer-urls="+peer, "--initial-cluster=default="+peer)
-
-	c := &cluster{t: t, ca: newAuthority(t), logs: logs}
+	c := &cluster{t: t, etcd: "http://" + freeAddress(t), ca: newAuthority(t), folder: folder, logs: logs}
+	c.remember(t)
 	file := func(name string, text []byte) string {
 		path := filepath.Join(folder, name)
 		write(t, path, text)
 		return path
 	}
-	pair := func(name string) (cert, key string) {
-		p := c.ca.issue(t, pkix.Name{CommonName: name})
+	files := func(name string, p keyPair) (cert, key string) {
 		return file(name+".pem", p.cert), file(name+".key.pem", p.key)
 	}
+	pair := func(name string) (cert, key string) { return files(name, c.ca.issue(t, pkix.Name{CommonName: name})) }
 	ca := file("kube-ca.pem", c.ca.pem)
 	serving, servingKey := pair("kube-apiserver")
 	kubelet, kubeletKey := pair("kube-apiserver-kubelet-client")
-	accounts, accountsKey := pair("service-accounts")
+	c.accounts = c.ca.issue(t, pkix.Name{CommonName: "service-accounts"})
+	accounts, accountsKey := files("service-accounts", c.accounts)
 	address := freeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
 	c.url = "https://" + address
 	c.start = []string{tool(t, "kube-apiserver"),
-		"--etcd-servers=" + etcd, "--bind-address=127.0.0.1", "--secure-port=" + port, "--endpoint-reconciler-type=none",
+		"--etcd-servers=" + c.etcd, "--bind-address=127.0.0.1", "--secure-port=" + port, "--endpoint-reconciler-type=none",
 		"--authorization-mode=RBAC", "--client-ca-file=" + ca, "--tls-cert-file=" + serving, "--tls-private-key-file=" + servingKey,
 		"--service-account-issuer=" + c.url, "--service-account-signing-key-file=" + accountsKey, "--service-account-key-file=" + accounts,
 		"--service-cluster-ip-range=10.43.0.0/24", "--disable-admission-plugins=ServiceAccount", // no controller makes the accounts it wants
@@ -160,10 +160,26 @@ func newCluster(t testing.TB, folder, logs string) *cluster {
 	return c
 }
 
+// remember starts etcd, with what it knew if it ran before.
+func (c *cluster) remember(t testing.TB) {
+	t.Helper()
+	peer := "http://" + freeAddress(t)
+	c.store = begin(c.t, c.logs, "etcd", tool(t, "etcd"),
+		"--data-dir="+filepath.Join(c.folder, "etcd"), "--unsafe-no-fsync", "--log-level=warn",
+		"--listen-client-urls="+c.etcd, "--advertise-client-urls="+c.etcd,
+		"--listen-peer-urls="+peer, "--initial-advertise-peer-urls="+peer, "--initial-cluster=default="+peer)
+}
+
+// administrator is a certificate that may do everything.
+func (c *cluster) administrator(t testing.TB) keyPair {
+	t.Helper()
+	return c.ca.issue(t, pkix.Name{CommonName: "admin", Organization: []string{"system:masters"}})
+}
+
 // connect makes the administrator's clients.
 func (c *cluster) connect(t testing.TB) {
 	t.Helper()
-	admin := c.ca.issue(t, pkix.Name{CommonName: "admin", Organization: []string{"system:masters"}})
+	admin := c.administrator(t)
 	config := &rest.Config{Host: c.url, QPS: -1, Timeout: 10 * time.Second, // QPS -1: no limit of our own
 		TLSClientConfig: rest.TLSClientConfig{CAData: c.ca.pem, CertData: admin.cert, KeyData: admin.key}}
 	var errs [3]error
@@ -206,11 +222,17 @@ func (c *cluster) token(t testing.TB, namespace, account string) string {
 // kubeconfig is a kubeconfig for the bearer of a token.
 func (c *cluster) kubeconfig(t testing.TB, token string) []byte {
 	t.Helper()
+	return c.kubeconfigOf(t, c.url, map[string]any{"token": token})
+}
+
+// kubeconfigOf is a kubeconfig for a user, to reach the API server at url.
+func (c *cluster) kubeconfigOf(t testing.TB, url string, user map[string]any) []byte {
+	t.Helper()
 	type object = map[string]any
 	text, err := json.Marshal(object{ // JSON is YAML
 		"apiVersion": "v1", "kind": "Config", "current-context": "e2e",
-		"clusters": []any{object{"name": "e2e", "cluster": object{"server": c.url, "certificate-authority-data": c.ca.pem}}},
-		"users":    []any{object{"name": "e2e", "user": object{"token": token}}},
+		"clusters": []any{object{"name": "e2e", "cluster": object{"server": url, "certificate-authority-data": c.ca.pem}}},
+		"users":    []any{object{"name": "e2e", "user": user}},
 		"contexts": []any{object{"name": "e2e", "context": object{"cluster": "e2e", "user": "e2e"}}},
 	})
 	if err != nil {

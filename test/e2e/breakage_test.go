@@ -1,0 +1,360 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	// memory is how long the exporter may tell what it knew when its watch
+	// broke, and slack what a scrape and a busy machine take.
+	memory = time.Minute
+	slack  = 5 * time.Second
+
+	// pings is how long a frozen API server goes unnoticed (HTTP/2, as
+	// client-go sets it: silence of 30 s, and 15 s for the answer to a ping).
+	pings = 45 * time.Second
+
+	// recovery is how soon after a repair everything is told again.
+	recovery = 30 * time.Second
+)
+
+// asking are the collectors that must ask the Kubernetes API.
+var asking = []string{"cert", "component", "disk", "node-role", "tls"}
+
+// A breakage is a way in which the exporter's sight of Kubernetes breaks.
+type breakage struct {
+	name      string
+	component string // whose state changes meanwhile
+	direct    bool   // without a gate between the exporter and the API server
+	dying     bool   // the exporter begins with a token that soon ends
+	breaks    func(*subject, testing.TB)
+	changes   bool          // the component falls ill as soon as it is broken
+	unable    []string      // the collectors that cannot look, once nothing may be told from memory
+	from      time.Duration // when that is
+	lasts     time.Duration
+	meanwhile func(*subject, testing.TB)
+	repairs   func(*subject, testing.TB)
+}
+
+var throughTheGate = []breakage{
+	{
+		name: "answers 429", component: "rbd-mq", changes: true,
+		breaks: func(s *subject, _ testing.TB) { s.gate.says(tooManyRequests) },
+		unable: asking, from: memory, lasts: memory + 3*slack,
+		repairs: func(s *subject, _ testing.TB) { s.gate.passes() },
+	},
+	{
+		name: "answers 500", component: "rbd-worker", changes: true,
+		breaks: func(s *subject, _ testing.TB) { s.gate.says(internalError) },
+		unable: asking, from: memory, lasts: memory + 3*slack,
+		repairs: func(s *subject, _ testing.TB) { s.gate.passes() },
+	},
+	{
+		name: "a token expires, and the kubelet turns the link to the next", component: "rbd-hub", dying: true, changes: true,
+		breaks: (*subject).tokenEnds, unable: asking, from: memory, lasts: memory + 3*slack,
+		repairs: (*subject).tokenRotates,
+	},
+	{
+		name: "drops one packet in ten", component: "rbd-app-ui", changes: true,
+		breaks: func(s *subject, t testing.TB) { s.loss = dropOneInTen(t, s.gate.url) },
+		lasts:  memory + 3*slack,
+		repairs: func(s *subject, _ testing.TB) {
+			if s.loss != nil {
+				s.loss.end()
+			}
+		},
+	},
+}
+
+// A right is withdrawn from all who ask with the same account: this breakage
+// has its control plane for itself.
+var alone = []breakage{{
+	name: "the right to nodes is withdrawn", component: "rbd-mq", changes: true,
+	breaks: func(s *subject, t testing.TB) {
+		s.mayListNodes(t, false)
+		s.gate.cut() // a watch that is open goes on, and is right to
+	},
+	unable: []string{"disk", "node-role"}, from: memory, lasts: memory + 2*slack,
+	meanwhile: func(s *subject, t testing.TB) { s.says(t, "0") }, // nobody else is harmed
+	repairs:   func(s *subject, t testing.TB) { s.mayListNodes(t, true) },
+}, {
+	name: "compacted: what is asked for is gone (410)", component: "rbd-mq",
+	breaks: (*subject).compacted, meanwhile: func(s *subject, t testing.TB) { s.says(t, "0") },
+	repairs: func(s *subject, t testing.TB) {
+		if s.gate.gone.Load() == 0 {
+			t.Error("the API server never said that what was asked for is gone: nothing was tested")
+		}
+	},
+}, {
+	name: "1,000 objects change at once", component: "rbd-mq",
+	breaks: (*subject).thousandChange, repairs: func(*subject, testing.TB) {},
+}}
+
+var dead = []breakage{{
+	name: "killed and restarted", component: "rbd-mq", direct: true,
+	breaks: func(s *subject, _ testing.TB) { s.server.kill() },
+	unable: asking, from: memory, lasts: memory + 3*slack,
+	repairs: func(s *subject, t testing.TB) { s.run(t) },
+}, {
+	name: "restarted with an empty etcd", component: "rbd-mq", direct: true,
+	breaks: func(s *subject, t testing.TB) {
+		s.administratorLooks(t)
+		s.forget(t)
+	},
+	unable: asking, from: memory, lasts: memory + 3*slack,
+	meanwhile: (*subject).nothingIsThere,
+	repairs: func(s *subject, t testing.TB) {
+		s.platform = newPlatform(t, s.cluster, s.kubelet, s.region, s.made)
+		s.tokenRotates(t)
+	},
+}}
+
+var frozen = []breakage{{
+	name: "frozen for 3 minutes", component: "rbd-mq", direct: true,
+	breaks: func(s *subject, t testing.TB) { s.server.signal(t, syscall.SIGSTOP) },
+	unable: asking, from: pings + memory, lasts: 3 * time.Minute,
+	repairs: func(s *subject, t testing.TB) { s.server.signal(t, syscall.SIGCONT) },
+}}
+
+// Whatever the Kubernetes API does, every scrape is answered in time, what is
+// not known is not told, and what can be known again is told within 30 s and
+// without a restart. Each breakage is seen by the exporter that ships, which is
+// weighed, and by one built with the race detector.
+func TestWhileThingsBreak(t *testing.T) {
+	for name, rows := range map[string][]breakage{"a gate": throughTheGate, "alone": alone, "dead": dead, "frozen": frozen} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			side := newClusterSide(t)
+			for _, row := range rows {
+				t.Run(row.name, func(t *testing.T) {
+					if name == "a gate" { // they do not see each other
+						t.Parallel()
+					}
+					row.play(t, side)
+				})
+			}
+		})
+	}
+}
+
+// A subject is a pair of exporters and the way by which they see Kubernetes.
+type subject struct {
+	*clusterSide
+	row   breakage
+	gate  *gate
+	loss  *dropper
+	token *tokenMount
+	both  []*witness // the one that ships, and the one built with the race detector
+
+	byCertificate *witness // nil but where the API server forgets its accounts
+}
+
+func (row breakage) subject(t testing.TB, side *clusterSide) *subject {
+	t.Helper()
+	name := strings.ReplaceAll(t.Name()[strings.LastIndexByte(t.Name(), '/')+1:], ",", "")
+	folder := sub(t, side.folder, name)
+	s := &subject{clusterSide: side, row: row, token: &tokenMount{folder: sub(t, folder, "token")}}
+	url := side.url
+	if !row.direct {
+		s.gate = side.newGate(t)
+		url = s.gate.url
+	}
+	token, err := side.bound(t.Context())
+	must(t, err)
+	if row.dying {
+		token = side.dying(t, token, 25*time.Second)
+	}
+	must(t, s.token.swap(token))
+	kubeconfig := filepath.Join(folder, "kubeconfig")
+	write(t, kubeconfig, side.kubeconfigOf(t, url, map[string]any{"tokenFile": s.token.path()}))
+	args := []string{"--role=cluster", "--kubeconfig=" + kubeconfig, "--config.file=" + side.console.config}
+	s.both = []*witness{
+		witnessOf(t, newExporter(t, side.logs, name, args...), row.component),
+		witnessOf(t, newExporterOf(t, raceBinary(t), side.logs, name+"-race", freeAddress(t), args...), row.component),
+	}
+	return s
+}
+
+// each does the same with both exporters.
+func (s *subject) each(do func(*witness) error) error {
+	var errs []error
+	for _, w := range s.both {
+		errs = append(errs, do(w))
+	}
+	return errors.Join(errs...)
+}
+
+// told is nil when both exporters see everything, and the component as ready
+// as it is said to be.
+func (s *subject) told(ready string) func() error {
+	return func() error {
+		return s.each(func(w *witness) error {
+			g := w.look()
+			if g.err == nil && (len(g.unable) > 0 || g.ready != ready) {
+				g.err = fmt.Errorf("%s: %s is %q ready, expected %q; unable: %v", w.name, w.component, g.ready, ready, g.unable)
+			}
+			return g.err
+		})
+	}
+}
+
+// says waits until both say of the component what is true, whatever else they
+// cannot see.
+func (s *subject) says(t testing.TB, ready string) {
+	t.Helper()
+	until(t, recovery, s.row.component+" is told to be "+ready+" ready", func() error {
+		return s.each(func(w *witness) error {
+			if g := w.look(); g.err != nil || g.ready != ready {
+				return fmt.Errorf("%s: %q ready, expected %q (%w)", w.name, g.ready, ready, g.err)
+			}
+			return nil
+		})
+	})
+}
+
+// ready writes how many pods of the component are ready, past the gate.
+func (s *subject) ready(t testing.TB, ready int32) {
+	t.Helper()
+	s.workloadReady(t, s.row.component, "Deployment", ready)
+}
+
+func (row breakage) play(t *testing.T, side *clusterSide) {
+	s := row.subject(t, side)
+	until(t, 20*time.Second, "everything is seen", s.told("1"))
+	begun := time.Now()
+	var before []figures
+	until(t, 10*glance, "the exporters have settled", func() error {
+		before = nil
+		return s.each(func(w *witness) error {
+			f, err := w.settled()
+			before = append(before, f)
+			if err == nil && time.Since(begun) < 5*glance {
+				err = errors.New("not yet")
+			}
+			return err
+		})
+	})
+
+	row.breaks(s, t)
+	broke := time.Now()
+	say("%s: broken", row.name)
+	if row.changes {
+		s.ready(t, 0)
+	}
+	if row.meanwhile != nil {
+		row.meanwhile(s, t)
+	}
+	<-time.After(time.Until(broke.Add(row.lasts)))
+	s.nothingFromMemory(t, broke)
+	s.noLie(t, broke)
+
+	row.repairs(s, t)
+	repaired := time.Now()
+	ready := "1"
+	if row.changes {
+		ready = "0"
+	}
+	took := until(t, recovery, "everything is seen again", s.told(ready))
+	say("%s: everything is seen %s after the repair", row.name, seconds(took))
+	s.onlyTheTruth(t, repaired, ready)
+
+	s.ready(t, 0)
+	until(t, recovery, "a component that falls ill is told", s.told("0"))
+	s.ready(t, 1)
+	until(t, recovery, "and its repair", s.told("1"))
+	for i, w := range s.both {
+		w.answered(t, begun)
+		w.noRace(t)
+		until(t, 2*time.Minute, "nothing is left behind", func() error { return w.leavesNothing(before[i], i > 0) })
+		after, _ := w.settled()
+		say("%s: %s: slowest scrape %s; before: %s; after: %s", row.name, w.name, seconds(w.slowest(begun)), before[i], after)
+		w.end()
+		if status, _ := w.ends(t, 10*time.Second); status != 0 { // 66 where the race detector has found something
+			t.Errorf("%s ended with %d", w.name, status)
+		}
+	}
+}
+
+// nothingFromMemory looks that what could not be looked at was not told, once
+// it was too old.
+func (s *subject) nothingFromMemory(t testing.TB, broke time.Time) {
+	t.Helper()
+	if s.row.unable == nil {
+		return
+	}
+	for _, w := range s.both {
+		seen := w.between(broke.Add(s.row.from+slack), time.Now())
+		if len(seen) == 0 {
+			t.Errorf("%s: nothing was asked after %s", w.name, s.row.from+slack)
+		}
+		for _, g := range seen {
+			after := seconds(g.at.Sub(broke))
+			if !slices.Equal(g.unable, s.row.unable) {
+				t.Errorf("%s, %s after it broke: unable %v, expected %v", w.name, after, g.unable, s.row.unable)
+			}
+			for _, claim := range g.claims {
+				if slices.Contains(s.row.unable, collectorOf(claim)) {
+					t.Errorf("%s, %s after it broke: %s is claimed, and nobody can know", w.name, after, claim)
+				}
+			}
+		}
+	}
+}
+
+// noLie looks that a component that fell ill when it broke was not called well
+// for longer than the exporter may remember.
+func (s *subject) noLie(t testing.TB, broke time.Time) {
+	t.Helper()
+	if !s.row.changes {
+		return
+	}
+	for _, w := range s.both {
+		for _, g := range w.between(broke.Add(memory+slack), time.Now()) {
+			if g.ready == "1" {
+				t.Errorf("%s, %s after %s fell ill: it is called well", w.name, seconds(g.at.Sub(broke)), w.component)
+			}
+		}
+	}
+}
+
+// onlyTheTruth looks that nothing else was said since the repair. An outage
+// that is shorter than what the exporter may remember proves nothing.
+func (s *subject) onlyTheTruth(t testing.TB, repaired time.Time, ready string) {
+	t.Helper()
+	if s.row.lasts < memory {
+		return
+	}
+	for _, w := range s.both {
+		for _, g := range w.since(repaired) {
+			if g.ready != "" && g.ready != ready {
+				t.Errorf("%s, %s after the repair: %s is called %s ready; it is %s", w.name, seconds(g.at.Sub(repaired)), w.component, g.ready, ready)
+			}
+		}
+	}
+}
+
+// slowest is how long the slowest scrape took since then.
+func (w *witness) slowest(since time.Time) time.Duration {
+	seen := w.since(since)
+	return slices.MaxFunc(append(seen, glimpse{}), func(a, b glimpse) int { return int(a.took - b.took) }).took
+}
+
+// collectorOf is the collector that makes a claim.
+func collectorOf(claim string) string {
+	switch claim {
+	case "rainbond_nodes":
+		return "node-role"
+	case "rainbond_node_condition":
+		return "disk"
+	}
+	return "component"
+}

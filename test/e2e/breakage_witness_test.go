@@ -1,0 +1,212 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// glance is how often a witness scrapes.
+const glance = 2 * time.Second
+
+// claims are the metrics that say something of what Kubernetes knows.
+var claims = []string{"rainbond_nodes", "rainbond_node_condition", "rainbond_component_desired", "rainbond_component_ready", "rainbond_pods_evicted"}
+
+// A glimpse is what one scrape said.
+type glimpse struct {
+	at     time.Time
+	took   time.Duration
+	err    error
+	unable []string // the collectors that could not look
+	claims []string // those that were made
+	ready  string   // of the component that is watched; "" when nothing is said of it
+	nodes  string   // with the role worker
+	self   figures
+}
+
+// figures are what a process weighs.
+type figures struct {
+	goroutines, files float64
+	resident          float64 // bytes
+	live              float64 // bytes in use after the last collection, with what may come until the next
+}
+
+func (f figures) String() string {
+	return fmt.Sprintf("%.0f goroutines, %.0f files, %.1f MiB resident, next collection at %.1f MiB", f.goroutines, f.files, f.resident/(1<<20), f.live/(1<<20))
+}
+
+// A witness scrapes an exporter all the time, within the deadline that it
+// states, and remembers.
+type witness struct {
+	*exporter
+	component string
+
+	mu   sync.Mutex
+	seen []glimpse
+	held chan struct{} // holds a token while nobody may scrape
+	end  func()
+}
+
+func witnessOf(t testing.TB, e *exporter, component string) *witness {
+	w := &witness{exporter: e, component: component, held: make(chan struct{}, 1)}
+	stop, ended := make(chan struct{}), make(chan struct{})
+	w.end = sync.OnceFunc(func() { close(stop); <-ended })
+	t.Cleanup(w.end)
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(glance)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+			}
+			w.held <- struct{}{}
+			g := w.look()
+			<-w.held
+			w.mu.Lock()
+			w.seen = append(w.seen, g)
+			w.mu.Unlock()
+		}
+	}()
+	return w
+}
+
+// look scrapes once.
+func (w *witness) look() glimpse {
+	g := glimpse{at: time.Now()}
+	s, err := w.scrape()
+	g.took, g.err = time.Since(g.at), err
+	if err != nil {
+		return g
+	}
+	g.unable = s.unable()
+	slices.Sort(g.unable)
+	for _, claim := range claims {
+		if len(s[claim].GetMetric()) > 0 {
+			g.claims = append(g.claims, claim)
+		}
+	}
+	g.ready = s.value("rainbond_component_ready", "component", w.component)
+	g.nodes = s.value("rainbond_nodes", "role", "worker")
+	g.self = figures{goroutines: s.number("go_goroutines"), files: s.number("process_open_fds"),
+		resident: s.number("process_resident_memory_bytes"), live: s.number("go_memstats_next_gc_bytes")}
+	return g
+}
+
+// number is the one sample of a metric.
+func (s samples) number(name string) float64 {
+	for _, m := range s[name].GetMetric() {
+		return m.GetGauge().GetValue()
+	}
+	return 0
+}
+
+// value is the sample that bears a label, as text; "" when there is none.
+func (s samples) value(name, label, is string) string {
+	for _, m := range s[name].GetMetric() {
+		for _, l := range m.GetLabel() {
+			if l.GetName() == label && l.GetValue() == is {
+				return fmt.Sprint(m.GetGauge().GetValue())
+			}
+		}
+	}
+	return ""
+}
+
+// since lists what was seen from then on.
+func (w *witness) since(at time.Time) []glimpse {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := slices.IndexFunc(w.seen, func(g glimpse) bool { return !g.at.Before(at) })
+	if i < 0 {
+		return nil
+	}
+	return slices.Clone(w.seen[i:])
+}
+
+// between lists what was asked after from and answered before to.
+func (w *witness) between(from, to time.Time) []glimpse {
+	return slices.DeleteFunc(w.since(from), func(g glimpse) bool { return g.at.Add(g.took).After(to) })
+}
+
+// answered looks that every scrape was answered in time.
+func (w *witness) answered(t testing.TB, since time.Time) {
+	t.Helper()
+	for _, g := range w.since(since) {
+		if g.err != nil || g.took > patience {
+			t.Errorf("%s, %s after it broke: a scrape took %s (%v); expected an answer within %s", w.name, seconds(g.at.Sub(since)), seconds(g.took), g.err, patience)
+		}
+	}
+}
+
+// settled are the figures of an exporter that has nothing to do but to be
+// scraped: the least of the last few scrapes.
+func (w *witness) settled() (figures, error) {
+	seen := w.since(time.Now().Add(-5 * glance))
+	seen = slices.DeleteFunc(seen, func(g glimpse) bool { return g.err != nil })
+	if len(seen) < 2 {
+		return figures{}, errors.New("too few scrapes were answered")
+	}
+	least := seen[0].self
+	for _, g := range seen[1:] {
+		least.goroutines, least.files = min(least.goroutines, g.self.goroutines), min(least.files, g.self.files)
+		least.resident, least.live = min(least.resident, g.self.resident), min(least.live, g.self.live)
+	}
+	return least, nil
+}
+
+// What an exporter may weigh more after a fault than before: connections that
+// idle, buffers that grew once.
+const (
+	moreGoroutines = 6
+	moreFiles      = 4
+	moreLive       = 4 << 20
+	moreResident   = 16 << 20
+)
+
+// leavesNothing is nil when the exporter weighs what it did before.
+func (w *witness) leavesNothing(before figures, racing bool) error {
+	now, err := w.settled()
+	if err != nil {
+		return err
+	}
+	leaves := now.goroutines > before.goroutines+moreGoroutines || now.files > before.files+moreFiles
+	if !racing { // the race detector keeps books of its own
+		leaves = leaves || now.live > before.live+moreLive || now.resident > before.resident+moreResident
+	}
+	if leaves {
+		return fmt.Errorf("%s: before %s, now %s", w.name, before, now)
+	}
+	return nil
+}
+
+// noRace looks through the log of an exporter that was built with the race
+// detector.
+func (w *witness) noRace(t testing.TB) {
+	t.Helper()
+	text, err := os.ReadFile(w.log)
+	must(t, err)
+	if i := strings.Index(string(text), "DATA RACE"); i >= 0 {
+		t.Errorf("%s: %s", w.name, string(text[i:min(len(text), i+4000)]))
+	}
+	for _, word := range []string{"panic:", "level=ERROR msg=panic"} {
+		if strings.Contains(string(text), word) {
+			t.Errorf("%s panicked:\n%s", w.name, tail(w.log, 30))
+		}
+	}
+}
+
+// raceBinary is the exporter built with the race detector.
+func raceBinary(t testing.TB) string {
+	return built(t, filepath.Join("..", "..", "bin", "rainbond-exporter-race"), "make breakage")
+}
