@@ -40,6 +40,7 @@ type api struct {
 	watchers map[chan watchEvent]string   // with the resource watched
 	asked    []string                     // "list nodes", in order
 	refuse   map[string]int               // status by "list nodes"
+	token    string                       // without which everything is refused; "": none is needed
 	hangs    bool
 	deaf     bool             // watches are told nothing, not even their end
 	brief    bool             // watches end at once
@@ -85,9 +86,15 @@ func newAPI(t *testing.T) *api {
 // kube is a Kube that asks a until the test ends.
 func (a *api) kube(t *testing.T) *Kube {
 	t.Helper()
+	return a.kubeAs(t, "")
+}
+
+// kubeAs is the same, for one who bears the token in a file.
+func (a *api) kubeAs(t *testing.T, tokenFile string) *Kube {
+	t.Helper()
 	life, end := context.WithCancel(t.Context())
 	t.Cleanup(end)
-	k, err := NewKube(life, &rest.Config{Host: "http://kube.test", Dial: a.dial}, testNamespace, slog.New(slog.DiscardHandler))
+	k, err := NewKube(life, &rest.Config{Host: "http://kube.test", Dial: a.dial, BearerTokenFile: tokenFile}, testNamespace, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,6 +179,11 @@ func resourceOf(o runtime.Object) string {
 	panic(fmt.Sprintf("no resource for %T", o))
 }
 
+// forget is what an API server does whose etcd is empty when it comes back.
+func (a *api) forget() {
+	a.set(func(a *api) { a.version, a.history, a.objects = 0, nil, map[string]map[string][]byte{} })
+}
+
 // put stores objects and tells those who watch.
 func (a *api) put(objects ...runtime.Object) {
 	for _, o := range objects {
@@ -231,6 +243,9 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
 	a.asked = append(a.asked, verb+" "+resource)
 	status, hangs, logs := a.refuse[verb+" "+resource], a.hangs, a.logs
+	if a.token != "" && r.Header.Get("Authorization") != "Bearer "+a.token {
+		status = http.StatusUnauthorized
+	}
 	if verb == "watch" && streaming && !a.streams && status == 0 {
 		status = http.StatusUnprocessableEntity
 	}
@@ -285,7 +300,8 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request, resource string, str
 		watcher <- watchEvent{resource, "BOOKMARK", fmt.Appendf(nil, `{"kind":%q,"apiVersion":%q,"metadata":{"resourceVersion":"%d","annotations":{%q:"true"}}}`,
 			kinds[resource].Kind, kinds[resource].APIVersion, a.version, metav1.InitialEventsAnnotationKey)}
 	} else if since, err := strconv.Atoi(r.URL.Query().Get("resourceVersion")); err == nil {
-		for _, event := range a.history[since:] {
+		// Of a version of the future nothing is said, as the API server does.
+		for _, event := range a.history[min(since, len(a.history)):] {
 			if event.resource == resource {
 				watcher <- event
 			}

@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	kubecache "k8s.io/client-go/tools/cache"
@@ -110,6 +111,12 @@ func newCache[L runtime.Object, O runtime.Object, T any](life context.Context, r
 // errSilent is why we gave up on an API server that accepts and says nothing.
 var errSilent = fmt.Errorf("no answer within %s", answerTimeout)
 
+// errAway makes client-go ask for all objects anew when the server was away. By
+// itself it goes on where it was. But a server that comes back with an empty or
+// an older etcd takes our version for one of the future: it opens the watch, and
+// says nothing until it is there.
+var errAway = errors.New("the server was away")
+
 // all returns the objects, sorted by name. The first ask waits for them until
 // ctx ends, but not once the API server has refused or cannot be reached.
 // What is returned is shared: read only.
@@ -190,7 +197,11 @@ func (c *cache[T]) watch(ctx context.Context, options metav1.ListOptions, begin 
 		if streaming && errors.As(err, &refused) && !apierrors.IsTooManyRequests(err) {
 			return nil, err
 		}
-		return nil, c.failed(ctx, "watch", err)
+		err = c.failed(ctx, "watch", err)
+		if !streaming && utilnet.IsConnectionRefused(err) {
+			return nil, errAway
+		}
+		return nil, err
 	}
 	c.update(func() {
 		c.begun = streaming

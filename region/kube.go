@@ -19,6 +19,7 @@ import (
 	typedcore "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/transport"
 	"k8s.io/klog/v2"
 
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
@@ -113,6 +114,12 @@ func NewKube(life context.Context, config *rest.Config, namespace string, log *s
 	config.Timeout = 0                        // it would end watches too; each ask has its own
 	config.QPS, config.Burst = 50, 100        // scrapes set our pace, a handful of requests each
 	config.Wrap(func(inner http.RoundTripper) http.RoundTripper { return discreet{inner} })
+	if path := config.BearerTokenFile; path != "" {
+		// By itself client-go reads the file once a minute, and goes on so
+		// long with a token that the server refuses.
+		config.BearerToken, config.BearerTokenFile = "", ""
+		config.Wrap(transport.ResettableTokenSourceWrapTransport(transport.NewCachedFileTokenSource(path)))
+	}
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("connect to Kubernetes API %s: %w", config.Host, err)

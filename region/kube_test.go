@@ -140,6 +140,54 @@ func TestAnAPIServerThatGoesAwayAndComesBack(t *testing.T) {
 	}
 }
 
+func TestAnAPIServerThatComesBackAndHasForgottenEverything(t *testing.T) {
+	for name, streams := range map[string]bool{"server streams": true, "server lists": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newAPI(t)
+				a.streams = streams
+				a.put(nodeNamed("a"), nodeNamed("b"), nodeNamed("c"))
+				k := a.kube(t)
+				expect(t, "at first", nodeNames(k), "a b c")
+				pass(time.Minute)
+				a.set(func(a *api) { a.away = true })
+				pass(10 * time.Second)
+				a.forget()
+				a.set(func(a *api) { a.away = false })
+				a.put(nodeNamed("d"))
+				pass(20 * time.Second)
+				expect(t, "20 s after the return", nodeNames(k), "d")
+			})
+		})
+	}
+}
+
+func TestATokenThatIsRefusedIsReadAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "token")
+		write := func(token string) {
+			if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a := newAPI(t)
+		a.put(nodeNamed("a"))
+		a.token = "one"
+		write("one")
+		k := a.kubeAs(t, file)
+		expect(t, "at first", nodeNames(k), "a")
+		a.set(func(a *api) { a.token, a.away = "two", true })
+		a.set(func(a *api) { a.away = false })
+		pass(staleAfter + time.Second)
+		if got := nodeNames(k); !strings.Contains(got, "does not know us") {
+			t.Errorf("refused: %s", got)
+		}
+		write("two")
+		pass(20 * time.Second)
+		expect(t, "20 s after the file was written", nodeNames(k), "a")
+	})
+}
+
 func TestAnAPIServerThatIsNotThereIsToldAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAPI(t)

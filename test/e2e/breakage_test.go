@@ -77,7 +77,7 @@ var throughTheGate = []breakage{
 
 // A right is withdrawn from all who ask with the same account: this breakage
 // has its control plane for itself.
-var alone = []breakage{{
+var oneByOne = []breakage{{
 	name: "the right to nodes is withdrawn", component: "rbd-mq", changes: true,
 	breaks: func(s *subject, t testing.TB) {
 		s.mayListNodes(t, false)
@@ -87,7 +87,7 @@ var alone = []breakage{{
 	meanwhile: func(s *subject, t testing.TB) { s.says(t, "0") }, // nobody else is harmed
 	repairs:   func(s *subject, t testing.TB) { s.mayListNodes(t, true) },
 }, {
-	name: "compacted: what is asked for is gone (410)", component: "rbd-mq",
+	name: "compacted: what is asked for is gone (410)", component: "rbd-mq", changes: true,
 	breaks: (*subject).compacted, meanwhile: func(s *subject, t testing.TB) { s.says(t, "0") },
 	repairs: func(s *subject, t testing.TB) {
 		if s.gate.gone.Load() == 0 {
@@ -130,7 +130,7 @@ var frozen = []breakage{{
 // without a restart. Each breakage is seen by the exporter that ships, which is
 // weighed, and by one built with the race detector.
 func TestWhileThingsBreak(t *testing.T) {
-	for name, rows := range map[string][]breakage{"a gate": throughTheGate, "alone": alone, "dead": dead, "frozen": frozen} {
+	for name, rows := range map[string][]breakage{"a gate": throughTheGate, "one by one": oneByOne, "dead": dead, "frozen": frozen} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			side := newClusterSide(t)
