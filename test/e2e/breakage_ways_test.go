@@ -88,10 +88,7 @@ const crowd = 1000
 // thousandChange lets 1,000 nodes come, lose their role at once, and go.
 func (s *subject) thousandChange(t testing.TB) {
 	begun := time.Now()
-	s.crowd(t, func(ctx context.Context, name string) error {
-		return created(s.core.Nodes().Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name,
-			Labels: map[string]string{"crowd": "", "node-role.kubernetes.io/worker": ""}}}, metav1.CreateOptions{}))
-	})
+	s.crowdComes(t)
 	say("%d nodes came in %s", crowd, seconds(time.Since(begun)))
 	s.workers(t, fmt.Sprint(crowd+2))
 	begun = time.Now()
@@ -101,6 +98,18 @@ func (s *subject) thousandChange(t testing.TB) {
 	})
 	say("%d nodes changed in %s", crowd, seconds(time.Since(begun)))
 	s.workers(t, "2")
+	s.crowdGoes(t)
+}
+
+// crowdComes lets 1,000 nodes come at once, and crowdGoes lets them go.
+func (s *subject) crowdComes(t testing.TB) {
+	s.crowd(t, func(ctx context.Context, name string) error {
+		return created(s.core.Nodes().Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name,
+			Labels: map[string]string{"crowd": "", "node-role.kubernetes.io/worker": ""}}}, metav1.CreateOptions{}))
+	})
+}
+
+func (s *subject) crowdGoes(t testing.TB) {
 	must(t, s.core.Nodes().DeleteCollection(t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{LabelSelector: "crowd"}))
 }
 

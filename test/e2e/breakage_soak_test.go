@@ -1,0 +1,158 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var soakFor = flag.Duration("soak", 0, "how long TestSoak lets things break; 0: not at all. From ten minutes on docs/soak.svg is drawn anew")
+
+const (
+	// turn is how long a fault and the time after it last.
+	turn = 30 * time.Second
+	// brokenFor is how long a fault lasts.
+	brokenFor = 15 * time.Second
+	// drawnFrom is how long a soak must be to be worth a picture.
+	drawnFrom = 10 * time.Minute
+	// renewal is when a kubelet asks for a token's successor, as a part of its
+	// life (kubernetes, pkg/kubelet/token, requiresRefresh).
+	renewal = 0.8
+)
+
+// A spoke of the soak's wheel is a fault, for a while.
+type spoke struct {
+	name    string
+	breaks  func(*subject, testing.TB)
+	repairs func(*subject, testing.TB)
+}
+
+var wheel = []spoke{
+	{"429", func(s *subject, _ testing.TB) { s.gate.says(tooManyRequests) }, passesOn},
+	{"10 % of packets lost", func(s *subject, t testing.TB) { s.loss = dropOneInTen(t, s.gate.url) }, func(s *subject, _ testing.TB) {
+		if s.loss != nil {
+			s.loss.end()
+		}
+	}},
+	{"500", func(s *subject, _ testing.TB) { s.gate.says(internalError) }, passesOn},
+	{"frozen", func(s *subject, t testing.TB) { s.server.signal(t, syscall.SIGSTOP) }, func(s *subject, t testing.TB) { s.server.signal(t, syscall.SIGCONT) }},
+	{"connections broken off", func(s *subject, _ testing.TB) { s.gate.says(breaksOff) }, passesOn},
+	{"1,000 objects change", (*subject).crowdComes, (*subject).crowdGoes},
+	{"killed", func(s *subject, _ testing.TB) { s.server.kill() }, func(s *subject, t testing.TB) { s.run(t) }},
+	{"right withdrawn", func(s *subject, t testing.TB) {
+		s.mayListNodes(t, false)
+		s.gate.cut()
+	}, func(s *subject, t testing.TB) { s.mayListNodes(t, true) }},
+}
+
+func passesOn(s *subject, _ testing.TB) { s.gate.passes() }
+
+// Whatever breaks, and for however long it goes on: every scrape is answered in
+// time, and an exporter weighs at the end what it weighed before.
+func TestSoak(t *testing.T) {
+	if *soakFor == 0 {
+		t.Skip("-soak=15m lets things break for 15 minutes (make breakage SOAK=15m)")
+	}
+	s := breakage{name: "soak", component: "rbd-mq"}.subject(t, newClusterSide(t))
+	until(t, 20*time.Second, "everything is seen", s.told("1"))
+	go s.renews(t.Context())
+	begun := time.Now()
+	var times []span
+	for i := 0; time.Since(begun) < *soakFor; i++ {
+		next := time.After(turn)
+		f := wheel[i%len(wheel)]
+		broke := time.Now()
+		f.breaks(s, t)
+		<-time.After(time.Until(broke.Add(brokenFor)))
+		f.repairs(s, t)
+		times = append(times, span{f.name, broke.Sub(begun), time.Since(begun)})
+		took := until(t, recovery, "everything is seen again after: "+f.name, s.told("1"))
+		say("%s of %s: %s, seen again after %s", seconds(time.Since(begun)), *soakFor, f.name, seconds(took))
+		<-next
+	}
+	for _, w := range s.both {
+		w.end()
+		w.answered(t, begun)
+		w.noRace(t)
+		if bytes.Contains([]byte(tail(w.log, 1<<20)), []byte("does not know us")) {
+			t.Errorf("%s was refused although its token was renewed in time", w.name)
+		}
+	}
+	shipped := s.both[0]
+	seen := slices.DeleteFunc(shipped.since(begun), func(g glimpse) bool { return g.err != nil })
+	say("slowest scrape %s; at the end: %s", seconds(shipped.slowest(begun)), seen[len(seen)-1].self)
+	flat(t, seen)
+	path := filepath.Join("..", "..", "bin", "soak.svg")
+	if *soakFor >= drawnFrom {
+		path = filepath.Join("..", "..", "docs", "soak.svg")
+	}
+	write(t, path, curve{seen: seen, begun: begun, faults: times}.svg())
+	say("drawn: %s", path)
+}
+
+// renews does what the kubelet does for a pod's token, until ctx ends.
+func (s *subject) renews(ctx context.Context) {
+	life := float64(shortest)
+	for {
+		select {
+		case <-time.After(time.Duration(renewal * life)):
+		case <-ctx.Done():
+			return
+		}
+		for ctx.Err() == nil { // the API server may be away
+			token, err := s.bound(ctx)
+			if err == nil {
+				err = s.token.swap(token)
+			}
+			if err == nil {
+				say("the token has been renewed")
+				break
+			}
+			<-time.After(time.Second)
+		}
+	}
+}
+
+// flat looks that the last third weighs what the second did; the first is the
+// one in which buffers grow to what they need.
+func flat(t testing.TB, seen []glimpse) {
+	t.Helper()
+	third := len(seen) / 3
+	for _, f := range []struct {
+		name  string
+		of    func(figures) float64
+		grows float64 // what a median may differ without growing
+	}{
+		{"goroutines", func(f figures) float64 { return f.goroutines }, moreGoroutines},
+		{"open files", func(f figures) float64 { return f.files }, moreFiles},
+		{"bytes in use", func(f figures) float64 { return f.live }, moreLive},
+		{"bytes resident", func(f figures) float64 { return f.resident }, moreResident / 4},
+	} {
+		median := func(part []glimpse) float64 {
+			var all []float64
+			for _, g := range part {
+				all = append(all, f.of(g.self))
+			}
+			slices.Sort(all)
+			return all[len(all)/2]
+		}
+		second, last := median(seen[third:2*third]), median(seen[2*third:])
+		say("%s: %.0f in the second third, %.0f in the last", f.name, second, last)
+		if last > second+f.grows {
+			t.Errorf("%s have grown from %.0f to %.0f", f.name, second, last)
+		}
+	}
+}
+
+// A span is when something lasted, since the beginning.
+type span struct {
+	name     string
+	from, to time.Duration
+}
