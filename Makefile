@@ -9,7 +9,7 @@ LDFLAGS := -s -w -X $(V).Version=$(VERSION) -X $(V).Revision=$(REVISION)
 FUZZ ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test fuzz e2e clients faults faults-ci bench lint fmt check clean chart image sync release vuln workflows
+.PHONY: help build demo test fuzz e2e clients faults faults-ci breakage bench lint fmt check clean chart image sync release vuln workflows
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,7 +40,7 @@ fuzz: ## some ten seconds for each parser that reads what others wrote (FUZZ=40 
 
 e2e: build ## real parts: API server, Prometheus, Alertmanager, webhook; MariaDB; curl, openssl, Python
 	@tools/build etcd kube-apiserver prometheus alertmanager promtool promtool-2.20 promtool-2.35 prometheus-2.20 amtool
-	@go test -tags e2e -count=1 -v -timeout 20m -skip '^TestTheChart$$' ./test/e2e # make chart
+	@go test -tags e2e -count=1 -v -timeout 20m -skip '^(TestTheChart|TestWhileThingsBreak|TestSoak)$$' ./test/e2e # make chart, make breakage
 	@tools/noskip ./rules
 	@$(MAKE) --no-print-directory clients
 
@@ -60,6 +60,15 @@ faults: build ## every fault at the pace that ships, one page each: half an hour
 
 faults-ci: build ## some of the faults, in eleven minutes
 	@$(MAKE) --no-print-directory faults ROW=$(FAULTS_CI)
+
+# With SOAK=15m things break for a quarter of an hour besides, and docs/soak.svg is drawn.
+breakage: build ## the Kubernetes API breaks in ten ways; five minutes (SOAK=15m for memory's curve)
+	@tools/build etcd kube-apiserver
+	@tools/apt nftables
+	@echo "breakage: the exporter with the race detector in it ..."
+	@CGO_ENABLED=1 go build -race -o bin/rainbond-exporter-race ./cmd/rainbond-exporter
+	@go test -tags e2e -count=1 -v -timeout 15m -parallel 16 -run '^TestWhileThingsBreak$$' ./test/e2e
+	@$(if $(SOAK),go test -tags e2e -count=1 -v -timeout 60m -run '^TestSoak$$' ./test/e2e -soak=$(SOAK))
 
 bench: build ## against the floor and our peers, as ratios, into docs/benchmarks.md
 	@tools/bench

@@ -60,7 +60,7 @@ func TestSoak(t *testing.T) {
 	if *soakFor == 0 {
 		t.Skip("-soak=15m lets things break for 15 minutes (make breakage SOAK=15m)")
 	}
-	s := breakage{name: "soak", component: "rbd-mq"}.subject(t, newClusterSide(t))
+	s := outage{name: "soak", component: "rbd-mq"}.subject(t, newClusterSide(t))
 	until(t, 20*time.Second, "everything is seen", s.told("1"))
 	go s.renews(t.Context())
 	begun := time.Now()

@@ -30,8 +30,8 @@ const (
 // asking are the collectors that must ask the Kubernetes API.
 var asking = []string{"cert", "component", "disk", "node-role", "tls"}
 
-// A breakage is a way in which the exporter's sight of Kubernetes breaks.
-type breakage struct {
+// An outage is a way in which the exporter's sight of Kubernetes breaks.
+type outage struct {
 	name      string
 	component string // whose state changes meanwhile
 	direct    bool   // without a gate between the exporter and the API server
@@ -45,7 +45,7 @@ type breakage struct {
 	repairs   func(*subject, testing.TB)
 }
 
-var throughTheGate = []breakage{
+var throughTheGate = []outage{
 	{
 		name: "answers 429", component: "rbd-mq", changes: true,
 		breaks: func(s *subject, _ testing.TB) { s.gate.says(tooManyRequests) },
@@ -75,9 +75,9 @@ var throughTheGate = []breakage{
 	},
 }
 
-// A right is withdrawn from all who ask with the same account: this breakage
+// A right is withdrawn from all who ask with the same account: this outage
 // has its control plane for itself.
-var oneByOne = []breakage{{
+var oneByOne = []outage{{
 	name: "the right to nodes is withdrawn", component: "rbd-mq", changes: true,
 	breaks: func(s *subject, t testing.TB) {
 		s.mayListNodes(t, false)
@@ -99,7 +99,7 @@ var oneByOne = []breakage{{
 	breaks: (*subject).thousandChange, repairs: func(*subject, testing.TB) {},
 }}
 
-var dead = []breakage{{
+var dead = []outage{{
 	name: "killed and restarted", component: "rbd-mq", direct: true,
 	breaks: func(s *subject, _ testing.TB) { s.server.kill() },
 	unable: asking, from: memory, lasts: memory + 3*slack,
@@ -118,7 +118,7 @@ var dead = []breakage{{
 	},
 }}
 
-var frozen = []breakage{{
+var frozen = []outage{{
 	name: "frozen for 3 minutes", component: "rbd-mq", direct: true,
 	breaks: func(s *subject, t testing.TB) { s.server.signal(t, syscall.SIGSTOP) },
 	unable: asking, from: pings + memory, lasts: 3 * time.Minute,
@@ -127,10 +127,10 @@ var frozen = []breakage{{
 
 // Whatever the Kubernetes API does, every scrape is answered in time, what is
 // not known is not told, and what can be known again is told within 30 s and
-// without a restart. Each breakage is seen by the exporter that ships, which is
+// without a restart. Each outage is seen by the exporter that ships, which is
 // weighed, and by one built with the race detector.
 func TestWhileThingsBreak(t *testing.T) {
-	for name, rows := range map[string][]breakage{"a gate": throughTheGate, "one by one": oneByOne, "dead": dead, "frozen": frozen} {
+	for name, rows := range map[string][]outage{"a gate": throughTheGate, "one by one": oneByOne, "dead": dead, "frozen": frozen} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			side := newClusterSide(t)
@@ -149,7 +149,7 @@ func TestWhileThingsBreak(t *testing.T) {
 // A subject is a pair of exporters and the way by which they see Kubernetes.
 type subject struct {
 	*clusterSide
-	row   breakage
+	row   outage
 	gate  *gate
 	loss  *dropper
 	token *tokenMount
@@ -158,7 +158,7 @@ type subject struct {
 	byCertificate *witness // nil but where the API server forgets its accounts
 }
 
-func (row breakage) subject(t testing.TB, side *clusterSide) *subject {
+func (row outage) subject(t testing.TB, side *clusterSide) *subject {
 	t.Helper()
 	name := strings.ReplaceAll(t.Name()[strings.LastIndexByte(t.Name(), '/')+1:], ",", "")
 	folder := sub(t, side.folder, name)
@@ -227,7 +227,7 @@ func (s *subject) ready(t testing.TB, ready int32) {
 	s.workloadReady(t, s.row.component, "Deployment", ready)
 }
 
-func (row breakage) play(t *testing.T, side *clusterSide) {
+func (row outage) play(t *testing.T, side *clusterSide) {
 	s := row.subject(t, side)
 	until(t, 20*time.Second, "everything is seen", s.told("1"))
 	begun := time.Now()
