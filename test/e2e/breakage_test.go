@@ -232,14 +232,11 @@ func (row outage) play(t *testing.T, side *clusterSide) {
 	until(t, 20*time.Second, "everything is seen", s.told("1"))
 	begun := time.Now()
 	var before []figures
-	until(t, 10*glance, "the exporters have settled", func() error {
+	until(t, time.Minute, "the exporters have settled", func() error {
 		before = nil
 		return s.each(func(w *witness) error {
-			f, err := w.settled()
+			f, err := w.settled(begun)
 			before = append(before, f)
-			if err == nil && time.Since(begun) < 5*glance {
-				err = errors.New("not yet")
-			}
 			return err
 		})
 	})
@@ -271,11 +268,12 @@ func (row outage) play(t *testing.T, side *clusterSide) {
 	until(t, recovery, "a component that falls ill is told", s.told("0"))
 	s.ready(t, 1)
 	until(t, recovery, "and its repair", s.told("1"))
+	well := time.Now()
 	for i, w := range s.both {
 		w.answered(t, begun)
 		w.noRace(t)
-		until(t, 2*time.Minute, "nothing is left behind", func() error { return w.leavesNothing(before[i], i > 0) })
-		after, _ := w.settled()
+		until(t, 2*time.Minute, "nothing is left behind", func() error { return w.leavesNothing(well, before[i], i > 0) })
+		after, _ := w.settled(well)
 		say("%s: %s: slowest scrape %s; before: %s; after: %s", row.name, w.name, seconds(w.slowest(begun)), before[i], after)
 		w.end()
 		if status, _ := w.ends(t, 10*time.Second); status != 0 { // 66 where the race detector has found something

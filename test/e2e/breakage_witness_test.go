@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -149,14 +148,17 @@ func (w *witness) answered(t testing.TB, since time.Time) {
 	}
 }
 
-// settled are the figures of an exporter that has nothing to do but to be
-// scraped: the least of the last few scrapes.
-func (w *witness) settled() (figures, error) {
-	seen := w.since(time.Now().Add(-5 * glance))
-	seen = slices.DeleteFunc(seen, func(g glimpse) bool { return g.err != nil })
-	if len(seen) < 2 {
-		return figures{}, errors.New("too few scrapes were answered")
+// few is how many scrapes tell what an exporter weighs.
+const few = 5
+
+// settled are the figures of an exporter that since then has had nothing to do
+// but to be scraped: the least of the last few scrapes.
+func (w *witness) settled(since time.Time) (figures, error) {
+	seen := slices.DeleteFunc(w.since(since), func(g glimpse) bool { return g.err != nil })
+	if len(seen) < few {
+		return figures{}, fmt.Errorf("%s has answered %d scrapes, expected %d", w.name, len(seen), few)
 	}
+	seen = seen[len(seen)-few:]
 	least := seen[0].self
 	for _, g := range seen[1:] {
 		least.goroutines, least.files = min(least.goroutines, g.self.goroutines), min(least.files, g.self.files)
@@ -175,8 +177,8 @@ const (
 )
 
 // leavesNothing is nil when the exporter weighs what it did before.
-func (w *witness) leavesNothing(before figures, racing bool) error {
-	now, err := w.settled()
+func (w *witness) leavesNothing(since time.Time, before figures, racing bool) error {
+	now, err := w.settled(since)
 	if err != nil {
 		return err
 	}
