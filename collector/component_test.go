@@ -104,6 +104,19 @@ func TestNodesThatOnlyThePlatformKnows(t *testing.T) {
 	}
 }
 
+func TestTheNodesAreToldThoughTheOperatorsWordsAreNot(t *testing.T) {
+	c := NewNodeRole("rainbond", fault.DefaultRoleNames, fixed([]fault.Node{{Name: "n1", RoleKeys: []string{fault.RoleKey + "/worker"}}}, nil),
+		fixed(fault.Platform{}, errors.New("get rainbondclusters: no answer")))
+	report, err := c.Look(t.Context())
+	if err == nil || err.Error() != "get rainbondclusters: no answer" {
+		t.Errorf("error %v", err)
+	}
+	compare(t, report, `
+		rainbond_nodes{rainbond_region="rainbond",role="control-plane"} 0
+		rainbond_nodes{rainbond_region="rainbond",role="none"} 0
+		rainbond_nodes{rainbond_region="rainbond",role="worker"} 1`, "rainbond_nodes")
+}
+
 func TestASilentKubernetesLeavesTimeForTheConsole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)

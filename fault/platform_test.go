@@ -15,19 +15,26 @@ import (
 func TestRolesAreKeysNotValues(t *testing.T) {
 	now := time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC)
 	old, young := now.Add(-time.Hour), now.Add(-time.Minute)
+	justIn, justOut := now.Add(-JoiningTime), now.Add(-5*time.Minute-time.Second)
 	nodes := []Node{
 		{Name: "kubeadm", Created: old, RoleKeys: []string{"node-role.kubernetes.io/control-plane"}},
 		{Name: "rke2", Created: old, RoleKeys: []string{"node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master", "node-role.kubernetes.io/etcd"}},
+		{Name: "k3s-server", Created: old, RoleKeys: []string{"node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/etcd"}},
+		{Name: "k3s-agent", Created: old},
+		{Name: "rke1", Created: old, RoleKeys: []string{"node-role.kubernetes.io/controlplane", "node-role.kubernetes.io/etcd"}},
 		{Name: "worker", Created: old, RoleKeys: []string{"node-role.kubernetes.io/worker"}},
 		{Name: "old-master", Created: old, RoleKeys: []string{"node-role.kubernetes.io/master"}},
 		{Name: "edge", Created: old, RoleKeys: []string{"node-role.kubernetes.io/edge"}},
 		{Name: "bare", Created: old, RoleKeys: []string{"node-role.kubernetes.io"}},
-		{Name: "none", Created: old},
+		{Name: "bare-cordoned", Created: old, Cordoned: true, RoleKeys: []string{"node-role.kubernetes.io"}},
+		{Name: "old-key", Created: old, RoleKeys: []string{"kubernetes.io/role"}},
+		{Name: "none", Created: justOut},
 		{Name: "joining", Created: young},
+		{Name: "joined", Created: justIn},
 		{Name: "cordoned", Created: old, Cordoned: true},
 	}
 	got := FromNodes(nodes, DefaultRoleNames, now)
-	if want := map[string]int{Worker: 1, ControlPlane: 3, NoRole: 4}; !maps.Equal(got.Count, want) {
+	if want := map[string]int{Worker: 1, ControlPlane: 5, NoRole: 8}; !maps.Equal(got.Count, want) {
 		t.Errorf("counts %v, want %v", got.Count, want)
 	}
 	names := func(nodes []Node) string {
@@ -37,14 +44,14 @@ func TestRolesAreKeysNotValues(t *testing.T) {
 		}
 		return strings.Join(all, " ")
 	}
-	if got := names(got.Missing); got != "none" {
+	if got := names(got.Missing); got != "k3s-agent old-key none" {
 		t.Errorf("missing: %s", got)
 	}
-	if got := names(got.Malformed); got != "bare" {
+	if got := names(got.Malformed); got != "bare bare-cordoned" {
 		t.Errorf("malformed: %s", got)
 	}
 	others := FromNodes(nodes, RoleNames{Worker: {"edge", "worker"}, ControlPlane: {"etcd"}}, now)
-	if want := map[string]int{Worker: 2, ControlPlane: 2, NoRole: 4}; !maps.Equal(others.Count, want) {
+	if want := map[string]int{Worker: 2, ControlPlane: 3, NoRole: 8}; !maps.Equal(others.Count, want) {
 		t.Errorf("with other names: counts %v, want %v", others.Count, want)
 	}
 }
@@ -119,6 +126,16 @@ func TestWhatAComponentWaitsFor(t *testing.T) {
 		{"no node", Workload{Component: "rbd-chaos", Kind: "DaemonSet", Pinned: "node-9"}, nil, "NoNode 1 it may run on node-9 only, and no such node is there"},
 		{"evicted, and none in its place", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Failed", Evicted: true, Node: "n1"})},
 			"Evicted 1 rbd-chaos-1: evicted from n1"},
+		{"evicted, and no node for the one in its place", chaos("Deployment", 1, 0), []Pod{pod(Pod{Name: "old", Phase: "Failed", Evicted: true, Node: "n1"}),
+			pod(Pod{Phase: "Pending", Unschedulable: "node(s) had untolerated taint"})},
+			"Evicted 1 old: evicted from n1; Unschedulable 1 rbd-chaos-1: node(s) had untolerated taint"},
+		{"evicted, and the one in its place has a fault of its own", chaos("Deployment", 1, 0), []Pod{pod(Pod{Name: "old", Phase: "Failed", Evicted: true, Node: "n1"}),
+			pod(Pod{Containers: []Container{{Name: "c", Waiting: "ErrImagePull"}}})}, "ImagePullBackOff 1 rbd-chaos-1: container c: ErrImagePull"},
+		{"only pods that have ended", chaos("Deployment", 1, 0), []Pod{pod(Pod{Name: "a", Phase: "Failed"}), pod(Pod{Name: "b", Phase: "Succeeded"})}, "NoPod 1 no pod exists"},
+		{"the workload knows better", chaos("Deployment", 2, 1), []Pod{pod(Pod{Ready: true})}, "other 1 the pods are well and the workload says that they are not ready"},
+		{"out of memory a moment ago", chaos("Deployment", 1, 0), []Pod{pod(Pod{Containers: []Container{{Name: "c", Ended: "OOMKilled"}}})}, "OOMKilled 1 rbd-chaos-1: container c: OOMKilled"},
+		{"the kubelet has said nothing yet", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Pending"})}, "ContainerCreating 1 rbd-chaos-1: the kubelet has not started it yet"},
+		{"the kubelet has said only what it cannot mount", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Pending", Mount: `secret "s" not found`})}, `FailedMount 1 rbd-chaos-1: secret "s" not found`},
 		{"leftovers of a healthy component", chaos("Deployment", 1, 1), []Pod{pod(Pod{Name: "old", Phase: "Failed", Evicted: true}), pod(Pod{Ready: true})}, ""},
 		{"a job that bears the name", chaos("Deployment", 1, 0), []Pod{{Name: "hosts-job", Component: "rbd-chaos", OwnerKind: "Job", Phase: "Pending"}},
 			"NoPod 1 no pod exists"},
@@ -136,6 +153,27 @@ func TestWhatAComponentWaitsFor(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", joined, row.want)
 			}
 		})
+	}
+}
+
+func TestWhichPodMayWaitForAVolume(t *testing.T) {
+	creating := []Container{{Name: "c", Waiting: "ContainerCreating"}}
+	for _, row := range []struct {
+		name string
+		pod  Pod
+		want bool
+	}{
+		{"creating", Pod{Phase: "Pending", Containers: creating}, true},
+		{"nothing said yet", Pod{Phase: "Pending"}, true},
+		{"ready", Pod{Phase: "Pending", Ready: true}, false},
+		{"running", Pod{Phase: "Running", Containers: creating}, false},
+		{"evicted", Pod{Phase: "Pending", Evicted: true}, false},
+		{"without a node", Pod{Phase: "Pending", Unschedulable: "0/5 nodes"}, false},
+		{"without an image", Pod{Phase: "Pending", Containers: []Container{{Name: "c", Waiting: "ErrImagePull"}}}, false},
+	} {
+		if row.pod.Mounting() != row.want {
+			t.Errorf("%s: want %v", row.name, row.want)
+		}
 	}
 }
 

@@ -30,14 +30,14 @@ type RoleNames map[string][]string
 var DefaultRoleNames = RoleNames{Worker: {"worker"}, ControlPlane: {"control-plane", "master", "controlplane"}}
 
 // role is the role that the name stands for; a name that nobody lists stands
-// for itself.
+// for itself, and is none of those that the platform needs.
 func (r RoleNames) role(name string) string {
 	for role, names := range r {
 		if slices.Contains(names, name) {
 			return role
 		}
 	}
-	return name
+	return RoleKey + "/" + name
 }
 
 // JoiningTime is how long a new node may be without a role label: the
@@ -56,8 +56,8 @@ type Roles struct {
 }
 
 // FromNodes judges the role labels of all nodes by the names that stand for
-// each role. A label's value does not matter, as it does not to Rainbond. A node that has just joined or is
-// cordoned is not missed.
+// each role. A label's value does not matter, as it does not to Rainbond. A
+// node that has just joined or is cordoned is not missed.
 func FromNodes(nodes []Node, names RoleNames, now time.Time) Roles {
 	r := Roles{Count: map[string]int{Worker: 0, ControlPlane: 0, NoRole: 0}}
 	for _, n := range nodes {
