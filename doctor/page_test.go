@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"html/template"
 	"net/http"
 	"net/http/httptest"
@@ -39,7 +40,7 @@ func get(s *Site, target string, header ...string) *httptest.ResponseRecorder {
 }
 
 var (
-	scripts   = regexp.MustCompile(`(?s)<style>.*?</style>|<[^>]*>`)
+	scripts   = regexp.MustCompile(`(?s)<(?:style|script|noscript)[ >].*?</(?:style|script|noscript)>|<[^>]*>`)
 	blankRuns = regexp.MustCompile(`\s*\n\s*`)
 )
 
@@ -105,19 +106,31 @@ func TestTheLanguageIsTheReaders(t *testing.T) {
 }
 
 func TestThePageForbidsWhatItDoesNotNeed(t *testing.T) {
-	for _, target := range []string{"/", "/guide"} {
-		w := get(siteOf(t, sick()), target)
-		css := regexp.MustCompile(`(?s)<style>(.*?)</style>`).FindAllStringSubmatch(w.Body.String(), -1)
-		if len(css) != 1 {
-			t.Fatalf("%s: %d style sheets", target, len(css))
+	s := siteOf(t, sick())
+	s.Style = ".more { color: red }"
+	s.Beside = func(string, collector.Look, Diagnosis) Beside { return Beside{} }
+	hashes := func(pattern, page string) (all []string) {
+		for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(page, -1) {
+			sum := sha256.Sum256([]byte(m[1]))
+			all = append(all, "'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
 		}
-		sum := sha256.Sum256([]byte(css[0][1]))
-		want := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
-			"'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+		return all
+	}
+	for target, sheets := range map[string]int{"/": 3, "/guide": 2} {
+		w := get(s, target)
+		body := w.Body.String()
+		styles, scripts := hashes(`(?s)<style[^>]*>(.*?)</style>`, body), hashes(`(?s)<script>(.*?)</script>`, body)
+		if len(styles) != sheets || len(scripts) != 1 {
+			t.Fatalf("%s: %d style sheets, %d scripts", target, len(styles), len(scripts))
+		}
+		sum := sha256.Sum256([]byte(s.Style))
+		styles = append(styles[:2], "'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
+		want := "default-src 'none'; style-src " + strings.Join(styles, " ") + "; script-src " + scripts[0] +
+			"; connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 		if got := w.Header().Get("Content-Security-Policy"); got != want {
 			t.Errorf("%s:\ngot  %s\nwant %s", target, got, want)
 		}
-		if strings.Contains(w.Body.String(), "<script") || strings.Contains(w.Body.String(), " style=") {
+		if strings.Contains(body, " style=") || regexp.MustCompile(`<[^>]* on[a-z]+=`).MatchString(body) {
 			t.Errorf("%s holds what its policy forbids", target)
 		}
 	}
@@ -129,13 +142,13 @@ func TestEveryOutsideTextIsEscaped(t *testing.T) {
 	look.Outcomes[2].Report.Evidence[0].Text = evil
 	look.Outcomes[5].Err = errors.New(evil)
 	body := get(siteOf(t, look), "/").Body.String()
-	if strings.Contains(body, "<script") || strings.Count(body, "&lt;script&gt;alert(&#34;x&#34;)") != 2 {
+	if strings.Count(body, "<script") != 1 || strings.Count(body, "&lt;script&gt;alert(&#34;x&#34;)") != 2 {
 		t.Error("a script of an outside text is not escaped, or not shown")
 	}
 }
 
 func TestTheRefreshCanBeStopped(t *testing.T) {
-	const meta = `<meta http-equiv="refresh" content="15">`
+	const meta = `<noscript><meta http-equiv="refresh" content="15"></noscript>`
 	s := siteOf(t, well())
 	if !strings.Contains(get(s, "/").Body.String(), meta) {
 		t.Error("the page does not ask again by itself")
@@ -145,11 +158,95 @@ func TestTheRefreshCanBeStopped(t *testing.T) {
 	}
 }
 
-func TestTheDemosSwitchStandsBesideTheFindings(t *testing.T) {
+func TestWhatStandsBesideIsInItsPlace(t *testing.T) {
 	s := siteOf(t, well())
-	s.Aside = func(lang string) template.HTML { return template.HTML("<form>switch in " + lang + "</form>") }
-	if !strings.Contains(get(s, "/?lang=zh").Body.String(), "<form>switch in zh</form>") {
-		t.Error("it does not")
+	s.Beside = func(lang string, _ collector.Look, d Diagnosis) Beside {
+		return Beside{Lead: "<p>lead</p>", Aside: template.HTML("<form>switch in " + lang + "</form>"), Follow: template.HTML("<p>" + string(d.Verdict()) + " follows</p>")}
+	}
+	body := get(s, "/?lang=zh").Body.String()
+	last := 0
+	for _, want := range []string{"<p>lead</p>", "<h1>", `id="disk"`, "<p>healthy follows</p>", "</main>", "<form>switch in zh</form>"} {
+		at := strings.Index(body, want)
+		if at < last {
+			t.Errorf("%s is not in its place, or not there", want)
+		}
+		last = at
+	}
+}
+
+func TestThePageSaysSinceWhen(t *testing.T) {
+	healthy, ill := well(), sick()
+	s := siteOf(t, healthy)
+	at := healthy.At
+	for i, look := range []collector.Look{healthy, ill, ill, ill} {
+		look.At = at.Add(time.Duration(i) * 45 * time.Second)
+		s.Notice(t.Context(), look) // the second comes too soon to be judged
+	}
+	ill.At = at.Add(5 * time.Minute)
+	s.Look = func(context.Context) (collector.Look, error) { return ill, nil }
+	for lang, want := range map[string]string{"en": "Seen since 2026-05-01 12:01:30 UTC (3m30s)", "zh": "2026-05-01 12:01:30 UTC 起出现（已持续 3m30s）"} {
+		if body := get(s, "/?lang="+lang).Body.String(); !strings.Contains(body, want) {
+			t.Errorf("no %s in\n%s", want, prose(body))
+		}
+	}
+	// Who has seen it at the first look does not know what was before.
+	if body := get(siteOf(t, ill), "/").Body.String(); !strings.Contains(body, "Seen since this exporter&#39;s first look, 2026-05-01 12:05:00 UTC (0s)") {
+		t.Error(prose(body))
+	}
+}
+
+// twoRegions is a look at two regions, one of which cannot be reached, and
+// one with the name of a script.
+func twoRegions(more ...string) collector.Look {
+	look := well()
+	for _, name := range append([]string{`<script>alert("region")</script>`}, more...) {
+		look.Outcomes[5].Report.Metrics = append(look.Outcomes[5].Report.Metrics, metric("rainbond_node_root_used_ratio", 0.9, name, "node-1"))
+	}
+	return look
+}
+
+func TestTheSwitchShowsOneRegion(t *testing.T) {
+	s := siteOf(t, twoRegions())
+	evil := "?lang=en&amp;region=%3Cscript%3Ealert%28%22region%22%29%3C%2Fscript%3E"
+	all := get(s, "/?lang=en").Body.String()
+	for _, want := range []string{
+		`<a href="?lang=en" aria-current="page">All</a>`,
+		`<a class="warning" href="` + evil + `"><span>&lt;script&gt;alert(&#34;region&#34;)&lt;/script&gt;</span> <b>WARNING</b></a>`,
+		`<a class="well" href="?lang=en&amp;region=rainbond"><span>rainbond</span> <b>OK</b></a>`,
+	} {
+		if !strings.Contains(all, want) {
+			t.Errorf("no %s in\n%s", want, all)
+		}
+	}
+	for target, want := range map[string]string{
+		"/?lang=en": "1 fault", "/?lang=en&region=rainbond": "Everything looked at is well", "/" + strings.ReplaceAll(evil, "&amp;", "&"): "1 fault",
+	} {
+		if body := get(s, target).Body.String(); !strings.Contains(body, "<h1>"+want+"</h1>") || strings.Count(body, "<script") != 1 {
+			t.Errorf("%s: no %q in\n%s", target, want, prose(body))
+		}
+	}
+	if w := get(s, "/api/v1/diagnosis?region=rainbond"); !strings.Contains(w.Body.String(), `"verdict": "healthy"`) {
+		t.Error(w.Body)
+	}
+	for _, target := range []string{"/?region=nowhere", "/api/v1/diagnosis?region=nowhere"} {
+		if w := get(s, target); w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), "no region") {
+			t.Errorf("%s: %d\n%s", target, w.Code, prose(w.Body.String()))
+		}
+	}
+}
+
+func TestOfManyRegionsTheWorstAreOffered(t *testing.T) {
+	var names []string
+	for i := range 1000 {
+		names = append(names, fmt.Sprintf("region-%03d", i))
+	}
+	look := twoRegions(names...)
+	body := get(siteOf(t, look), "/?lang=en&region=rainbond").Body.String()
+	if n := strings.Count(body, `<a class="warning" href="?lang=en&amp;region=`); n != maxChoices-1 || !strings.Contains(body, `region=rainbond" aria-current="page">`) || !strings.Contains(body, `<input name="region" required>`) {
+		t.Errorf("%d regions are offered:\n%s", n, prose(body))
+	}
+	if body := get(siteOf(t, look), "/?lang=en").Body.String(); len(body) > 60_000 || !strings.Contains(body, "1002 regions") {
+		t.Errorf("%d bytes:\n%s", len(body), prose(body))
 	}
 }
 

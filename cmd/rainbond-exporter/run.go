@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"html/template"
 	"io"
 	"net/http"
 	"os"
 
+	"github.com/rainbond-exporter/rainbond-exporter/collector"
 	"github.com/rainbond-exporter/rainbond-exporter/demo"
+	"github.com/rainbond-exporter/rainbond-exporter/doctor"
 	"github.com/rainbond-exporter/rainbond-exporter/rules"
 )
 
@@ -62,7 +63,10 @@ func (f *flags) do(ctx context.Context, out, errs io.Writer) (int, error) {
 	if f.command == cmdDemoCheck {
 		return f.check(ctx, out, errs)
 	}
-	beside.aside, beside.handler = d.Aside, d.Switch()
+	beside.beside = func(lang string, _ collector.Look, _ doctor.Diagnosis) doctor.Beside {
+		return doctor.Beside{Aside: d.Aside(lang)}
+	}
+	beside.handler = d.Switch()
 	fmt.Fprintf(errs, "demo: open http://%s to break it, and to see what is said of it\n", (*f.web.WebListenAddresses)[0])
 	return healthy, f.serve(ctx, beside)
 }
@@ -79,7 +83,8 @@ func (f *flags) pointAt(d *demo.Demo) {
 // A site is what the status page has beside the diagnosis; nothing, when it
 // is zero.
 type site struct {
-	aside   func(lang string) template.HTML
+	beside  func(lang string, look collector.Look, d doctor.Diagnosis) doctor.Beside
+	style   string
 	path    string // where handler answers
 	handler http.Handler
 	changed func() // called when the region has become another; serve sets it

@@ -91,11 +91,11 @@ func (f *flags) serve(ctx context.Context, beside *site) error {
 		prober: func() func(context.Context, fault.Region) fault.Trace {
 			return (&region.Prober{Resolver: f.resolver}).Probe
 		}}
-	page := &doctor.Site{Look: look, Doctor: judge, Aside: beside.aside, Guide: map[string][]byte{"zh": docs.GuideZH, "en": docs.GuideEN}}
+	page := &doctor.Site{Look: look, Doctor: judge, Beside: beside.beside, Style: beside.style, Guide: map[string][]byte{"zh": docs.GuideZH, "en": docs.GuideEN}}
 
 	mux := http.NewServeMux()
 	mux.Handle("/", page.Handler())
-	mux.Handle("GET /metrics", metrics(look, log, self))
+	mux.Handle("GET /metrics", metrics(noticed(look, page), log, self))
 	if from.knowsRegions() {
 		mux.Handle("GET /probe", each)
 		mux.HandleFunc("GET /sd", each.targets)
@@ -107,6 +107,17 @@ func (f *flags) serve(ctx context.Context, beside *site) error {
 		mux.Handle(beside.path, beside.handler)
 	}
 	return listen(ctx, f.web, mux, log)
+}
+
+// noticed tells the page what a scrape has seen.
+func noticed(look func(context.Context) (collector.Look, error), page *doctor.Site) func(context.Context) (collector.Look, error) {
+	return func(ctx context.Context) (collector.Look, error) {
+		seen, err := look(ctx)
+		if err == nil {
+			page.Notice(ctx, seen)
+		}
+		return seen, err
+	}
 }
 
 // listen answers on the addresses of --web.listen-address until ctx ends.

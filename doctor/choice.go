@@ -1,0 +1,72 @@
+package doctor
+
+import (
+	"cmp"
+	"slices"
+)
+
+// maxChoices is how many regions the page offers by name: what a reader
+// overlooks. The others are reached by typing theirs.
+const maxChoices = 8
+
+// A choice is one region that the page can be about.
+type choice struct {
+	Name    string
+	State   string // well, critical, warning or other: the style
+	Mark    string // the state in a word
+	Current bool
+}
+
+// of is the part of a diagnosis that is about one region, and what is about
+// none, such as a collector that could not look.
+func (d Diagnosis) of(region string) Diagnosis {
+	d.Regions = []string{region}
+	d.Findings = slices.DeleteFunc(slices.Clone(d.Findings), func(f Finding) bool {
+		about, borne := f.Labels[labelRegion]
+		return borne && about != region
+	})
+	return d
+}
+
+// choose offers the regions of a diagnosis, the most urgent first.
+func (p *page) choose(d Diagnosis, current string) {
+	p.Region = current
+	if len(d.Regions) < 2 {
+		return
+	}
+	worst := map[string]string{}                    // severity
+	for _, f := range slices.Backward(d.Findings) { // the first is the most urgent
+		worst[f.Labels[labelRegion]] = f.Severity
+	}
+	urgency := func(name string) int {
+		severity, ill := worst[name]
+		switch {
+		case name == current:
+			return -1 // is never left out
+		case !ill:
+			return severityRank("") + 1
+		}
+		return severityRank(severity)
+	}
+	names := slices.SortedStableFunc(slices.Values(d.Regions), func(a, b string) int { return cmp.Compare(urgency(a), urgency(b)) })
+	p.Others = len(names) > maxChoices
+	names = names[:min(len(names), maxChoices)]
+	if !p.Others {
+		slices.Sort(names) // few are found by their name
+	}
+	for _, name := range names {
+		c := choice{Name: name, State: "well", Mark: say(p.Lang, "state_well"), Current: name == current}
+		if severity, ill := worst[name]; ill {
+			c.State, c.Mark = severityClass(severity), say(p.Lang, severity)
+		}
+		p.Choices = append(p.Choices, c)
+	}
+}
+
+// regionsBriefly names a few regions, and counts many.
+func regionsBriefly(regions []string, lang string) string {
+	if len(regions) > maxChoices {
+		return say(lang, "many_regions", len(regions))
+	}
+	return regionNames(regions, lang)
+}

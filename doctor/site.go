@@ -1,0 +1,279 @@
+package doctor
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/text/language"
+
+	"github.com/rainbond-exporter/rainbond-exporter/collector"
+)
+
+// A Site tells people in a browser: the status page at /, the same as JSON at
+// /api/v1/diagnosis, and the guide at /guide. Its pages need no script and
+// ask nothing of anybody else.
+type Site struct {
+	// Look takes a look. It is asked for each page, with lookTimeout.
+	Look   func(context.Context) (collector.Look, error)
+	Doctor *Doctor
+	// Guide is the guide in Markdown by language; headings bear their anchors
+	// as {#anchor}.
+	Guide map[string][]byte
+	// Beside is what stands beside the diagnosis, when there is something: the
+	// demo's tour. Its styles are in Style.
+	Beside func(lang string, look collector.Look, d Diagnosis) Beside
+	Style  string
+
+	mu      sync.Mutex // guards the rest
+	history History
+	first   time.Time // when the first look was taken that was judged
+	last    time.Time // and the last
+}
+
+// Beside is what somebody else has to say on the status page.
+type Beside struct {
+	Lead   template.HTML // above the findings
+	Aside  template.HTML // beside them
+	Follow template.HTML // below them
+}
+
+// lookTimeout is how long a look for a page may take.
+const lookTimeout = 10 * time.Second
+
+// refreshSeconds is how often the page asks for a new look by itself.
+const refreshSeconds = 15
+
+// noticeEvery is how often a look that was taken for somebody else is judged,
+// so that the page knows since when: judging costs some milliseconds.
+const noticeEvery = time.Minute
+
+//go:embed web/page.html
+var webFiles embed.FS
+
+//go:embed web/style.css
+var style string
+
+// dark is a style sheet of its own, so that a reader may switch it.
+//
+//go:embed web/dark.css
+var dark string
+
+// The pages say all they have to say without the script. It copies commands,
+// switches between light and dark, and looks again without a jump.
+//
+//go:embed web/page.js
+var script string
+
+// Handler answers GET and HEAD.
+func (s *Site) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", s.status)
+	mux.HandleFunc("GET /api/v1/diagnosis", s.diagnosis)
+	mux.Handle("GET /guide", guideHandler(s.Guide))
+	return secure(mux, s.Style)
+}
+
+// secure forbids a page whatever it does not need: its style sheets and its
+// script are allowed by their hashes, an icon by being part of the page, and
+// requests (the script's, and the demo's form) may go to this server only.
+func secure(next http.Handler, more string) http.Handler {
+	hash := func(text string) string {
+		sum := sha256.Sum256([]byte(text))
+		return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	}
+	styles := hash(style) + " " + hash(dark)
+	if more != "" {
+		styles += " " + hash(more)
+	}
+	policy := "default-src 'none'; style-src " + styles + "; script-src " + hash(script) +
+		"; connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		// Not "no-referrer", with which a form would be sent with Origin: null.
+		h.Set("Referrer-Policy", "same-origin")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// look takes a look and judges it.
+func (s *Site) look(ctx context.Context) (collector.Look, Diagnosis, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	look, err := s.Look(ctx)
+	if err != nil {
+		return look, Diagnosis{}, fmt.Errorf("look: %w", err)
+	}
+	d, err := s.judge(ctx, look)
+	return look, d, err
+}
+
+// judge judges a look and remembers what was found.
+func (s *Site) judge(ctx context.Context, look collector.Look) (Diagnosis, error) {
+	d, err := s.Doctor.Diagnose(ctx, look)
+	if err != nil {
+		return d, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if d.At.Before(s.last) {
+		return d, nil // overtaken: what it would change has been noted since
+	}
+	if s.first.IsZero() {
+		s.first = d.At
+	}
+	s.last = d.At
+	s.history.Note(&d)
+	return d, nil
+}
+
+// Notice is told of looks that were taken for somebody else, such as a
+// scrape, so that the page can say since when. It judges few of them.
+func (s *Site) Notice(ctx context.Context, look collector.Look) {
+	s.mu.Lock()
+	due := look.At.Sub(s.last) >= noticeEvery
+	s.mu.Unlock()
+	if due {
+		_, _ = s.judge(ctx, look) // who opens the page is told
+	}
+}
+
+// began is when the first look was taken that was judged.
+func (s *Site) began() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.first
+}
+
+// chosen is the region of ?region=, and the part of the diagnosis that is
+// about it; all of it when none is named.
+func chosen(r *http.Request, d Diagnosis) (name string, part Diagnosis, err error) {
+	name = r.URL.Query().Get("region")
+	if name == "" {
+		return "", d, nil
+	}
+	if !slices.Contains(d.Regions, name) {
+		return name, Diagnosis{}, fmt.Errorf("no region %q", name)
+	}
+	return name, d.of(name), nil
+}
+
+func (s *Site) diagnosis(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	refuse := func(code int, err error) {
+		w.WriteHeader(code)
+		_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()}) // the reader is gone
+	}
+	_, d, err := s.look(r.Context())
+	if err != nil {
+		refuse(http.StatusServiceUnavailable, err)
+		return
+	}
+	if _, d, err = chosen(r, d); err != nil {
+		refuse(http.StatusNotFound, err)
+		return
+	}
+	_ = JSON(w, d) // the reader is gone
+}
+
+func (s *Site) status(w http.ResponseWriter, r *http.Request) {
+	lang := languageOf(r)
+	code := http.StatusOK
+	look, all, err := s.look(r.Context())
+	if err != nil {
+		code = http.StatusServiceUnavailable
+	}
+	name, d, unknown := chosen(r, all)
+	if err == nil && unknown != nil {
+		code, err, d = http.StatusNotFound, unknown, Diagnosis{At: all.At}
+	}
+	p := newPage(d, lang)
+	p.choose(all, name)
+	if err != nil {
+		p.Err, p.Cards = shown(err.Error()), nil
+		p.Headline = capital(say(lang, "saw_nothing"))
+	}
+	if r.URL.Query().Get("refresh") != "off" {
+		p.Refresh = refreshSeconds
+	}
+	p.began = s.began()
+	if s.Beside != nil && err == nil {
+		p.Beside, p.Style = s.Beside(lang, look, d), template.CSS(s.Style)
+	}
+	render(w, code, "page", lang, p)
+}
+
+// languages are what the pages speak; the first is for those who prefer
+// neither.
+var languages = language.NewMatcher([]language.Tag{language.English, language.Chinese})
+
+// languageOf is the language of ?lang=, or else the browser's.
+func languageOf(r *http.Request) string {
+	switch lang := r.URL.Query().Get("lang"); lang {
+	case LangEN, LangZH:
+		return lang
+	}
+	if _, i := language.MatchStrings(languages, r.Header.Get("Accept-Language")); i == 1 {
+		return LangZH
+	}
+	return LangEN
+}
+
+// templates are the pages, by language; a check on the terminal needs none.
+var templates = sync.OnceValue(func() map[string]*template.Template {
+	return map[string]*template.Template{LangEN: parsePages(LangEN), LangZH: parsePages(LangZH)}
+})
+
+func parsePages(lang string) *template.Template {
+	functions := template.FuncMap{
+		"say":      func(key string, args ...any) string { return say(lang, key, args...) },
+		"Say":      func(key string) string { return capital(say(lang, key)) },
+		"add":      func(a, b int) int { return a + b },
+		"dark":     func() template.CSS { return template.CSS(dark) },
+		"script":   func() template.JS { return template.JS(script) },
+		"in":       func(w Words) string { return w.In(lang) },
+		"commands": func(c Commands) []string { return c.In(lang) },
+		"about":    func(f Finding) string { return about(f, lang) },
+		"more":     moreEvidence,
+		"told":     func(p page, f Finding) told { return told{f, p.Since(f)} },
+		"few":      fewOf,
+		"shown":    shown,
+		"severity": severityClass,
+	}
+	return template.Must(template.New("").Funcs(functions).ParseFS(webFiles, "web/*.html"))
+}
+
+// severityClass is the style of a severity, which the rules may choose.
+func severityClass(severity string) string {
+	if severityRank(severity) > 1 {
+		return "other"
+	}
+	return severity
+}
+
+func render(w http.ResponseWriter, code int, name, lang string, data any) {
+	var b bytes.Buffer
+	if err := templates()[lang].ExecuteTemplate(&b, name, data); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Language", say(lang, "html_lang"))
+	h.Set("Cache-Control", "no-store")
+	h.Set("Vary", "Accept-Language")
+	w.WriteHeader(code)
+	_, _ = b.WriteTo(w) // the reader is gone
+}
