@@ -62,7 +62,7 @@ type Demo struct {
 // error that lists those there are.
 func Start(ctx context.Context, o Options) (*Demo, error) {
 	if o.Scenario == "" {
-		o.Scenario = healthyName
+		o.Scenario = Healthy
 	}
 	if _, err := find(o.Scenario); err != nil {
 		return nil, err

@@ -368,7 +368,7 @@ func TestEveryScenarioSaysWhatItIs(t *testing.T) {
 		if !slices.ContainsFunc(groups, func(g group) bool { return g.slug == s.Slug }) {
 			t.Errorf("%s: its slug %s has no group on the page", s.Name, s.Slug)
 		}
-		if noise := strings.Contains(s.Title["zh"], "噪声"); noise != strings.Contains(s.Title["en"], "noise") || noise != (len(s.InTime()) == 0 && s.Name != healthyName) {
+		if noise := strings.Contains(s.Title["zh"], "噪声"); noise != strings.Contains(s.Title["en"], "noise") || noise != (len(s.InTime()) == 0 && s.Name != Healthy) {
 			t.Errorf("%s: noise is what has no alerts, and says so in both languages", s.Name)
 		}
 	}

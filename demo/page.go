@@ -49,15 +49,15 @@ type group struct {
 
 // groups are all there are, in display order.
 var groups = []group{
-	{slugHealthy, title("正常", "healthy")},
-	{"api", title("集群端 API", "region API")},
+	{slugHealthy, title("正常", "Healthy")},
+	{"api", title("集群端 API", "Region API")},
 	{"tls", title("TLS 握手", "TLS handshakes")},
-	{"cert", title("证书", "certificates")},
-	{"node-role", title("节点角色", "node roles")},
-	{"component", title("平台组件", "components")},
-	{"disk", title("节点磁盘", "node disk")},
-	{slugRegion, title("多个集群", "several regions")},
-	{slugWatch, title("监控自身", "the watcher itself")},
+	{"cert", title("证书", "Certificates")},
+	{"node-role", title("节点角色", "Node roles")},
+	{"component", title("平台组件", "Platform components")},
+	{"disk", title("磁盘空间", "Disk space")},
+	{slugRegion, title("多个集群", "Several regions")},
+	{slugWatch, title("监控自身", "The watcher itself")},
 }
 
 var aside = template.Must(template.New("aside").Parse(`<form class="demo-switch" method="post" action="demo?lang={{.Lang}}">

@@ -59,7 +59,7 @@ func TestTheAsideListsEveryScenarioAndMarksTheCurrent(t *testing.T) {
 	for _, test := range []struct{ lang, begin, current string }{
 		{"zh", "<form class=\"demo-switch\" method=\"post\" action=\"demo?lang=zh\">\n<h2>演示：让什么出故障</h2>\n<details open>\n<summary>正常</summary>\n<button name=\"scenario\" value=\"healthy\" title=\"healthy\">一切正常</button>\n</details>\n<details>\n<summary>集群端 API</summary>\n",
 			`<button name="scenario" value="disk-readonly" title="disk-readonly" class="current" aria-current="true">根分区变为只读</button>`},
-		{"fr", "<form class=\"demo-switch\" method=\"post\" action=\"demo?lang=en\">\n<h2>Demo: what to break</h2>\n<details open>\n<summary>healthy</summary>\n<button name=\"scenario\" value=\"healthy\" title=\"healthy\">all is well</button>\n</details>\n<details>\n<summary>region API</summary>\n",
+		{"fr", "<form class=\"demo-switch\" method=\"post\" action=\"demo?lang=en\">\n<h2>Demo: what to break</h2>\n<details open>\n<summary>Healthy</summary>\n<button name=\"scenario\" value=\"healthy\" title=\"healthy\">all is well</button>\n</details>\n<details>\n<summary>Region API</summary>\n",
 			`<button name="scenario" value="disk-readonly" title="disk-readonly" class="current" aria-current="true">the root has become read-only</button>`},
 	} {
 		html := string(d.Aside(test.lang))

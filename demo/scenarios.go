@@ -24,8 +24,8 @@ type Scenario struct {
 	breaks func(*world) // nil: nothing
 }
 
-// healthyName is the scenario in which all is well.
-const healthyName = "healthy"
+// Healthy is the scenario in which all is well.
+const Healthy = "healthy"
 
 // Slugs of scenarios that are none of the six symptoms.
 const (
@@ -36,7 +36,7 @@ const (
 
 // Scenarios are all there are, by symptom, in the order of the document.
 var Scenarios = slices.Concat(
-	[]Scenario{{Name: healthyName, Slug: slugHealthy, Title: title("一切正常", "all is well")}},
+	[]Scenario{{Name: Healthy, Slug: slugHealthy, Title: title("一切正常", "all is well")}},
 	apiScenarios, tlsScenarios, certScenarios, nodeRoleScenarios, componentScenarios, diskScenarios, regionScenarios, watchScenarios,
 )
 

@@ -122,9 +122,17 @@ type Finding struct {
 	// Since is when a History saw the finding first; zero where there is one
 	// look only.
 	Since time.Time
+	// Sent is the alert as Prometheus would send it.
+	Sent Sent
 	// Symptoms are the findings that this one explains: Alertmanager keeps
 	// them back while this one fires.
 	Symptoms []Finding
+}
+
+// Sent is what Alertmanager gets of an alert.
+type Sent struct {
+	Labels, Annotations map[string]string // expanded
+	For                 time.Duration     // how long it must hold before it is sent
 }
 
 // Words are one text in both languages. A text that the rules give in one

@@ -126,19 +126,23 @@ func (d *Doctor) raise(ctx context.Context, r rule, s promql.Sample, store *samp
 	full := b.Set(labels.AlertName, r.alert).Labels()
 
 	f := Finding{
-		Alert:      r.alert,
-		Severity:   full.Get("severity"),
-		Slug:       r.slug(),
-		Section:    expand(r.annotations["section"]),
-		RunbookURL: expand(r.annotations["runbook_url"]),
-		Labels:     borne(s.Metric, full),
+		Alert:    r.alert,
+		Severity: full.Get("severity"),
+		Slug:     r.slug(),
+		Labels:   borne(s.Metric, full),
+		Sent:     Sent{Labels: full.Map(), Annotations: map[string]string{}, For: r.holds},
 	}
-	f.Summary = words(expand(r.annotations["summary"]), expand(r.annotations["summary_zh"]))
+	for name, text := range r.annotations {
+		f.Sent.Annotations[name] = expand(text)
+	}
+	said := f.Sent.Annotations
+	f.Section, f.RunbookURL = said["section"], said["runbook_url"]
+	f.Summary = words(said["summary"], said["summary_zh"])
 	if f.Summary == (Words{}) {
 		f.Summary = Words{r.alert, r.alert}
 	}
-	en, enCommands := liftCommands(expand(r.annotations["description"]))
-	zh, zhCommands := liftCommands(expand(r.annotations["description_zh"]))
+	en, enCommands := liftCommands(said["description"])
+	zh, zhCommands := liftCommands(said["description_zh"])
 	f.Description = words(en, zh)
 	f.Commands = Commands{enCommands, zhCommands}
 	if len(enCommands) == 0 {

@@ -148,7 +148,7 @@ type told struct {
 // where nobody remembers.
 func (p page) Since(f Finding) string {
 	switch {
-	case f.Since.IsZero():
+	case f.Since.IsZero(), !f.Since.After(p.began) && f.Since.Equal(p.at): // it is told anew
 		return ""
 	case !f.Since.After(p.began): // nobody knows what was before
 		return say(p.Lang, "since_begin", f.Since.Format(pageTime), span(p.at.Sub(f.Since)))

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/model"
@@ -27,6 +28,7 @@ type rule struct {
 	text          string // the expression
 	labels        map[string]string
 	annotations   map[string]string
+	holds         time.Duration // its for
 
 	reads        []selection // recording rules followed
 	needsHistory bool        // one look cannot answer it
@@ -90,7 +92,7 @@ func parseRules(content []byte) ([]rule, error) {
 				own = map[string]string{}
 			}
 			maps.Copy(own, r.Labels)
-			parsed := rule{record: r.Record, alert: r.Alert, text: strings.TrimSpace(r.Expr), labels: own, annotations: r.Annotations}
+			parsed := rule{record: r.Record, alert: r.Alert, text: strings.TrimSpace(r.Expr), labels: own, annotations: r.Annotations, holds: time.Duration(r.For)}
 			expr, err := promParser.ParseExpr(r.Expr)
 			if err != nil { // rulefmt has parsed it before
 				return nil, err

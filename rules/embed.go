@@ -15,3 +15,8 @@ var Rules []byte
 //
 //go:embed alertmanager.yaml
 var Alertmanager []byte
+
+// Messages are the templates of the messages, templates/rainbond.tmpl.
+//
+//go:embed templates/rainbond.tmpl
+var Messages []byte

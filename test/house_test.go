@@ -26,6 +26,7 @@ var mayImport = map[string][]string{
 	"collector":  {"fault"},
 	"doctor":     {"collector", "rules"},
 	"demo":       {"fault", "demo/pki"},
+	"tour":       {"collector", "demo", "doctor", "rules"},
 }
 
 // pure folders import nothing but the standard library, and of it nothing

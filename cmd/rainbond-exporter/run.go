@@ -12,6 +12,7 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/demo"
 	"github.com/rainbond-exporter/rainbond-exporter/doctor"
 	"github.com/rainbond-exporter/rainbond-exporter/rules"
+	"github.com/rainbond-exporter/rainbond-exporter/tour"
 )
 
 // Exit statuses; those of check are its answer.
@@ -63,10 +64,14 @@ func (f *flags) do(ctx context.Context, out, errs io.Writer) (int, error) {
 	if f.command == cmdDemoCheck {
 		return f.check(ctx, out, errs)
 	}
-	beside.beside = func(lang string, _ collector.Look, _ doctor.Diagnosis) doctor.Beside {
-		return doctor.Beside{Aside: d.Aside(lang)}
+	beside.handler, beside.style = d.Switch(), tour.Style
+	beside.begin = func(ctx context.Context, judge *doctor.Doctor, look func(context.Context) (collector.Look, error)) error {
+		t, err := tour.Start(ctx, d, judge, look)
+		if err == nil {
+			beside.beside = t.Beside
+		}
+		return err
 	}
-	beside.handler = d.Switch()
 	fmt.Fprintf(errs, "demo: open http://%s to break it, and to see what is said of it\n", (*f.web.WebListenAddresses)[0])
 	return healthy, f.serve(ctx, beside)
 }
@@ -87,5 +92,7 @@ type site struct {
 	style   string
 	path    string // where handler answers
 	handler http.Handler
+	// begin is called before anybody is answered; it may set beside.
+	begin   func(ctx context.Context, judge *doctor.Doctor, look func(context.Context) (collector.Look, error)) error
 	changed func() // called when the region has become another; serve sets it
 }

@@ -87,6 +87,11 @@ func (f *flags) serve(ctx context.Context, beside *site) error {
 		_ = again.once("the file was written anew") // logged there
 		_ = begin()                                 // as it was good the first time
 	}
+	if beside.begin != nil {
+		if err := beside.begin(ctx, judge, look); err != nil {
+			return err
+		}
+	}
 	each := &byRegion{names: from.names(f.regionName), region: from.region(f.regionName), lastRead: from.lastRead(), log: log,
 		prober: func() func(context.Context, fault.Region) fault.Trace {
 			return (&region.Prober{Resolver: f.resolver}).Probe

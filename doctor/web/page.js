@@ -54,7 +54,8 @@
       return;
     }
     for (const id of ids(document)) {
-      const old = document.getElementById(id), fresh = page.getElementById(id);
+      const old = document.getElementById(id), fresh = page.getElementById(id), folds = old.querySelectorAll("details");
+      fresh.querySelectorAll("details").forEach((fold, i) => { if (folds[i]) fold.open = folds[i].open; });
       if (old.innerHTML !== fresh.innerHTML || old.className !== fresh.className) swap(old, fresh);
     }
   };

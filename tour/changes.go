@@ -1,0 +1,123 @@
+package tour
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/rainbond-exporter/rainbond-exporter/collector"
+)
+
+// A change is one series that reads otherwise than in the healthy region.
+type change struct {
+	Series      string // as /metrics writes it
+	Before, Now string // a dash where there is no such series
+	metric      string
+}
+
+// series are the values of a look, histograms left out, by what /metrics
+// writes before the value.
+func series(families []*dto.MetricFamily) map[string]sample {
+	all := map[string]sample{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			s := sample{metric: f.GetName()}
+			switch f.GetType() {
+			case dto.MetricType_GAUGE:
+				s.value = m.GetGauge().GetValue()
+			case dto.MetricType_COUNTER:
+				s.value, s.counts = m.GetCounter().GetValue(), true
+			default:
+				continue
+			}
+			all[f.GetName()+labelsOf(m)] = s
+		}
+	}
+	return all
+}
+
+// Parts are the series cut after its commas, where a line may break.
+func (c change) Parts() []string { return strings.Split(c.Series, ",") }
+
+type sample struct {
+	metric string
+	value  float64
+	counts bool
+}
+
+// fingerprints are shortened as everywhere where people read them.
+var fingerprints = regexp.MustCompile(`\b([0-9a-f]{12})[0-9a-f]{52}\b`)
+
+func labelsOf(m *dto.Metric) string {
+	var pairs []string
+	for _, l := range m.GetLabel() {
+		pairs = append(pairs, fmt.Sprintf("%s=%q", l.GetName(), fingerprints.ReplaceAllString(l.GetValue(), "$1…")))
+	}
+	if len(pairs) == 0 {
+		return ""
+	}
+	return "{" + strings.Join(pairs, ",") + "}"
+}
+
+// changes lists what reads otherwise now: what the named metrics say first,
+// in that order, the rest in the catalogue's.
+func changes(before, now map[string]sample, first []string) []change {
+	var all []change
+	for name, s := range now {
+		old, known := before[name]
+		if differs(old, s, known, true) {
+			c := change{Series: name, Before: "–", Now: number(s.value), metric: s.metric}
+			if known {
+				c.Before = number(old.value)
+			}
+			all = append(all, c)
+		}
+	}
+	for name, old := range before {
+		if s, there := now[name]; !there && differs(old, s, true, false) {
+			all = append(all, change{name, number(old.value), "–", old.metric})
+		}
+	}
+	place := func(c change) int {
+		if i := slices.Index(first, c.metric); i >= 0 {
+			return i
+		}
+		return len(first) + slices.IndexFunc(collector.Catalogue, func(m collector.Metric) bool { return m.Name == c.metric })
+	}
+	slices.SortFunc(all, func(a, b change) int {
+		return cmp.Or(cmp.Compare(place(a), place(b)), cmp.Compare(a.Series, b.Series))
+	})
+	return all
+}
+
+// What two looks at one region differ by without any fault: how long each
+// phase took, and what the clock says.
+const (
+	sameSeconds = 0.5
+	sameTime    = 3600.0
+)
+
+// differs tells a change that means something from one that every look makes.
+func differs(old, now sample, was, is bool) bool {
+	switch {
+	case !was:
+		return now.value != 0
+	case !is:
+		return old.value != 0
+	case now.counts:
+		return old.value == 0 && now.value > 0
+	case strings.HasSuffix(now.metric, "_timestamp_seconds"):
+		return math.Abs(now.value-old.value) > sameTime
+	case strings.HasSuffix(now.metric, "_seconds"):
+		return math.Abs(now.value-old.value) > sameSeconds
+	}
+	return now.value != old.value
+}
+
+func number(v float64) string { return strconv.FormatFloat(v, 'g', 6, 64) }
