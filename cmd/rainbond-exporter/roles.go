@@ -42,19 +42,25 @@ func connect(life context.Context, f *flags, log *slog.Logger) (source, error) {
 			return s, err
 		}
 	}
-	if slices.Contains(f.roles, "cluster") {
-		config, err := region.KubeConfig(f.kubeconfig, f.context)
-		if err != nil {
-			return s, err
-		}
-		if s.kube, err = region.NewKube(life, config, f.namespace, log); err != nil {
-			return s, err
-		}
+	if s, err = s.watching(life, f, log); err != nil {
+		return s, err
 	}
 	s.root, s.mounts = f.root, f.mounts
 	if s.root == nil && slices.Contains(f.wanted(), collector.SlugDisk) && slices.Contains(f.roles, "node") {
 		s.root, err = region.RootFS(log, f.procfs, f.rootfs)
 		s.mounts = region.Mounts(f.rootfs)
+	}
+	return s, err
+}
+
+// watching is the source with caches of the cluster that remember nothing.
+func (s source) watching(life context.Context, f *flags, log *slog.Logger) (source, error) {
+	if !slices.Contains(f.roles, "cluster") {
+		return s, nil
+	}
+	config, err := region.KubeConfig(f.kubeconfig, f.context)
+	if err == nil {
+		s.kube, err = region.NewKube(life, config, f.namespace, log)
 	}
 	return s, err
 }

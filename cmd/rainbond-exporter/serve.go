@@ -62,14 +62,14 @@ func (f *flags) serve(ctx context.Context, beside *site) error {
 		defer runtime.KeepAlive(untouched)
 	}
 	var set atomic.Pointer[collector.Set]
-	begin := func() error { // with collectors that remember nothing
+	begin := func(from source) error { // with collectors that remember nothing
 		collectors, err := from.collectors(f)
 		if err == nil {
 			set.Store(collector.NewSet(log, collectors...))
 		}
 		return err
 	}
-	if err := begin(); err != nil {
+	if err := begin(from); err != nil {
 		return err
 	}
 	look := func(ctx context.Context) (collector.Look, error) { return set.Load().Look(ctx) }
@@ -83,9 +83,15 @@ func (f *flags) serve(ctx context.Context, beside *site) error {
 		again.reload = from.config.Reload
 		go again.watch(ctx)
 	}
+	forget := func() {}
 	beside.changed = func() {
 		_ = again.once("the file was written anew") // logged there
-		_ = begin()                                 // as it was good the first time
+		life, end := context.WithCancel(ctx)
+		if anew, err := from.watching(life, f, log); err == nil { // as it was good the first time
+			_ = begin(anew) // likewise
+		}
+		forget()
+		forget = end
 	}
 	if beside.begin != nil {
 		if err := beside.begin(ctx, judge, look); err != nil {
