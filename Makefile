@@ -9,10 +9,10 @@ LDFLAGS := -s -w -X $(V).Version=$(VERSION) -X $(V).Revision=$(REVISION)
 FUZZ ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test fuzz e2e clients faults faults-ci breakage bench lint fmt check clean chart image sync release vuln workflows
+.PHONY: help build demo demo-stack test fuzz e2e e2e-browser pictures clients faults faults-ci breakage bench lint fmt check clean chart image sync release vuln workflows
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## the binary, in bin/
 	@echo "building $(BINARY) (the first time takes a minute or two) ..."
@@ -20,6 +20,10 @@ build: ## the binary, in bin/
 
 demo: build ## a region that breaks on purpose, on http://127.0.0.1:10069
 	@$(BINARY) demo
+
+demo-stack: build ## the demo with a real Prometheus and Alertmanager, and the messages that they send
+	@tools/build prometheus alertmanager
+	@go run ./test/stack
 
 test: ## every test but the end-to-end ones: minutes, with the race detector
 	@echo "test 1/4: vet"
@@ -69,6 +73,14 @@ breakage: build ## the Kubernetes API breaks in ten ways; five minutes (SOAK=15m
 	@CGO_ENABLED=1 go build -race -o bin/rainbond-exporter-race ./cmd/rainbond-exporter
 	@go test -tags e2e -count=1 -v -timeout 15m -parallel 16 -run '^TestWhileThingsBreak$$' ./test/e2e
 	@$(if $(SOAK),go test -tags e2e -count=1 -v -timeout 60m -run '^TestSoak$$' ./test/e2e -soak=$(SOAK))
+
+e2e-browser: build ## the pages in Chromium: every scenario, both languages, phone and desktop, axe-core
+	@tools/browser
+	@go test -tags e2e -count=1 -v -timeout 15m ./test/browser
+
+pictures: build ## makes docs/pictures anew, of the real pages
+	@tools/browser
+	@go test -tags e2e -count=1 -v -timeout 5m -run '^TestPictures$$' ./test/browser -pictures
 
 bench: build ## against the floor and our peers, as ratios, into docs/benchmarks.md
 	@tools/bench
