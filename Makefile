@@ -23,7 +23,8 @@ demo: build ## a region that breaks on purpose, on http://127.0.0.1:10069
 
 demo-stack: build ## the demo with a real Prometheus and Alertmanager, and the messages that they send
 	@tools/build prometheus alertmanager
-	@go run ./test/stack
+	@go build -o bin/demo-stack ./test/demostack
+	@exec bin/demo-stack
 
 test: ## every test but the end-to-end ones: minutes, with the race detector
 	@echo "test 1/4: vet"

@@ -49,14 +49,26 @@ func (w writer) messages(findings []doctor.Finding, lang string, ended time.Time
 	}
 	var texts []string
 	for _, key := range order {
-		data := w.template.Data("", nil, nil, "", groups[key]...)
-		text, err := w.template.ExecuteTextString(fmt.Sprintf(`{{ template "rainbond.%s.text" . }}`, lang), data)
+		text, err := w.text(w.template.Data("", nil, nil, "", groups[key]...), lang)
 		if err != nil {
 			return nil, err
 		}
 		texts = append(texts, text)
 	}
 	return texts, nil
+}
+
+func (w writer) text(data *template.Data, lang string) (string, error) {
+	return w.template.ExecuteTextString(fmt.Sprintf(`{{ template "rainbond.%s.text" . }}`, lang), data)
+}
+
+// Text is a message of Alertmanager's as a phone shows it, in zh or en.
+func Text(data *template.Data, lang string) (string, error) {
+	w, err := newWriter()
+	if err != nil {
+		return "", err
+	}
+	return w.text(data, lang)
 }
 
 func labelSet(of map[string]string) model.LabelSet {

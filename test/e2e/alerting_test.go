@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+
+	"github.com/rainbond-exporter/rainbond-exporter/test/stack"
 )
 
 // shorter is by how much every wait of the alerting configuration is divided,
@@ -37,10 +39,6 @@ var waits = regexp.MustCompile(`(?m)^([ -]*(?:for|keep_firing_for|interval|group
 // forgets is how long RainbondTLSHandshakeErrors remembers an error, in
 // seconds. That and its for belong together, says the rule.
 var forgets = regexp.MustCompile(`(_last_timestamp_seconds\{[^}]*\}\) < )([0-9]+)`)
-
-// urlFile is where Alertmanager's configuration says in which file a
-// receiver's address stands.
-var urlFile = regexp.MustCompile(`(?m)^([ -]*url_file: *)(\S+)`)
 
 // shorten is the only thing done to the configuration that ships, beside the
 // path of the file with the webhook's address: every wait is divided by
@@ -89,24 +87,14 @@ func beginAlerting(t testing.TB, folder, logs string, edit func([]byte) []byte, 
 	t.Helper()
 	a := &alerting{person: newPerson(t)}
 	manager := freeAddress(t)
-	address := filepath.Join(folder, "webhook-url")
-	write(t, address, []byte(a.person.server.URL))
-	config := filepath.Join(folder, "alertmanager.yaml")
-	write(t, config, urlFile.ReplaceAll(edit(shipped(t, "alertmanager.yaml")), []byte("${1}"+address)))
-	must(t, os.CopyFS(filepath.Join(folder, "templates"), os.DirFS(filepath.Join("..", "..", "rules", "templates"))))
+	prometheus, config, err := stack.Stack{Webhook: a.person.server.URL, Alertmanager: manager, Scrapes: scrapes, Edit: edit}.Write(folder)
+	must(t, err)
 	a.processes = append(a.processes, begin(t, logs, "alertmanager", tool(t, "alertmanager"), "--config.file="+config, "--storage.path="+filepath.Join(folder, "alertmanager"),
 		"--web.listen-address="+manager, "--cluster.listen-address="))
 
-	rules := filepath.Join(folder, "rainbond.rules.yaml")
-	write(t, rules, edit(shipped(t, "rainbond.rules.yaml")))
-	config = filepath.Join(folder, "prometheus.yaml")
-	write(t, config, fmt.Appendf(nil, `
-rule_files: [%q]
-alerting: {alertmanagers: [{static_configs: [{targets: [%q]}]}]}
-%s`, rules, manager, scrapes))
 	listen := freeAddress(t)
 	a.prometheus = "http://" + listen
-	flags = append(flags, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(folder, "prometheus"), "--web.listen-address="+listen)
+	flags = append(flags, "--config.file="+prometheus, "--storage.tsdb.path="+filepath.Join(folder, "prometheus"), "--web.listen-address="+listen)
 	a.processes = append(a.processes, begin(t, logs, "prometheus", tool(t, "prometheus"), flags...))
 	for name, url := range map[string]string{"alertmanager": "http://" + manager, "prometheus": a.prometheus} {
 		took := until(t, 30*time.Second, name+" is ready", func() error { _, err := get(url + "/-/ready"); return err })

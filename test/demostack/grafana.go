@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// dashboards writes what a Grafana needs to show our dashboards, and starts
+// one where there is one. It returns what to say of it.
+func dashboards(programs *programs, folder, prometheus string) (string, error) {
+	provisioning := filepath.Join(folder, "grafana")
+	ours, err := filepath.Abs("dashboards")
+	if err != nil {
+		return "", err
+	}
+	for path, text := range map[string]string{
+		"datasources/prometheus.yaml": fmt.Sprintf("apiVersion: 1\ndatasources: [{name: Prometheus, type: prometheus, uid: prometheus, url: %q, isDefault: true}]\n", prometheus),
+		"dashboards/rainbond.yaml":    fmt.Sprintf("apiVersion: 1\nproviders: [{name: Rainbond, type: file, options: {path: %q}}]\n", ours),
+	} {
+		path = filepath.Join(provisioning, path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return "", err
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			return "", err
+		}
+	}
+	program, err := exec.LookPath("grafana")
+	if err != nil {
+		return fmt.Sprintf("none here; one that starts with GF_PATHS_PROVISIONING=%s has data source and dashboards", provisioning), nil
+	}
+	home := os.Getenv("GF_PATHS_HOME")
+	if home == "" {
+		home = "/usr/share/grafana" // where its packages put it
+	}
+	listen := address("3000")
+	err = programs.start("grafana", program, []string{
+		"GF_PATHS_PROVISIONING=" + provisioning, "GF_PATHS_DATA=" + filepath.Join(folder, "grafana-data"), "GF_SERVER_HTTP_ADDR=127.0.0.1",
+		"GF_SERVER_HTTP_PORT=" + listen[len("127.0.0.1:"):], "GF_AUTH_ANONYMOUS_ENABLED=true",
+	}, "server", "--homepath="+home)
+	return "http://" + listen + "/dashboards", err
+}

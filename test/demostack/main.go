@@ -1,0 +1,182 @@
+// Command demostack is make demo-stack: the demo, and beside it a real
+// Prometheus and a real Alertmanager with the configuration that ships, whose
+// messages it prints as a phone would show them. It ends everything when it
+// is told to end.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rainbond-exporter/rainbond-exporter/test/stack"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "demo-stack:", err)
+		stop()
+		os.Exit(1) //nolint:gocritic // stop has been called
+	}
+}
+
+// scrapes is at the pace that docs/install.md advises; a phone rings as it
+// would.
+const scrapes = `
+global: {scrape_interval: 15s, scrape_timeout: 10s, evaluation_interval: 15s}
+scrape_configs: [{job_name: rainbond-exporter, static_configs: [{targets: [%q]}]}]
+`
+
+func run(ctx context.Context, out io.Writer) error {
+	folder, err := os.MkdirTemp("", "rainbond-demo-stack-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	phone, err := listen(ctx, out, language())
+	if err != nil {
+		return err
+	}
+	defer phone.Close()
+
+	exporter, prometheus, manager := address("10069"), address("9090"), address("9093")
+	c := stack.Stack{Webhook: phone.url, Alertmanager: manager, Scrapes: fmt.Sprintf(scrapes, exporter)}
+	prometheusConfig, managerConfig, err := c.Write(folder)
+	if err != nil {
+		return err
+	}
+	programs := &programs{folder: folder, ended: make(chan error, 8)}
+	defer programs.end()
+	for _, start := range []func() error{
+		func() error {
+			return programs.start("demo", "bin/rainbond-exporter", nil, "demo", "--web.listen-address="+exporter)
+		},
+		func() error {
+			return programs.start("alertmanager", "tools/bin/alertmanager", nil, "--config.file="+managerConfig,
+				"--storage.path="+filepath.Join(folder, "alertmanager"), "--web.listen-address="+manager, "--cluster.listen-address=")
+		},
+		func() error {
+			return programs.start("prometheus", "tools/bin/prometheus", nil, "--config.file="+prometheusConfig,
+				"--storage.tsdb.path="+filepath.Join(folder, "prometheus"), "--web.listen-address="+prometheus)
+		},
+	} {
+		if err := start(); err != nil {
+			return err
+		}
+	}
+	grafana, err := dashboards(programs, folder, "http://"+prometheus)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, welcome, exporter, prometheus, manager, grafana, folder)
+	select {
+	case err := <-programs.ended:
+		return err
+	case <-ctx.Done():
+		fmt.Fprintln(out, "demo-stack: ending")
+		return nil
+	}
+}
+
+const welcome = `
+demo          http://%s                 break something here (up in some seconds)
+Prometheus    http://%s/api/v1/alerts   what is pending and what fires; built without pages
+Alertmanager  http://%s                 what was sent, and what is kept back
+Grafana       %s
+logs          %s
+
+Messages appear below, at the pace that ships: a page comes some 90 s after the click (for: 1m, group_wait: 10s),
+its end some minutes after the repair. Ctrl-C ends everything.
+
+`
+
+// address is on loopback, with the usual port where nobody has it.
+func address(port string) string {
+	for _, port := range []string{port, "0"} {
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
+	}
+	return "127.0.0.1:" + port // whoever starts there says what is wrong
+}
+
+// language is the one of the messages.
+func language() string {
+	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
+		if locale := os.Getenv(name); locale != "" {
+			if strings.HasPrefix(strings.ToLower(locale), "zh") {
+				return "zh"
+			}
+			return "en"
+		}
+	}
+	return "en"
+}
+
+// programs run beside us and end with us.
+type programs struct {
+	folder string // of their logs
+	ended  chan error
+	wait   sync.WaitGroup
+	all    []*exec.Cmd
+}
+
+// start starts a program in a group of its own: Ctrl-C is ours to pass on.
+func (p *programs) start(name, path string, env []string, args ...string) error {
+	log, err := os.Create(filepath.Join(p.folder, name+".log"))
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(path, args...)
+	cmd.Stdout, cmd.Stderr, cmd.Env = log, log, append(os.Environ(), env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	p.all = append(p.all, cmd)
+	p.wait.Go(func() {
+		err := cmd.Wait()
+		text, _ := os.ReadFile(log.Name())
+		_ = log.Close()
+		lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+		p.ended <- fmt.Errorf("%s has ended (%w): %s", name, cmpErr(err), lines[len(lines)-1])
+	})
+	return nil
+}
+
+func cmpErr(err error) error {
+	if err == nil {
+		return errors.New("exit status 0")
+	}
+	return err
+}
+
+// patience is how long a program may take to end.
+const patience = 10 * time.Second
+
+// end ends them all, the last first.
+func (p *programs) end() {
+	for i := len(p.all) - 1; i >= 0; i-- {
+		_ = p.all[i].Process.Signal(syscall.SIGTERM) // it may have ended
+	}
+	hard := time.AfterFunc(patience, func() {
+		for _, cmd := range p.all {
+			_ = cmd.Process.Kill()
+		}
+	})
+	defer hard.Stop()
+	p.wait.Wait()
+}
