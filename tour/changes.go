@@ -80,7 +80,7 @@ func changes(before, now map[string]sample, first []string) []change {
 		}
 	}
 	for name, old := range before {
-		if s, there := now[name]; !there && differs(old, s, true, false) {
+		if _, there := now[name]; !there && differs(old, sample{metric: old.metric, counts: old.counts}, true, false) {
 			all = append(all, change{name, number(old.value), "–", old.metric})
 		}
 	}
@@ -105,6 +105,13 @@ const (
 
 // differs tells a change that means something from one that every look makes.
 func differs(old, now sample, was, is bool) bool {
+	_, moment := strings.CutSuffix(now.metric, "_timestamp_seconds")
+	if strings.HasSuffix(now.metric, "_seconds") && !moment {
+		if now.metric == "rainbond_collector_duration_seconds" {
+			return false // tells of the exporter's machine
+		}
+		return math.Abs(now.value-old.value) > sameSeconds
+	}
 	switch {
 	case !was:
 		return now.value != 0
@@ -112,12 +119,10 @@ func differs(old, now sample, was, is bool) bool {
 		return old.value != 0
 	case now.counts:
 		return old.value == 0 && now.value > 0
-	case strings.HasSuffix(now.metric, "_timestamp_seconds"):
+	case moment:
 		return math.Abs(now.value-old.value) > sameTime
-	case strings.HasSuffix(now.metric, "_seconds"):
-		return math.Abs(now.value-old.value) > sameSeconds
 	}
 	return now.value != old.value
 }
 
-func number(v float64) string { return strconv.FormatFloat(v, 'g', 6, 64) }
+func number(v float64) string { return strconv.FormatFloat(v, 'g', 4, 64) }

@@ -80,8 +80,9 @@ const (
 type stop struct {
 	Lang      string
 	Scenario  demo.Scenario
-	Broken    bool // it is not the healthy one
-	Quiet     bool // and yet nothing is told
+	Broken    bool     // it is not the healthy one
+	Quiet     bool     // and yet nothing is told
+	Later     []string // what Prometheus tells that one look cannot
 	Mended    string
 	Starts    []demo.Scenario // to begin with
 	Count     int             // how many scenarios there are to break
@@ -117,6 +118,9 @@ func (t *Tour) stop(lang string, look collector.Look, d doctor.Diagnosis) stop {
 	}
 	s.Broken = s.Scenario.Name != demo.Healthy
 	s.Quiet = s.Broken && len(d.Findings) == 0
+	if s.Quiet {
+		s.Later = s.Scenario.InTime()
+	}
 	var reads []string
 	for _, f := range d.Findings {
 		rule := t.rules[f.Alert]
