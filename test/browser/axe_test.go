@@ -19,6 +19,7 @@ const accessible = `axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a",
 // TestThePagesAreAccessible asks axe-core about every kind of page, light and
 // dark, on a desktop and on a phone.
 func TestThePagesAreAccessible(t *testing.T) {
+	t.Parallel()
 	axe, err := os.ReadFile(filepath.Join("node_modules", "axe-core", "axe.min.js"))
 	if err != nil {
 		t.Fatalf("%v; get it with npm ci (make e2e-browser does)", err)

@@ -7,6 +7,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -33,8 +34,8 @@ import (
 // screenshots is where what was seen is kept.
 const screenshots = "screenshots"
 
-// patience bounds everything that one test waits for.
-const patience = 5 * time.Minute
+// patience bounds everything that one tab does.
+const patience = 10 * time.Minute
 
 // A size is a screen.
 type size struct {
@@ -60,9 +61,14 @@ func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "browser: "+format
 
 // browsers starts one Chromium for all tests.
 var browsers = sync.OnceValues(func() (context.Context, error) {
-	path, err := exec.LookPath("chromium")
+	path, err := "", error(nil)
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err = exec.LookPath(name); err == nil {
+			break
+		}
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%w; tools/apt chromium fonts-noto-cjk installs it (make e2e-browser does)", err)
+		return nil, errors.New("no Chromium here; tools/browser installs it (make e2e-browser does)")
 	}
 	allocated, _ := chromedp.NewExecAllocator(context.Background(), chromedp.ExecPath(path), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("lang", "en"))
