@@ -73,7 +73,7 @@ func scrape(b *testing.B, url, seconds string) []byte {
 	}
 	r.Header.Set("Accept-Encoding", "gzip")
 	r.Header.Set("X-Prometheus-Scrape-Timeout-Seconds", seconds)
-	response, err := http.DefaultClient.Do(r)
+	response, err := new(http.Client).Do(r)
 	if err != nil {
 		b.Fatal(err)
 	}

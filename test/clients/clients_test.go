@@ -343,10 +343,10 @@ type spokenOf struct {
 }
 
 func (s *spoken) add(h fault.Handshake, by string) {
-	for i, known := range *s {
-		if known.Text == h.Text {
+	for i := range *s {
+		if known := &(*s)[i]; known.Text == h.Text {
 			if !slices.Contains(known.by, by) {
-				(*s)[i].by = append(known.by, by)
+				known.by = append(known.by, by)
 			}
 			return
 		}
