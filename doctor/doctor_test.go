@@ -223,7 +223,7 @@ func TestTheLeastAndTheMostOfOneLookAreWhatItSaw(t *testing.T) {
 		"changes(rainbond_api_up[2m]) == 0":       false,
 		"min_over_time(rainbond_api_up[2m:15s])":  false,
 	} {
-		d, err := New([]byte("groups: [{name: own, rules: [{alert: Down, expr: '" + expr + "'}]}]"), nil)
+		d, err := New([]byte("groups: [{name: own, rules: [{alert: Down, expr: '"+expr+"'}]}]"), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

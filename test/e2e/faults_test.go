@@ -310,10 +310,7 @@ func (f breakage) duration(files *files) time.Duration {
 	if !*quick {
 		return files.longest() + settle
 	}
-	longest := 4 * time.Minute
-	if course := f.course(); course > 0 {
-		longest = max(longest, course+time.Minute)
-	}
+	longest := max(4*time.Minute, f.course()+time.Minute)
 	for _, alert := range f.want {
 		longest = max(longest, f.history+files.slowest(alert)+settle)
 	}
@@ -346,10 +343,12 @@ func (p *patient) hear(alert, status string, since time.Time, limit time.Duratio
 	return told, err
 }
 
-// judge finds in all that was told what should not have been.
+// judge finds in all that was told what should not have been, and what never
+// ended.
 func (o *outcome) judge(told []notification) {
-	seen := map[int]bool{}
+	seen, last := map[int]bool{}, map[string]string{}
 	for _, n := range told {
+		last[fmt.Sprint(n.Labels)] = n.Status
 		if n.rings {
 			seen[n.message] = true
 		}
@@ -358,4 +357,9 @@ func (o *outcome) judge(told []notification) {
 		}
 	}
 	o.messages = len(seen)
+	for alert, status := range last {
+		if status == "firing" && len(o.missing) == 0 {
+			o.missing = append(o.missing, "the end of "+alert)
+		}
+	}
 }
