@@ -38,7 +38,7 @@ func runs(t *testing.T, name string, args ...string) string {
 }
 
 // TestTheRealToolsAccept runs amtool and promtool where they have been built:
-// the newest, the one of rbd-monitor, and the oldest that knows such tests.
+// the newest, the one of rbd-monitor, and an old one that knows such tests.
 func TestTheRealToolsAccept(t *testing.T) {
 	for _, line := range []string{
 		"promtool check rules --lint=all --lint-fatal rainbond.rules.yaml",

@@ -1,4 +1,4 @@
-// The oldest Prometheus that is a Go module: the rules must load on it.
+// An old Prometheus, the oldest that is tagged as a Go module: the rules pass their tests on it. 2.20 (beside) loads them, and knows no such tests.
 module github.com/rainbond-exporter/rainbond-exporter/tools/prometheus-2.35
 
 go 1.26.7
