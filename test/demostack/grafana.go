@@ -27,15 +27,15 @@ func dashboards(programs *programs, folder, prometheus string) (string, error) {
 			return "", err
 		}
 	}
-	program, err := exec.LookPath("grafana")
-	if err != nil {
+	program, _ := exec.LookPath("grafana")
+	if program == "" {
 		return fmt.Sprintf("none here; one that starts with GF_PATHS_PROVISIONING=%s has data source and dashboards", provisioning), nil
 	}
 	home := os.Getenv("GF_PATHS_HOME")
 	if home == "" {
 		home = "/usr/share/grafana" // where its packages put it
 	}
-	listen := address("3000")
+	listen := address(programs.ctx, "3000")
 	err = programs.start("grafana", program, []string{
 		"GF_PATHS_PROVISIONING=" + provisioning, "GF_PATHS_DATA=" + filepath.Join(folder, "grafana-data"), "GF_SERVER_HTTP_ADDR=127.0.0.1",
 		"GF_SERVER_HTTP_PORT=" + listen[len("127.0.0.1:"):], "GF_AUTH_ANONYMOUS_ENABLED=true",

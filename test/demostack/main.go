@@ -51,13 +51,13 @@ func run(ctx context.Context, out io.Writer) error {
 	}
 	defer phone.Close()
 
-	exporter, prometheus, manager := address("10069"), address("9090"), address("9093")
+	exporter, prometheus, manager := address(ctx, "10069"), address(ctx, "9090"), address(ctx, "9093")
 	c := stack.Stack{Webhook: phone.url, Alertmanager: manager, Scrapes: fmt.Sprintf(scrapes, exporter)}
 	prometheusConfig, managerConfig, err := c.Write(folder)
 	if err != nil {
 		return err
 	}
-	programs := &programs{folder: folder, ended: make(chan error, 8)}
+	programs := newPrograms(ctx, folder)
 	defer programs.end()
 	for _, start := range []func() error{
 		func() error {
@@ -103,9 +103,9 @@ its end some minutes after the repair. Ctrl-C ends everything.
 `
 
 // address is on loopback, with the usual port where nobody has it.
-func address(port string) string {
+func address(ctx context.Context, port string) string {
 	for _, port := range []string{port, "0"} {
-		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+		if l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:"+port); err == nil {
 			defer l.Close()
 			return l.Addr().String()
 		}
@@ -128,11 +128,24 @@ func language() string {
 
 // programs run beside us and end with us.
 type programs struct {
+	ctx    context.Context // ends with end, or before
+	cancel context.CancelFunc
 	folder string // of their logs
 	ended  chan error
 	wait   sync.WaitGroup
-	all    []*exec.Cmd
 }
+
+// most is how many programs there may be.
+const most = 8
+
+func newPrograms(ctx context.Context, folder string) *programs {
+	p := &programs{folder: folder, ended: make(chan error, most)}
+	p.ctx, p.cancel = context.WithCancel(ctx)
+	return p
+}
+
+// patience is how long a program may take to end.
+const patience = 10 * time.Second
 
 // start starts a program in a group of its own: Ctrl-C is ours to pass on.
 func (p *programs) start(name, path string, env []string, args ...string) error {
@@ -140,13 +153,14 @@ func (p *programs) start(name, path string, env []string, args ...string) error 
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(path, args...)
+	cmd := exec.CommandContext(p.ctx, path, args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = patience
 	cmd.Stdout, cmd.Stderr, cmd.Env = log, log, append(os.Environ(), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	p.all = append(p.all, cmd)
 	p.wait.Go(func() {
 		err := cmd.Wait()
 		text, _ := os.ReadFile(log.Name())
@@ -164,19 +178,8 @@ func cmpErr(err error) error {
 	return err
 }
 
-// patience is how long a program may take to end.
-const patience = 10 * time.Second
-
-// end ends them all, the last first.
+// end ends them all.
 func (p *programs) end() {
-	for i := len(p.all) - 1; i >= 0; i-- {
-		_ = p.all[i].Process.Signal(syscall.SIGTERM) // it may have ended
-	}
-	hard := time.AfterFunc(patience, func() {
-		for _, cmd := range p.all {
-			_ = cmd.Process.Kill()
-		}
-	})
-	defer hard.Stop()
+	p.cancel()
 	p.wait.Wait()
 }
