@@ -39,6 +39,7 @@ type card struct {
 	Findings          []Finding
 	Causes            []effect
 	Unable            []Unable
+	As                *card // an earlier one that could not look either, and has the same advice
 }
 
 // An effect is what a finding of another card does to this one: through a
@@ -69,7 +70,26 @@ func newPage(d Diagnosis, lang string) page {
 	if c := newCard(d, collector.SlugExporter, lang); len(c.Findings) > 0 || len(c.Causes) > 0 {
 		p.Cards = append(p.Cards, c)
 	}
+	p.adviseOnce()
 	return p
+}
+
+// adviseOnce leaves the advice for those who could not look with the first of
+// them: what ails the exporter ails most of its collectors.
+func (p *page) adviseOnce() {
+	first := map[string]*card{} // by alert
+	for i := range p.Cards {
+		c := &p.Cards[i]
+		if c.State != stateUnable || len(c.Findings) != 1 {
+			continue
+		}
+		alert := c.Findings[0].Alert
+		if first[alert] == nil {
+			first[alert] = c
+			continue
+		}
+		c.As, c.Findings = first[alert], nil
+	}
 }
 
 func newCard(d Diagnosis, slug, lang string) card {
@@ -111,6 +131,9 @@ func effectOf(f Finding, slug string) (effect, bool) {
 	return e, rests
 }
 
+// stateUnable is the state of a card whose collector could not look.
+const stateUnable = "unable"
+
 // state is the card's style, and its word.
 func (c card) state(d Diagnosis, lang string) (state, mark string) {
 	ill := func(f Finding) bool { return !d.ofUnable(f) }
@@ -121,7 +144,7 @@ func (c card) state(d Diagnosis, lang string) (state, mark string) {
 	}
 	switch {
 	case len(c.Unable) > 0:
-		return "unable", say(lang, "state_unable")
+		return stateUnable, say(lang, "state_unable")
 	case len(c.Causes) > 0:
 		return "affected", say(lang, "affected")
 	}

@@ -158,6 +158,16 @@ func TestTheRefreshCanBeStopped(t *testing.T) {
 	}
 }
 
+func TestAdviceForThoseWhoCouldNotLookStandsOnce(t *testing.T) {
+	body := get(siteOf(t, blind()), "/?lang=en").Body.String()
+	if n := strings.Count(body, "connect: connection refused"); n != 6 {
+		t.Errorf("the reason stands %d times, want one for each symptom", n)
+	}
+	if n := strings.Count(body, "<article"); n != 1 || strings.Count(body, `<p>What to do: as under <a href="#api">Region API</a></p>`) != 5 {
+		t.Errorf("the advice stands %d times:\n%s", n, prose(body))
+	}
+}
+
 func TestWhatStandsBesideIsInItsPlace(t *testing.T) {
 	s := siteOf(t, well())
 	s.Beside = func(lang string, _ collector.Look, d Diagnosis) Beside {
@@ -190,8 +200,15 @@ func TestThePageSaysSinceWhen(t *testing.T) {
 		}
 	}
 	// Who has seen it at the first look does not know what was before.
-	if body := get(siteOf(t, ill), "/").Body.String(); !strings.Contains(body, "Seen since this exporter&#39;s first look, 2026-05-01 12:05:00 UTC (0s)") {
-		t.Error(prose(body))
+	began := ill
+	s = siteOf(t, ill)
+	s.Look = func(context.Context) (collector.Look, error) { return ill, nil }
+	for after, want := range []string{"", "Seen since this exporter&#39;s first look, " + began.At.Format(pageTime) + " (1m0s)"} {
+		ill.At = began.At.Add(time.Duration(after) * time.Minute)
+		body := get(s, "/").Body.String()
+		if want == "" && strings.Contains(body, "Seen since") || !strings.Contains(body, want) {
+			t.Errorf("look %d: want %q\n%s", after, want, prose(body))
+		}
 	}
 }
 

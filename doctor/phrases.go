@@ -75,6 +75,7 @@ var phrases = map[string]Words{
 	"pause":           {"Pause", "停止刷新"},
 	"resume":          {"Resume", "恢复刷新"},
 	"overview":        {"Symptoms", "检查项目"},
+	"same_advice":     {"What to do: as under ", "处理方法同："},
 	"explained":       {"Explained by: ", "原因："},
 	"copy":            {"Copy", "复制"},
 	"copy_command":    {"Copy command %d", "复制第 %d 条命令"},
