@@ -96,7 +96,7 @@ var moving = []struct {
 	{regexp.MustCompile(`\b((?:rbd-)?[a-z]+)-[a-z0-9]{10}-[a-z0-9]{5}\b`), "$1-pod"}, // pods
 	{regexp.MustCompile(`pod=\S+(_rbd-system)\(\S+\)`), "pod=rbd-pod$1(0123)"},
 	{regexp.MustCompile(`\b(rbd-chaos)-[a-z0-9]{5}\b`), "$1-pod"},
-	{regexp.MustCompile(`\b1\.[5-9][0-9]*s\b`), "1.5s"},             // how slow api-slow is
+	{regexp.MustCompile(`\b[1-9]\.[0-9]+s\b`), "1.5s"},              // how slow api-slow is
 	{regexp.MustCompile(`\b[0-9]+h [0-9]+m [0-9]+s\b`), "1h 2m 3s"}, // how long a certificate has left
 	{regexp.MustCompile(`\b(39|40)m [0-9]+s\b`), "40m 0s"},          // how long rbd-monitor has been still
 }
