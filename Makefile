@@ -92,7 +92,7 @@ chart: build ## the Helm chart: renderings, refusals, and a real API server that
 	@go test -count=1 -v ./test/chart
 	@go test -tags e2e -count=1 -v -timeout 20m -run '^TestTheChart$$' ./test/e2e
 
-sync: ## copies rules and dashboards into the chart, and makes the chart's README
+sync: ## makes the dashboards, copies them and the rules into the chart, and makes the chart's README
 	@tools/sync
 
 image: ## the image, built twice into one digest, as an archive in dist/ (PLATFORMS="linux/amd64 linux/arm64")

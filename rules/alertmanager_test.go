@@ -184,7 +184,7 @@ func TestMessagesFitAPhone(t *testing.T) {
 	full := map[string]string{
 		"summary": "Region a: root of node n1 is 82% full", "summary_zh": "集群 a：节点 n1 的根分区已用 82%",
 		"description": "Hurts nobody yet.\n$ df -h /", "description_zh": "暂时不影响任何人。\n$ df -h /",
-		"runbook_url": "https://example.com/#5", "section": "disk-filling",
+		"runbook_url": "https://example.com/#5", "section": "disk-filling", "dashboard": "/d/rainbond-nodes?viewPanel=7",
 	}
 	foreign := map[string]string{"alertname": "TargetDown"}
 	one := message{Status: "firing", CommonLabels: map[string]string{"severity": "warning", "alertname": "RainbondNodeDiskFilling", "rainbond_region": "a"}, CommonAnnotations: full,
@@ -198,9 +198,9 @@ func TestMessagesFitAPhone(t *testing.T) {
 		want     string
 	}{
 		{"rainbond.zh.text", one, "【警告】集群 a：节点 n1 的根分区已用 82%\n\n■ 集群 a：节点 n1 的根分区已用 82%\n暂时不影响任何人。\n$ df -h /\n" +
-			"手册：exporter 的 /guide?lang=zh#disk-filling\n文档：https://example.com/#5"},
+			"手册：exporter 的 /guide?lang=zh#disk-filling\n图表：Grafana 的 /d/rainbond-nodes?viewPanel=7\n文档：https://example.com/#5"},
 		{"rainbond.en.text", one, "[WARN] Region a: root of node n1 is 82% full\n\n■ Region a: root of node n1 is 82% full\nHurts nobody yet.\n$ df -h /\n" +
-			"Guide: the exporter's /guide?lang=en#disk-filling\nDocument: https://example.com/#5"},
+			"Guide: the exporter's /guide?lang=en#disk-filling\nGraph: Grafana's /d/rainbond-nodes?viewPanel=7\nDocument: https://example.com/#5"},
 		{"rainbond.zh.title", two, "【紧急】集群 a：RainbondNodeDiskFilling（2）"},
 		{"rainbond.en.title", two, "[PAGE] Region a: RainbondNodeDiskFilling (2)"},
 		{"rainbond.zh.text", gone, "【恢复】集群 a：节点 n1 的根分区已用 82%\n\n□ 已恢复：集群 a：节点 n1 的根分区已用 82%"},

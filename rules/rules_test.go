@@ -70,7 +70,7 @@ const (
 )
 
 func TestEveryAlertTellsWhatAPersonNeeds(t *testing.T) {
-	want := []string{"description", "description_zh", "runbook_url", "section", "summary", "summary_zh"}
+	want := []string{"dashboard", "description", "description_zh", "runbook_url", "section", "summary", "summary_zh"}
 	for _, r := range alerts(t) {
 		if got := slices.Sorted(maps.Keys(r.Annotations)); !slices.Equal(got, want) {
 			t.Errorf("%s: annotations %q, want %q", r.Alert, got, want)
@@ -249,7 +249,7 @@ func walk(t *testing.T, text string, visit func(parser.Node)) {
 // whoever uses more looks up when it came.
 func TestTheFileLoadsOnPrometheus220(t *testing.T) {
 	functions := []string{"absent", "changes", "increase", "label_replace", "min_over_time", "predict_linear", "time", "vector"}
-	words := strings.Fields("else end eq humanizeDuration humanizePercentage if or printf query range sortByLabel with")
+	words := strings.Fields("else end eq humanizeDuration humanizePercentage if or printf query range sortByLabel urlquery with")
 	keys := strings.Fields("alert annotations expr for groups labels name record rules")
 	for _, r := range loaded(t) {
 		walk(t, r.Expr, func(node parser.Node) {

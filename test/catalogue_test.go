@@ -1,6 +1,8 @@
 package test
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -8,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
+	"github.com/rainbond-exporter/rainbond-exporter/dashboards"
 	"github.com/rainbond-exporter/rainbond-exporter/demo"
 	"github.com/rainbond-exporter/rainbond-exporter/docs"
 	"github.com/rainbond-exporter/rainbond-exporter/doctor"
@@ -39,7 +42,7 @@ func uses(text, metric string) bool {
 }
 
 func TestEveryAlertHasItsSectionPanelAndTests(t *testing.T) {
-	tests, dashboard := read(t, "../rules/rainbond.test.yaml"), read(t, "../dashboards/rainbond.json")
+	tests := read(t, "../rules/rainbond.test.yaml")
 	page := read(t, "../docs/alerts.md")
 	for _, a := range alerts(t) {
 		for lang, guide := range map[string][]byte{"en": docs.GuideEN, "zh": docs.GuideZH} {
@@ -53,12 +56,75 @@ func TestEveryAlertHasItsSectionPanelAndTests(t *testing.T) {
 		if !strings.Contains(page, a.Name) {
 			t.Errorf("%s: docs/alerts.md does not tell of it", a.Name)
 		}
-		panel := len(a.Metrics) == 0 // of the exporter's own absence there is nothing to draw
-		for _, metric := range a.Metrics {
-			panel = panel || uses(dashboard, metric)
+	}
+}
+
+// panel is what alerts and panels hold of each other.
+type panel struct {
+	ID      int
+	Links   []struct{ Title, URL string }
+	Targets []struct{ Expr string }
+}
+
+// panels are those of all dashboards, by "UID?viewPanel=ID".
+func panels(t *testing.T, lang string) map[string]panel {
+	t.Helper()
+	files, err := dashboards.Files(lang)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]panel{}
+	for _, text := range files {
+		var d struct {
+			UID    string
+			Panels []panel
 		}
-		if !panel {
-			t.Errorf("%s: no panel of dashboards/rainbond.json shows any of %v", a.Name, a.Metrics)
+		if err := json.Unmarshal(text, &d); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range d.Panels {
+			all[fmt.Sprintf("%s?viewPanel=%d", d.UID, p.ID)] = p
+		}
+	}
+	return all
+}
+
+// TestAlertsAndPanelsLeadToEachOther: an alert's annotation leads to a panel
+// that shows what the alert reads, and the panel leads back to the section of
+// that very alert; and no panel names an alert that there is not.
+func TestAlertsAndPanelsLeadToEachOther(t *testing.T) {
+	all := alerts(t)
+	for _, lang := range dashboards.Langs {
+		shown := panels(t, lang)
+		for _, a := range all {
+			link, ok := strings.CutPrefix(a.Annotations["dashboard"], "/d/")
+			link, region, _ := strings.Cut(link, "&")
+			p, there := shown[link]
+			if !ok || !there {
+				t.Errorf("%s: no panel %q", a.Name, a.Annotations["dashboard"])
+				continue
+			}
+			if regional := strings.Contains(a.Annotations["summary"], "rainbond_region"); regional != (region == "var-region={{ $labels.rainbond_region | urlquery }}") {
+				t.Errorf("%s: %s", a.Name, a.Annotations["dashboard"])
+			}
+			if !slices.Contains(p.Links, struct{ Title, URL string }{a.Name, "${guide}#" + a.Section}) {
+				t.Errorf("%s: panel %s does not lead back to %s: %v", a.Name, link, a.Section, p.Links)
+			}
+			shows := len(a.Metrics) == 0 // of the exporter's own absence there is nothing to draw
+			for _, metric := range a.Metrics {
+				shows = shows || slices.ContainsFunc(p.Targets, func(q struct{ Expr string }) bool { return uses(q.Expr, metric) })
+			}
+			if !shows {
+				t.Errorf("%s: panel %s shows none of %v", a.Name, link, a.Metrics)
+			}
+		}
+		for where, p := range shown {
+			for _, link := range p.Links {
+				known := func(a doctor.Alert) bool { return a.Name == link.Title && link.URL == "${guide}#"+a.Section }
+				if strings.HasPrefix(link.Title, "Rainbond") && !slices.ContainsFunc(all, known) {
+					t.Errorf("panel %s: no alert %s with %s", where, link.Title, link.URL)
+				}
+			}
 		}
 	}
 }
@@ -78,7 +144,12 @@ func TestEverySectionOfTheGuideIsAnAlertsOrASlugs(t *testing.T) {
 }
 
 func TestEveryMetricIsAskedFor(t *testing.T) {
-	asked := string(rules.Rules) + read(t, "../dashboards/rainbond.json")
+	asked := string(rules.Rules)
+	for _, p := range panels(t, "en") {
+		for _, q := range p.Targets {
+			asked += " " + q.Expr
+		}
+	}
 	for _, m := range collector.Catalogue {
 		if !uses(asked, m.Name) {
 			t.Errorf("%s: no rule and no panel uses it", m.Name)

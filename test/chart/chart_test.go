@@ -216,12 +216,12 @@ func TestTheChartCarriesWhatTheProjectShips(t *testing.T) {
 		"rainbond.rules.yaml": root + "/rules/rainbond.rules.yaml",
 		"alertmanager.yaml":   root + "/rules/alertmanager.yaml",
 	}
-	dashboards, err := filepath.Glob(root + "/dashboards/*.json")
+	dashboards, err := filepath.Glob(root + "/dashboards/??/*.json")
 	if err != nil || len(dashboards) == 0 {
 		t.Fatalf("no dashboards: %v", err)
 	}
 	for _, path := range dashboards {
-		shipped["dashboards/"+filepath.Base(path)] = path
+		shipped["dashboards/"+filepath.Base(filepath.Dir(path))+"/"+filepath.Base(path)] = path
 	}
 	for name, path := range shipped {
 		if copied, err := os.ReadFile(folder + "/files/" + name); err != nil || string(copied) != read(t, path) {
@@ -236,6 +236,23 @@ func TestTheChartCarriesWhatTheProjectShips(t *testing.T) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// TestTheDashboardsSpeakOneLanguageAndLeadToTheWantedGuide holds the only two
+// values that change what the chart carries of them.
+func TestTheDashboardsSpeakOneLanguageAndLeadToTheWantedGuide(t *testing.T) {
+	const guide = "https://exporter.example.com/guide?lang=zh"
+	for _, helm := range helms {
+		rendered, complaint := template(t, helm, "--set=dashboards.configMaps=true,dashboards.language=zh,dashboards.guide="+guide)
+		if complaint != "" {
+			t.Fatalf("%s: %s", helm, complaint)
+		}
+		for text, want := range map[string]int{"rainbond-overview.json: |-": 1, "总览": 1, "Rainbond / Overview": 0, `"query": "` + guide + `"`: 5, "/docs/guide.": 0} {
+			if got := strings.Count(rendered, text); got != want {
+				t.Errorf("%s: %q stands there %d times, want %d", helm, text, got, want)
+			}
+		}
 	}
 }
 
