@@ -9,7 +9,7 @@ LDFLAGS := -s -w -X $(V).Version=$(VERSION) -X $(V).Revision=$(REVISION)
 FUZZ ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-stack test fuzz e2e e2e-browser pictures clients faults faults-ci breakage bench lint fmt check clean chart image sync release vuln workflows
+.PHONY: help build demo demo-stack test fuzz e2e e2e-browser pictures clients faults faults-ci breakage bench lint fmt check clean chart panels image sync release vuln workflows
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,7 +45,7 @@ fuzz: ## some ten seconds for each parser that reads what others wrote (FUZZ=40 
 
 e2e: build ## real parts: API server, Prometheus, Alertmanager, webhook; MariaDB; curl, openssl, Python
 	@tools/build etcd kube-apiserver prometheus alertmanager promtool promtool-2.20 promtool-2.35 prometheus-2.20 amtool
-	@go test -tags e2e -count=1 -v -timeout 20m -skip '^(TestTheChart|TestWhileThingsBreak|TestSoak)$$' ./test/e2e # make chart, make breakage
+	@go test -tags e2e -count=1 -v -timeout 20m -skip '^(TestTheChart|TestWhileThingsBreak|TestSoak|TestEveryPanelIsDrawn|TestTheDashboardsHaveGrafanasTypes)$$' ./test/e2e # make chart, breakage, panels
 	@tools/noskip ./rules
 	@$(MAKE) --no-print-directory clients
 
@@ -94,6 +94,13 @@ chart: build ## the Helm chart: renderings, refusals, and a real API server that
 
 sync: ## makes the dashboards, copies them and the rules into the chart, and makes the chart's README
 	@tools/sync
+
+panels: build ## every panel of the dashboards, drawn with Grafana's own components, into dist/panels; and their types
+	@tools/build prometheus
+	@tools/apt chromium fonts-noto-cjk nodejs npm
+	@echo "panels: npm ci in test/panels (500 MB; a minute or two) ..."
+	@cd test/panels && npm ci --no-progress --loglevel=error
+	@tools/noskip -tags e2e -timeout 20m -run '^(TestEveryPanelIsDrawn|TestTheDashboardsHaveGrafanasTypes)$$' ./test/e2e
 
 image: ## the image, built twice into one digest, as an archive in dist/ (PLATFORMS="linux/amd64 linux/arm64")
 	@tools/image $(PLATFORMS)

@@ -19,7 +19,7 @@ func components(say words) dashboard {
 			{
 				id: 2, title: say("Restarts", "重启"), width: 6, height: 4, unit: "short", alerts: []alert{notReady}, steps: []step{{nil, green}, {1, orange}},
 				about: say("Container restarts of the platform's pods in the chosen time.", "所选时间内平台 Pod 的容器重启次数。"),
-				draws: figure{total("increase(" + of("rainbond_component_restarts_total") + "[$__range])")},
+				draws: figure{"round(sum(increase(" + of("rainbond_component_restarts_total") + "[$__range]))) or vector(0)"},
 			},
 			{
 				id: 3, title: say("rbd-monitor out of reach", "rbd-monitor 无法访问"), width: 6, height: 4, unit: "short", alerts: []alert{monitorStale}, steps: []step{{nil, green}, {1, orange}},
@@ -47,9 +47,9 @@ func components(say words) dashboard {
 				draws: graph{lines: []line{{highest(most, by("sum", "component, reason", by("max", "rainbond_region, component, reason", of("rainbond_component_waiting")))), "{{component}} {{reason}}"}}},
 			},
 			{
-				id: 7, title: say("Restarts over time", "重启次数"), width: 12, height: 9, unit: "short", alerts: []alert{notReady},
+				id: 7, title: say("Restarts over time", "重启次数"), width: 12, height: 9, unit: "short", alerts: []alert{notReady}, none: say("none", "无"),
 				about: say("Container restarts between two points of the graph, of the components that restart most.", "图中相邻两点之间的容器重启次数，重启最多的组件。"),
-				draws: graph{lines: []line{{highest(most, by("sum", "rainbond_region, component", "increase("+of("rainbond_component_restarts_total")+"[$__rate_interval])")), "{{rainbond_region}} {{component}}"}}},
+				draws: graph{lines: []line{{highest(most, by("sum", "rainbond_region, component", "increase("+of("rainbond_component_restarts_total")+"[$__rate_interval])")+" > 0"), "{{rainbond_region}} {{component}}"}}},
 			},
 			{
 				id: 8, title: say("What the console shows", "控制台显示的故障"), width: 12, height: 9, unit: "string", alerts: []alert{alarmStuck}, none: say("none: the console shows no fault", "无：控制台没有显示故障"),

@@ -22,9 +22,9 @@ const guidePage = "https://github.com/rainbond-exporter/rainbond-exporter/blob/m
 // chosen is the data source that the reader chose.
 var chosen = obj{"type": "prometheus", "uid": "${datasource}"}
 
-// palette colours lines by their names, so that one reason has one colour on
-// every panel.
-var palette = obj{"mode": "palette-classic-by-name"}
+// palette colours lines one after the other: colours made of their names are
+// too often alike.
+var palette = obj{"mode": "palette-classic"}
 
 func (d dashboard) grafana(say words) obj {
 	return obj{
@@ -46,13 +46,13 @@ func (d dashboard) grafana(say words) obj {
 				"datasource": chosen, "enable": true, "iconColor": red, "name": say("Rainbond's alerts", "Rainbond 告警"),
 				"expr":        `ALERTS{alertname=~"Rainbond.*", alertname!="RainbondWatchdog", alertstate="firing", rainbond_region=~"($region)?"}`,
 				"step":        "60s",
-				"titleFormat": "{{alertname}}", "textFormat": "{{rainbond_region}} {{node}} {{component}} {{reason}}", "tagKeys": "severity",
+				"titleFormat": "{{alertname}}", "textFormat": "", "tagKeys": "rainbond_region,node,component,severity", // a format shows the name of a label that is missing
 			},
 		}},
 		"templating": obj{"list": []obj{
 			{
 				"type": "datasource", "name": "datasource", "label": "Data source", "query": "prometheus", "regex": "",
-				"refresh": 1, "hide": 0, "multi": false, "includeAll": false, "skipUrlSync": false, "options": []obj{}, "current": obj{},
+				"refresh": 1, "hide": 0, "multi": false, "includeAll": false, "skipUrlSync": false, "options": []obj{},
 			},
 			{
 				"type": "query", "name": "region", "label": say("Region", "集群"), "datasource": chosen,
@@ -64,7 +64,7 @@ func (d dashboard) grafana(say words) obj {
 			evictsAt(say),
 			{
 				"type": "constant", "name": "guide", "label": say("Guide", "手册"), "hide": 2, "skipUrlSync": true,
-				"query": guidePage + say("en", "zh") + ".md", "options": []obj{}, "current": obj{},
+				"query": guidePage + say("en", "zh") + ".md", "options": []obj{},
 				"description": say("Where the links of panels lead: this page or an exporter's own /guide?lang=en.", "面板链接指向的手册：这个页面，或某个 exporter 自己的 /guide?lang=zh。"),
 			},
 		}},
@@ -114,6 +114,9 @@ func (row) grafana(panel) obj { return obj{"type": "row", "collapsed": false, "p
 func (f figure) grafana(p panel) obj {
 	o := p.asking("stat", target(0, f.expr, "", true, false))
 	defaults(o)["color"] = obj{"mode": "thresholds"}
+	if decimals, of := map[string]int{"short": 0, "d": 1}[p.unit]; of { // what is counted has none
+		defaults(o)["decimals"] = decimals
+	}
 	o["options"] = obj{
 		"colorMode": "value", "graphMode": "none", "justifyMode": "auto", "textMode": "auto", "orientation": "auto", "wideLayout": true,
 		"showPercentChange": false, "percentChangeColorMode": "standard", "reduceOptions": obj{"calcs": []string{"lastNotNull"}, "fields": "", "values": false},
@@ -205,6 +208,12 @@ func (c column) override() obj {
 	if c.unit != "" {
 		set("unit", c.unit)
 	}
+	if c.unit == "d" {
+		set("decimals", 1)
+	}
+	if c.label != "" {
+		set("noValue", "–") // or what the panel says when it is empty would stand in the cell
+	}
 	if c.width > 0 {
 		set("custom.width", c.width)
 	}
@@ -235,7 +244,10 @@ func (p panel) asking(kind string, targets ...obj) obj {
 	}
 	links := []obj{}
 	link := func(title, section string) {
-		links = append(links, obj{"title": title, "url": "${guide}#" + section, "targetBlank": true})
+		links = append(links, obj{
+			"type": "link", "title": title, "url": "${guide}#" + section, "icon": "doc", "tooltip": "", "tags": []string{},
+			"targetBlank": true, "asDropdown": false, "includeVars": false, "keepTime": false,
+		})
 	}
 	for _, a := range p.alerts {
 		link(a.name, a.section)

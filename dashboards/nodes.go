@@ -3,7 +3,7 @@ package dashboards
 func nodes(say words) dashboard {
 	region := column{title: say("Region", "集群"), label: "rainbond_region"}
 	node := column{title: say("Node", "节点"), label: "node"}
-	mount := column{title: say("File system", "文件系统"), label: "mountpoint", names: []name{{"", "/", ""}}}
+	mount := column{title: say("File system", "文件系统"), label: "mountpoint"}
 	nearest := " and " + lowest(listed, distance()) // the rows of the table
 	inodes := disks("inodes_free") + " / (" + disks("inodes") + " > 0)"
 	age := "time() - " + disks("last_success_timestamp_seconds")

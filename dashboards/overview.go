@@ -66,11 +66,11 @@ func overview(say words) dashboard {
 				about: say("All but the Watchdog, the pages first. Alertmanager tells of a symptom and its cause the cause only; here are both.", "除 RainbondWatchdog 外的全部告警，紧急的在前。Alertmanager 只通知根因，这里连症状一起列出。"),
 				draws: table{by: say("Severity", "级别"), least: true, columns: []column{
 					{title: say("Severity", "级别"), label: "severity", width: 90, names: []name{{"critical", say("critical", "紧急"), red}, {"warning", say("warning", "警告"), orange}}},
-					{title: say("Alert", "告警"), label: "alertname", width: 280},
+					{title: say("Alert", "告警"), label: "alertname", width: 270},
 					{title: say("Region", "集群"), label: "rainbond_region"},
 					{title: say("Node", "节点"), label: "node"},
 					{title: say("Component", "组件"), label: "component"},
-					{title: say("Number", "数量"), width: 70, expr: highest(listed, `sum by (severity, alertname, rainbond_region, node, component) (ALERTS{alertname=~"Rainbond.*", alertname!="RainbondWatchdog", alertstate="firing", rainbond_region=~"($region)?"})`)},
+					{title: say("Number", "数量"), aside: true, expr: highest(listed, `sum by (severity, alertname, rainbond_region, node, component) (ALERTS{alertname=~"Rainbond.*", alertname!="RainbondWatchdog", alertstate="firing", rainbond_region=~"($region)?"})`)},
 				}},
 			},
 			{id: 10, title: say("Who watches the watcher", "谁来看护 exporter"), draws: row{}},

@@ -70,9 +70,9 @@ func path(say words) dashboard {
 				draws: graph{lines: []line{{highest(most, by("max", "rainbond_region", "sum without (phase) ("+of("rainbond_api_probe_phase_seconds")+")")), "{{rainbond_region}}"}}},
 			},
 			{
-				id: 10, title: say("Reasons over time", "失败原因"), width: 12, height: 9, unit: "percentunit", alerts: append(down, apiUnstable),
+				id: 10, title: say("Reasons over time", "失败原因"), width: 12, height: 9, unit: "percentunit", alerts: append(down, apiUnstable), none: say("none: every probe succeeded", "无：探测全部成功"),
 				about: say("The part of all probes of the chosen regions that failed, by phase and reason.", "所选集群的探测中失败的比例，按阶段和原因。"),
-				draws: graph{stacked: true, lines: []line{{"(" + by("sum", "phase, reason", rate(failures)) + " > 0) / scalar(sum(" + rate(probes) + ")) or vector(0)", "{{phase}} {{reason}}"}}},
+				draws: graph{stacked: true, lines: []line{{"" + by("sum", "phase, reason", rate(failures)) + " / scalar(sum(" + rate(probes) + ")) > 0", "{{phase}} {{reason}}"}}},
 			},
 			{
 				id: 11, title: say("The regions that fail most", "失败最多的集群"), width: 12, height: 9, unit: "percentunit", alerts: []alert{apiUnstable},
@@ -92,7 +92,7 @@ func path(say words) dashboard {
 				draws: graph{lines: []line{{by("sum", "class, reason", rate(of("rainbond_api_tls_handshake_errors_total", `class!="benign"`))) + " > 0", "{{class}} {{reason}}"}}},
 			},
 			{
-				id: 15, title: say("Last handshake error", "最近的握手错误"), width: 8, height: 9, unit: "dateTimeFromNow", alerts: []alert{handshakes}, none: say("none was seen", "没有出现过"),
+				id: 15, title: say("Last handshake error", "最近的握手错误"), width: 8, height: 9, unit: "string", alerts: []alert{handshakes}, none: say("none was seen", "没有出现过"),
 				about: say("When a region's log last held an error of the class, the newest first. The alert forgets after five minutes.", "各集群日志里最近一次出现该类错误的时间，最新的在前。告警五分钟后不再计。"),
 				draws: table{by: say("Last", "最近一次"), columns: []column{
 					region, {title: say("Class", "类别"), label: "class"},

@@ -37,10 +37,15 @@ func count(expr string) string { return "count(" + expr + ") or vector(0)" }
 // constant gives every series of an expression the same value.
 func constant(value string, expr string) string { return value + " + 0 * " + expr }
 
-// disks is a metric of root, which bears no mountpoint, and of the file
+// named gives root, which bears no mountpoint, its name.
+func named(expr string) string {
+	return `label_replace(` + expr + `, "mountpoint", "/", "mountpoint", "")`
+}
+
+// disks is a metric of root, and of the file
 // systems beside it that fill: size_bytes, used_ratio and so on.
 func disks(what string) string {
-	return by("max", disk, of("rainbond_node_root_"+what)+" or "+of("rainbond_node_filesystem_"+what))
+	return named(by("max", disk, of("rainbond_node_root_"+what)+" or "+of("rainbond_node_filesystem_"+what)))
 }
 
 // disk are the labels that name a file system.
@@ -58,6 +63,6 @@ func distance() string {
 // daysToFull is how long the space lasts at the pace of the last six hours, at
 // most 365 days.
 func daysToFull() string {
-	pace := by("min", disk, "deriv("+of("rainbond_node_root_avail_bytes")+"[6h]) or deriv("+of("rainbond_node_filesystem_avail_bytes")+"[6h])")
+	pace := named(by("min", disk, "deriv("+of("rainbond_node_root_avail_bytes")+"[6h]) or deriv("+of("rainbond_node_filesystem_avail_bytes")+"[6h])"))
 	return "clamp_max(" + disks("avail_bytes") + " / clamp_min(-" + pace + ", 0) / 86400, 365)"
 }

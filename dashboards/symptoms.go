@@ -29,8 +29,8 @@ const (
 	broken = "10"
 )
 
-// labelled is the label that holds the word.
-func (s symptom) labelled() string { return strings.ReplaceAll(s.slug, "-", "_") }
+// labelled is the label that holds the word; no series bears it yet.
+func (s symptom) labelled() string { return "why_" + strings.ReplaceAll(s.slug, "-", "_") }
 
 // query returns one series for each region of which the symptom is known: its
 // word as a label, its level as value.
@@ -44,21 +44,22 @@ func (s symptom) query() string {
 		word := `label_replace(` + k.expr + `, "` + s.labelled() + `", "` + k.word + `", "` + label + `", "(.+)")`
 		all = append(all, constant(k.level, by("max", "rainbond_region, "+s.labelled(), "topk by (rainbond_region) (1, "+word+")")))
 	}
-	return strings.Join(all, " or on (rainbond_region) ")
+	return "(" + strings.Join(all, " or on (rainbond_region) ") + ")"
 }
 
 // column shows the symptom in the table of regions.
 func (s symptom) column() column {
 	colors := map[string]string{well: green, warned: orange, broken: red}
-	var names []name
+	var words, patterns []name // "$1" alone matches every word: words first
 	for _, k := range s.cases {
-		value := k.word
-		if strings.Contains(value, "$1") {
-			value = "/^" + strings.ReplaceAll(regexp.QuoteMeta(value), `\$1`, "(.+)") + "$/"
+		if strings.Contains(k.word, "$1") {
+			value := "/^" + strings.ReplaceAll(regexp.QuoteMeta(k.word), `\$1`, "(.+)") + "$/"
+			patterns = append(patterns, name{value, k.shown, colors[k.level]})
+		} else {
+			words = append(words, name{k.word, k.shown, colors[k.level]})
 		}
-		names = append(names, name{value, k.shown, colors[k.level]})
 	}
-	return column{title: s.title, label: s.labelled(), expr: s.query(), names: names, leads: s.leads}
+	return column{title: s.title, label: s.labelled(), expr: s.query(), names: append(words, patterns...), leads: s.leads}
 }
 
 // illness is how ill each region is: the sum over its symptoms.
@@ -72,15 +73,12 @@ func illness(all []symptom) string {
 
 // symptoms are the document's, in its order.
 func symptoms(say words) []symptom {
-	joined := func(expr, label, between string, from ...string) string {
-		return `label_join(` + expr + `, "` + label + `", "` + between + `", "` + strings.Join(from, `", "`) + `")`
-	}
 	short := of("rainbond_component_desired") + " > " + of("rainbond_component_ready")
 	critical := of("rainbond_component_desired", `component=~"rbd-api|rbd-gateway|rbd-db|rbd-app-ui"`) + " > " + of("rainbond_component_ready")
 	left := by("min", "rainbond_region", of("rainbond_certificate_not_after_timestamp_seconds")) + " - time()"
 	return []symptom{
 		{"api", say("API", "集群端 API"), "rainbond-path", []kase{
-			{broken, joined(of("rainbond_api_probe_failed")+" == 1", "why", "/", "phase", "reason"), "why", "$1", ""},
+			{broken, `label_join(` + of("rainbond_api_probe_failed") + ` == 1, "why", "/", "phase", "reason")`, "why", "$1", ""},
 			{warned, by("max", "rainbond_region", "sum without (phase) ("+of("rainbond_api_probe_phase_seconds")+")") + " > 1", "", "slow", say("slow", "响应慢")},
 			{well, of("rainbond_api_up") + " == 1", "", "well", say("well", "正常")},
 		}},
@@ -91,9 +89,10 @@ func symptoms(say words) []symptom {
 		{"cert", say("Certificates", "证书"), "rainbond-certificates", []kase{
 			{broken, of("rainbond_certificate_unreadable", `place=~"console|server-secret|served"`) + " == 1", "place", "unreadable: $1", say("unreadable: $1", "无法读取：$1")},
 			{broken, of("rainbond_certificate_key_mismatch") + " == 1", "place", "key: $1", say("key: $1", "私钥不配对：$1")},
-			{broken, joined(of("rainbond_certificate_mismatch", `place=~"served|console"`, `reference=~"served|console"`)+" == 1", "why", " ≠ ", "place", "reference"), "why", "now $1", say("now $1", "已断 $1")},
+			{broken, of("rainbond_certificate_mismatch", `place=~"served|console"`, `reference=~"served|console"`) + " == 1", "", "console ≠ served", say("console ≠ served", "控制台与 rbd-api 不一致")},
 			{broken, left + " < 14 * 86400", "", "14 days", say("14 days", "不足 14 天")},
-			{warned, joined(of("rainbond_certificate_mismatch")+" == 1", "why", " ≠ ", "place", "reference"), "why", "$1", ""},
+			{warned, of("rainbond_certificate_mismatch", `place=~"served|region-config"`, `reference=~"served|server-secret|region-config"`) + " == 1", "", "not loaded", say("rotated, not loaded", "已轮换，未加载")},
+			{warned, of("rainbond_certificate_mismatch") + " == 1", "", "copies differ", say("copies differ", "副本不一致")},
 			{warned, of("rainbond_certificate_unreadable") + " == 1", "place", "unread: $1", say("unreadable: $1", "无法读取：$1")},
 			{warned, left + " < 28 * 86400", "", "28 days", say("28 days", "不足 28 天")},
 			{well, of("rainbond_certificate_info"), "", "well", say("well", "正常")},

@@ -1,0 +1,239 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestPanelsOfAHealthyRegion: every panel has something to show, except those
+// that say that there is nothing, and they are right.
+func TestPanelsOfAHealthyRegion(t *testing.T) {
+	s := newEstate(t, map[string]string{"default": "healthy"})
+	until(t, time.Minute, "every panel says that all is well", func() error {
+		var wrong []error
+		for _, b := range boards(t, "en") {
+			for _, p := range b.Panels {
+				shows := 0
+				for _, q := range p.Targets {
+					answer, err := s.ask(q.Expr, q.Instant)
+					wrong = append(wrong, err)
+					shows += len(answer)
+				}
+				if none := p.FieldConfig.Defaults.NoValue != ""; p.Type != "row" && none != (shows == 0) {
+					wrong = append(wrong, fmt.Errorf("%s/%d %q shows %d series; it says %q when there are none", b.UID, p.ID, p.Title, shows, p.FieldConfig.Defaults.NoValue))
+				}
+			}
+		}
+		return errors.Join(wrong...)
+	})
+	if got, err := s.overview(t); err != nil || !slices.Equal(got, []string{"default: well | well | well | well | well | well"}) {
+		t.Errorf("the overview says %q, %v", got, err)
+	}
+}
+
+// scenes are what the overview says of a region in each scenario:
+// API | handshakes | certificates | node roles | components | nodes and disks.
+var scenes = [][2]string{
+	{"api-address-moved", "connect/unreachable | well | well | well | well | well"},
+	{"api-not-ready", "processing/not_ready | well | well | well | well | well"},
+	{"api-slow", "slow | well | well | well | well | well"},
+	{"api-pod-down", "connect/refused | well | well | well | critical: rbd-api | well"},
+	{"tls-go-distrusts", "well | trust | well | well | well | well"},
+	{"cert-client-stale-tls13", "tls/client_refused | client_certificate | console ≠ served | well | well | well"},
+	{"cert-rotated-latent", "well | well | not loaded | well | well | well"},
+	{"cert-newlines-lost", "tls/client_unreadable | well | unreadable: console | well | well | well"},
+	{"cert-expiring", "well | well | 14 days | well | well | well"},
+	{"node-role-none", "well | well | well | no role: node-5 | well | well"},
+	{"node-role-bare-key", "well | well | well | bare key: node-5 | well | well"},
+	{"node-role-no-worker", "well | well | well | no worker | well | well"},
+	{"component-crashloop", "well | well | well | well | rbd-chaos | well"},
+	{"component-alarm-stuck", "well | well | well | well | shown: rbd-chaos | well"},
+	{"component-monitor-stale", "well | well | well | well | stale | well"},
+	{"disk-82", "well | well | well | well | well | fills: node-1"},
+	{"disk-near", "well | well | well | well | well | near: node-1"},
+	{"disk-pressure", "well | well | well | well | well | evicts: node-1"},
+	{"disk-inodes", "well | well | well | well | well | inodes: node-1"},
+	{"disk-readonly", "well | well | well | well | well | read-only: node-1"},
+	{"disk-mount-stuck", "well | well | well | well | well | stuck: node-1"},
+	{"watch-forbidden", "well | well | well | well | - | well"},
+}
+
+// TestPanelsOfABrokenRegion breaks a region in one way after the other: the
+// overview says in a word what is wrong, and no more than that; and at the end
+// every query of every panel, and of the annotations, has had an answer.
+func TestPanelsOfABrokenRegion(t *testing.T) {
+	s := newEstate(t, map[string]string{"default": "healthy"})
+	silent := map[string]string{}
+	for _, b := range boards(t, "en") {
+		for _, p := range b.Panels {
+			for _, q := range p.Targets {
+				silent[fmt.Sprintf("%s/%d %q %s", b.UID, p.ID, p.Title, q.RefID)] = q.Expr
+			}
+		}
+		silent[b.UID+" annotations"] = b.Annotations.List[1].Expr
+	}
+	for _, scene := range scenes {
+		s.turn(t, "default", scene[0])
+		took := until(t, 2*time.Minute, scene[0]+" is told", func() error {
+			got, err := s.overview(t)
+			if want := "default: " + scene[1]; err == nil && !slices.Equal(got, []string{want}) {
+				err = fmt.Errorf("%q, want %q", got, want)
+			}
+			for where, expr := range silent {
+				if answer, wrong := s.ask(expr, true); wrong != nil {
+					t.Fatalf("%s: %v", where, wrong)
+				} else if len(answer) > 0 {
+					delete(silent, where)
+				}
+			}
+			return err
+		})
+		say("%s is told on the overview (%s)", scene[0], seconds(took))
+	}
+	for _, where := range slices.Sorted(maps.Keys(silent)) {
+		t.Errorf("%s never had an answer", where)
+	}
+}
+
+// overview is what the overview says of each region: the words of its columns.
+// What is not known is "-".
+func (s *estate) overview(t testing.TB) ([]string, error) {
+	t.Helper()
+	columns := []string{"api", "tls", "cert", "node_role", "component", "disk"}
+	words := map[string]map[string]string{}
+	for _, b := range boards(t, "en") {
+		for _, p := range b.Panels {
+			if b.UID != "rainbond-overview" || p.ID != 7 {
+				continue
+			}
+			for _, q := range p.Targets {
+				answer, err := s.ask(q.Expr, q.Instant)
+				if err != nil {
+					return nil, err
+				}
+				for _, one := range answer {
+					region := one.Metric["rainbond_region"]
+					if words[region] == nil {
+						words[region] = map[string]string{}
+					}
+					for _, column := range columns {
+						if word := one.Metric["why_"+column]; word != "" {
+							if words[region][column] != "" {
+								return nil, fmt.Errorf("two rows for region %s: %q and %q", region, words[region][column], word)
+							}
+							words[region][column] = word
+						}
+					}
+				}
+			}
+		}
+	}
+	var all []string
+	for _, region := range slices.Sorted(maps.Keys(words)) {
+		row := region + ":"
+		for i, column := range columns {
+			if i > 0 {
+				row += " |"
+			}
+			if word := words[region][column]; word == "" {
+				row += " -"
+			} else {
+				row += " " + word
+			}
+		}
+		all = append(all, row)
+	}
+	return all, nil
+}
+
+// TestPanelsOfAThousandRegions: a graph shows no more lines than a person can
+// tell apart, a table no more rows than the worst; only the overview, and the
+// matrix of certificates, have a row for each region.
+func TestPanelsOfAThousandRegions(t *testing.T) {
+	const regions = 1000
+	folder, logs := t.TempDir(), logFolder(t)
+	var pages []string
+	for _, scenario := range []string{"healthy", "cert-client-stale-tls13", "api-pod-down", "disk-pressure"} {
+		address := freeAddress(t)
+		begin(t, logs, "demo-"+scenario, built(t, filepath.Join("..", "..", "bin", "rainbond-exporter"), "make build"), "demo", "--scenario="+scenario, "--web.listen-address="+address)
+		until(t, time.Minute, scenario+" answers", func() error {
+			page, err := get("http://" + address + "/metrics")
+			if err == nil && !strings.Contains(string(page), "rainbond_component_ready{") {
+				err = errors.New("no components yet")
+			}
+			if err == nil {
+				pages = append(pages, string(regexp.MustCompile(`(?m)^(#|[^r]|rainbond_collector).*\n`).ReplaceAll(page, nil)))
+			}
+			return err
+		})
+	}
+	// One in fifty is broken, in one of three ways in turn.
+	var page strings.Builder
+	for i := range regions {
+		kind := 0
+		if i%50 == 49 {
+			kind = 1 + i/50%3
+		}
+		page.WriteString(strings.ReplaceAll(pages[kind], `rainbond_region="rainbond"`, fmt.Sprintf(`rainbond_region="region-%d"`, i)))
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+		_, _ = w.Write([]byte(page.String()))
+	}))
+	defer server.Close()
+	s := newEstateOf(t, folder, logs, map[string]string{"": strings.TrimPrefix(server.URL, "http://")})
+
+	slowest, where := time.Duration(0), ""
+	for _, b := range boards(t, "en") {
+		for _, p := range b.Panels {
+			most := map[string]int{"stat": 1, "timeseries": 40, "table": 100}[p.Type]
+			if id := fmt.Sprintf("%s/%d", b.UID, p.ID); id == "rainbond-overview/7" {
+				most = regions
+			} else if id == "rainbond-certificates/5" {
+				most = 3 * regions
+			}
+			lines := 0
+			for _, q := range p.Targets {
+				begun := time.Now()
+				answer, err := s.ask(q.Expr, q.Instant)
+				if took := time.Since(begun); took > slowest {
+					slowest, where = took, fmt.Sprintf("%s/%d %s", b.UID, p.ID, q.RefID)
+				}
+				if err != nil {
+					t.Errorf("%s/%d %s: %v", b.UID, p.ID, q.RefID, err)
+				}
+				if p.Type == "timeseries" {
+					lines += len(answer)
+				} else {
+					lines = max(lines, len(answer))
+				}
+			}
+			if lines > most {
+				t.Errorf("%s/%d %q shows %d, want %d at most", b.UID, p.ID, p.Title, lines, most)
+			}
+		}
+	}
+	say("%d regions, %d series: the slowest query takes %s (%s)", regions, strings.Count(page.String(), "\n"), seconds(slowest), where)
+	ill := 0
+	rows, err := s.overview(t)
+	must(t, err)
+	for _, row := range rows {
+		if !strings.HasSuffix(row, ": well | well | well | well | well | well") {
+			ill++
+		}
+	}
+	if ill != regions/50 {
+		t.Errorf("the overview calls %d regions ill, want %d", ill, regions/50)
+	}
+}
