@@ -97,7 +97,8 @@ sync: ## makes the dashboards, copies them and the rules into the chart, and mak
 
 panels: build ## every panel of the dashboards, drawn with Grafana's own components, into dist/panels; and their types
 	@tools/build prometheus
-	@tools/apt chromium fonts-noto-cjk nodejs npm
+	@tools/apt chromium fonts-noto-cjk
+	@command -v npm >/dev/null || tools/apt nodejs npm
 	@echo "panels: npm ci in test/panels (500 MB; a minute or two) ..."
 	@cd test/panels && npm ci --no-progress --loglevel=error
 	@tools/noskip -tags e2e -timeout 20m -run '^(TestEveryPanelIsDrawn|TestTheDashboardsHaveGrafanasTypes)$$' ./test/e2e

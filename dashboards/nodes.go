@@ -34,9 +34,9 @@ func nodes(say words) dashboard {
 				draws: figure{count(by("max", "rainbond_region, node", of("rainbond_node_condition")))},
 			},
 			{
-				id: 4, title: say("Nodes", "节点"), width: 6, height: 4, unit: "short", alerts: []alert{roleNoNode},
-				about: say("Nodes that bear any role, and those without one, counted once for each role.", "按角色计的节点数，没有角色的也算；一个节点有几个角色就计几次。"),
-				draws: figure{"sum(" + by("max", "rainbond_region, role", of("rainbond_nodes")) + ")"},
+				id: 4, title: say("Nodes without a role", "没有角色的节点"), width: 6, height: 4, unit: "short", alerts: []alert{roleMissing}, steps: []step{{nil, green}, {1, orange}},
+				about: say("Those older than five minutes are listed at the bottom.", "加入超过五分钟的列在最下面。"),
+				draws: figure{"sum(" + by("max", "rainbond_region", of("rainbond_nodes", `role="none"`)) + ")"},
 			},
 			{
 				id: 5, title: say("Disks, the nearest to eviction first", "磁盘，离驱逐最近的在最上"), width: 24, height: 11, unit: "short", alerts: []alert{diskFilling, evictionNear, inodesLow},

@@ -9,7 +9,7 @@ func path(say words) dashboard {
 	down := []alert{unreachable, portClosed, apiDown, tlsFailing}
 	region := column{title: say("Region", "集群"), label: "rainbond_region"}
 	return dashboard{
-		uid: "rainbond-path", title: say("Rainbond / The path", "Rainbond / 通路"),
+		uid: "rainbond-path", title: say("Rainbond / The path", "Rainbond / 访问链路"),
 		about: say("Can the console reach the region's API, how fast, and who fails at its door?", "控制台能否访问集群端 API？多快？谁在门口握手失败？"),
 		panels: []panel{
 			{

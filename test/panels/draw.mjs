@@ -68,10 +68,13 @@ try {
     const panels = request.dashboard.panels.filter((p) => p.type !== 'row');
     // Every panel has something in it, and what is drawn has settled.
     await page.waitForFunction((n) => document.querySelectorAll('[data-panel]').length === n, {}, panels.length);
+    if (request.whole) { // what is outside the window is not drawn
+      await page.setViewport({ width: request.width, height: await page.evaluate(() => document.documentElement.scrollHeight) });
+    }
     await new Promise((done) => setTimeout(done, 1500));
     const seen = await page.evaluate(() => window.seen());
     panels.forEach((panel) => judge(request, panel, seen.find((s) => s.id === panel.id)));
-    await page.screenshot({ path: join(folder, `${request.name}.png`), fullPage: request.whole });
+    await page.screenshot({ path: join(folder, `${request.name}.png`) });
     console.log(`panels: ${request.name}: ${panels.length} panels drawn`);
     await page.close();
   }

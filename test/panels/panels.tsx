@@ -20,7 +20,7 @@ standardTransformersRegistry.setInit(() =>
   })) as any
 );
 
-// The properties that the overrides of our dashboards set. Others are ignored by Grafana too, so that draw.mjs refuses them.
+// The properties that the dashboards set. What their values may be, types.mjs holds.
 const property = (id: string): FieldConfigPropertyItem => {
   const custom = id.startsWith('custom.');
   return {
@@ -28,9 +28,11 @@ const property = (id: string): FieldConfigPropertyItem => {
     process: identityOverrideProcessor, shouldApply: () => true,
   } as any;
 };
-const properties = new Registry<FieldConfigPropertyItem>(() =>
-  ['unit', 'mappings', 'thresholds', 'links', 'noValue', 'decimals', 'color', 'min', 'custom.width', 'custom.cellOptions'].map(property)
-);
+function properties({ defaults, overrides }: any) {
+  const ids = ['unit', 'mappings', 'thresholds', 'links', 'noValue', 'decimals', 'color', ...Object.keys(defaults.custom ?? {}).map((key) => `custom.${key}`)];
+  overrides.forEach((o: any) => o.properties.forEach((p: any) => ids.push(p.id)));
+  return new Registry<FieldConfigPropertyItem>(() => [...new Set<string>(ids)].map(property));
+}
 
 const number = (text: string) => (text === '+Inf' ? Infinity : text === '-Inf' ? -Infinity : Number(text));
 
@@ -65,7 +67,7 @@ async function content(panel: any, request: Request, theme: any) {
   const data = frames(panel, request.answers, request.to);
   const transformed = await lastValueFrom(transformDataFrame(panel.transformations ?? [], data));
   const shown = applyFieldOverrides({
-    data: transformed, fieldConfig: panel.fieldConfig, fieldConfigRegistry: properties, replaceVariables: (text) => text, theme, timeZone: 'utc',
+    data: transformed, fieldConfig: panel.fieldConfig, fieldConfigRegistry: properties(panel.fieldConfig), replaceVariables: (text) => text, theme, timeZone: 'utc',
   });
   cacheFieldDisplayNames(shown);
   return shown;
