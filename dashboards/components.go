@@ -6,7 +6,7 @@ func components(say words) dashboard {
 	each := func(metric string) string { return by("max", "rainbond_region, component, kind", of(metric)) }
 	missing := "clamp_min(" + each("rainbond_component_desired") + " - " + each("rainbond_component_ready") + ", 0)"
 	worst := " and " + highest(listed, missing) // the rows of the table
-	lag := "time() - " + by("max", "rainbond_region", of("rainbond_monitor_last_scrape_timestamp_seconds"))
+	lag := "clamp_min(time() - " + by("max", "rainbond_region", of("rainbond_monitor_last_scrape_timestamp_seconds")) + ", 0)"
 	return dashboard{
 		uid: "rainbond-components", title: say("Rainbond / Components", "Rainbond / 平台组件"),
 		about: say("Are the platform's own components ready, and can the console's list of faults be trusted?", "平台组件是否就绪？控制台的组件故障列表可信吗？"),
@@ -36,9 +36,9 @@ func components(say words) dashboard {
 				about: say("Of each component, those that miss most first.", "各组件就绪的与应有的 Pod 数，缺得最多的在最上。"),
 				draws: table{by: say("Missing", "缺少"), columns: []column{
 					region, component, {title: say("Workload", "工作负载"), label: "kind"},
-					{title: say("Ready", "就绪"), expr: each("rainbond_component_ready") + worst},
-					{title: say("Desired", "应有"), expr: each("rainbond_component_desired") + worst},
-					{title: say("Missing", "缺少"), expr: highest(listed, missing), steps: []step{{nil, green}, {1, red}}},
+					{title: say("Ready", "就绪"), width: 80, expr: each("rainbond_component_ready") + worst},
+					{title: say("Desired", "应有"), width: 80, expr: each("rainbond_component_desired") + worst},
+					{title: say("Missing", "缺少"), width: 80, expr: highest(listed, missing), steps: []step{{nil, green}, {1, red}}},
 				}},
 			},
 			{

@@ -40,7 +40,7 @@ func overview(say words) dashboard {
 				draws: figure{firing("warning")},
 			},
 			{
-				id: 5, title: say("Collectors that cannot look", "无法采集"), width: 4, height: 4, unit: "short", alerts: []alert{cannotLook}, steps: bad(red),
+				id: 5, title: say("Blind collectors", "无法采集"), width: 4, height: 4, unit: "short", alerts: []alert{cannotLook}, steps: bad(red),
 				about: say("What these would find is unknown: no news from them is not good news.", "它们本该看到什么是未知的：没有消息不等于好消息。"),
 				draws: figure{count("rainbond_collector_success == 0")},
 			},

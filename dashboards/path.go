@@ -47,7 +47,7 @@ func path(say words) dashboard {
 				draws: table{columns: []column{
 					region,
 					{title: say("Past the gateway", "绕过网关"), label: "past", expr: by("max", "rainbond_region, past", `label_replace(`+of("rainbond_api_direct_up")+` == 1, "past", "answers", "", "") or label_replace(`+of("rainbond_api_direct_up")+` == 0, "past", "silent", "", "")`),
-						names: []name{{"answers", say("answers: what is in between is to blame", "有应答：问题在路上"), orange}, {"silent", say("does not answer", "没有应答"), red}}},
+						names: []name{{"answers", say("answers: the way is at fault", "有应答：问题在路上"), orange}, {"silent", say("does not answer", "没有应答"), red}}},
 					{title: say("Address", "地址"), label: "address", expr: by("max", "rainbond_region, address", `label_replace(`+of("rainbond_api_address_without_node")+` == 1, "address", "moved", "", "") or label_replace(`+of("rainbond_api_address_without_node")+` == 0, "address", "node", "", "")`),
 						names: []name{{"moved", say("no node's any more", "已不属于任何节点"), red}, {"node", say("a node's", "属于节点"), green}}},
 					{title: say("Check", "检查"), label: "check", expr: by("max", "rainbond_region, check", of("rainbond_api_ready")+" == 0"), names: []name{{"/.+/", "", red}}},

@@ -52,7 +52,7 @@ try {
     define: { 'process.env.NODE_ENV': '"production"', global: 'window' },
     loader: { '.svg': 'text', '.png': 'dataurl', '.woff': 'dataurl', '.woff2': 'dataurl', '.ttf': 'dataurl' },
   });
-  writeFileSync(join(work, 'index.html'), '<!doctype html><meta charset="utf-8"><link rel="stylesheet" href="panels.css"><body><script src="panels.js"></script>');
+  writeFileSync(join(work, 'index.html'), '<!doctype html><meta charset="utf-8"><style>body { margin: 0 }</style><link rel="stylesheet" href="panels.css"><body><script src="panels.js"></script>');
   browser = await puppeteer.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', userDataDir: join(work, 'profile'),
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--allow-file-access-from-files'],
