@@ -55,14 +55,14 @@ var scenes = [][2]string{
 	{"cert-newlines-lost", "tls/client_unreadable | well | unreadable: console | well | well | well"},
 	{"cert-expiring", "well | well | 14 days | well | well | well"},
 	{"node-role-none", "well | well | well | no role: node-5 | well | well"},
-	{"node-role-bare-key", "well | well | well | bare key: node-5 | well | well"},
+	{"node-role-bare-key", "well | well | well | bare key: node-4 | well | well"},
 	{"node-role-no-worker", "well | well | well | no worker | well | well"},
 	{"component-crashloop", "well | well | well | well | rbd-chaos | well"},
 	{"component-alarm-stuck", "well | well | well | well | shown: rbd-chaos | well"},
 	{"component-monitor-stale", "well | well | well | well | stale | well"},
 	{"disk-82", "well | well | well | well | well | fills: node-1"},
 	{"disk-near", "well | well | well | well | well | near: node-1"},
-	{"disk-pressure", "well | well | well | well | well | evicts: node-1"},
+	{"disk-pressure", "well | well | well | well | well | evicts: node-4"},
 	{"disk-inodes", "well | well | well | well | well | inodes: node-1"},
 	{"disk-readonly", "well | well | well | well | well | read-only: node-1"},
 	{"disk-mount-stuck", "well | well | well | well | well | stuck: node-1"},
@@ -218,7 +218,7 @@ func TestPanelsOfAThousandRegions(t *testing.T) {
 		_, _ = w.Write([]byte(page.String()))
 	}))
 	defer server.Close()
-	s := newEstateOf(t, folder, logs, map[string]string{"": strings.TrimPrefix(server.URL, "http://")})
+	s := newEstateOf(t, folder, logs, 20*time.Second, map[string]string{"": strings.TrimPrefix(server.URL, "http://")})
 
 	slowest, where := time.Duration(0), ""
 	for _, b := range boards(t, "en") {

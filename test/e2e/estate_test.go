@@ -25,11 +25,9 @@ import (
 type estate struct {
 	demos      map[string]string // address by region
 	prometheus string            // its URL
+	interval   time.Duration     // of its scrapes
 	variables  *strings.Replacer // Grafana's variables, and what stands for them
 }
-
-// estateInterval is how often an estate is scraped.
-const estateInterval = 3 * time.Second
 
 // newEstate starts a demo for each region, in its scenario, and a Prometheus.
 // Demos call their region rainbond; here each bears the name that it is given.
@@ -42,7 +40,7 @@ func newEstate(t testing.TB, scenarios map[string]string) *estate {
 		begin(t, logs, "demo-"+scenario, built(t, filepath.Join("..", "..", "bin", "rainbond-exporter"), "make build"),
 			"demo", "--scenario="+scenario, "--web.listen-address="+targets[region])
 	}
-	s := newEstateOf(t, folder, logs, targets)
+	s := newEstateOf(t, folder, logs, 3*time.Second, targets)
 	s.demos = targets
 	return s
 }
@@ -60,7 +58,7 @@ func (s *estate) turn(t testing.TB, region, scenario string) {
 
 // newEstateOf starts a Prometheus that scrapes targets, and waits until all
 // have been scraped a few times. No alert waits.
-func newEstateOf(t testing.TB, folder, logs string, targets map[string]string) *estate {
+func newEstateOf(t testing.TB, folder, logs string, interval time.Duration, targets map[string]string) *estate {
 	t.Helper()
 	rules := filepath.Join(folder, "rainbond.rules.yaml")
 	write(t, rules, regexp.MustCompile(`(?m)^( +)for: .*`).ReplaceAll(shipped(t, "rainbond.rules.yaml"), []byte("${1}for: 0s")))
@@ -70,7 +68,7 @@ func newEstateOf(t testing.TB, folder, logs string, targets map[string]string) *
 	}
 	config := filepath.Join(folder, "prometheus.yaml")
 	write(t, config, fmt.Appendf(nil, `
-global: {scrape_interval: %[1]s, scrape_timeout: %[1]s, evaluation_interval: 1s}
+global: {scrape_interval: %[1]s, scrape_timeout: %[1]s, evaluation_interval: %[1]s}
 rule_files: [%[2]q]
 scrape_configs:
   - job_name: rainbond-exporter
@@ -79,15 +77,15 @@ scrape_configs:
     metric_relabel_configs:
       - {source_labels: [rainbond_region, called], regex: "rainbond;(.+)", target_label: rainbond_region, replacement: $1}
       - {regex: called, action: labeldrop}
-`, estateInterval, rules, jobs.String()))
+`, interval, rules, jobs.String()))
 	listen := freeAddress(t)
-	s := &estate{prometheus: "http://" + listen}
+	s := &estate{prometheus: "http://" + listen, interval: interval}
 	s.choose(".*")
 	begin(t, logs, "prometheus-"+strconv.Itoa(len(targets)), tool(t, "prometheus"), "--config.file="+config, "--storage.tsdb.path="+filepath.Join(folder, "prometheus"), "--web.listen-address="+listen)
 	took := until(t, 5*time.Minute, "every target is scraped", func() error {
-		healthy, err := s.ask(`count(sum_over_time(up[1m]) >= 5)`, true)
+		healthy, err := s.ask(`count(sum_over_time(up[10m]) >= 3)`, true)
 		if err == nil && (len(healthy) != 1 || healthy[0].value() != float64(len(targets))) {
-			err = fmt.Errorf("%v of %d targets have been scraped five times", healthy, len(targets))
+			err = fmt.Errorf("%v of %d targets have been scraped three times", healthy, len(targets))
 		}
 		return err
 	})
@@ -97,7 +95,7 @@ scrape_configs:
 
 // choose is what a reader does with the variable region.
 func (s *estate) choose(region string) {
-	s.variables = strings.NewReplacer("$__rate_interval", (5 * estateInterval).String(), "$__range", "1m", "$region", region, "$evicts_at", "0.05")
+	s.variables = strings.NewReplacer("$__rate_interval", (5 * s.interval).String(), "$__range", "1m", "$region", region, "$evicts_at", "0.05")
 }
 
 // A series is one of an answer's.
