@@ -5,13 +5,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 )
 
 // dashboards writes what a Grafana needs to show our dashboards, and starts
 // one where there is one. It returns what to say of it.
 func dashboards(programs *programs, folder, prometheus string) (string, error) {
 	provisioning := filepath.Join(folder, "grafana")
-	ours, err := filepath.Abs("dashboards")
+	lang := "en" // of two languages one, for they share their uids
+	if strings.HasPrefix(os.Getenv("LANG"), "zh") {
+		lang = "zh"
+	}
+	ours, err := filepath.Abs(filepath.Join("dashboards", lang))
 	if err != nil {
 		return "", err
 	}
