@@ -263,7 +263,7 @@ func (r *results) text(t testing.TB, took time.Duration) string {
 		"{recalled}", strconv.Itoa(recalled), "{faults}", strconv.Itoa(rows[1]+rows[2]),
 		"{right}", strconv.Itoa(right), "{told}", strconv.Itoa(told),
 		"{silent}", strconv.Itoa(silent[0]), "{noise}", strconv.Itoa(rows[0]),
-		"{soak}", soak.String(), "{soaked}", soaked,
+		"{soak}", model.Duration(soak).String(), "{soaked}", soaked,
 		"{messages}", strconv.Itoa(messages[1]), "{single}", strconv.Itoa(rows[1]),
 		"{both}", strconv.Itoa(messages[2]), "{double}", strconv.Itoa(rows[2]),
 		"{page}", rounded(median(r.pages())), "{slowest page}", rounded(longest(r.pages())), "{wanted}", rounded(wantedMedian),
