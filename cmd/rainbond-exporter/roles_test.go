@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
+	"reflect"
 	"testing"
 
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
@@ -38,6 +40,25 @@ func TestOnlyARegionThatAnswersIsAskedWhatTheConsoleShows(t *testing.T) {
 		m, known := ask.shown("ours")(t.Context())
 		if known != row.known || m.Up != (row.asked == 1) || asked != row.asked {
 			t.Errorf("%s: asked %d times, known %v, %+v", row.name, asked, known, m)
+		}
+	}
+}
+
+func TestTheFlagsSayWhatStandsForEachRole(t *testing.T) {
+	for _, row := range []struct {
+		args []string
+		want fault.RoleNames
+	}{
+		{nil, fault.DefaultRoleNames},
+		{[]string{"--node-role.worker=edge,worker"}, fault.RoleNames{fault.Worker: {"edge", "worker"}, fault.ControlPlane: fault.DefaultRoleNames[fault.ControlPlane]}},
+		{[]string{"--node-role.control-plane=server"}, fault.RoleNames{fault.Worker: fault.DefaultRoleNames[fault.Worker], fault.ControlPlane: {"server"}}},
+	} {
+		f, err := parse(append([]string{"serve", "--role=cluster"}, row.args...), io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := f.roleNames(); !reflect.DeepEqual(got, row.want) {
+			t.Errorf("%q: got %v, want %v", row.args, got, row.want)
 		}
 	}
 }
