@@ -46,11 +46,11 @@ func (c curve) svg() []byte {
 <text x="%d" y="24" font-size="16">Memory and goroutines while the Kubernetes API breaks every %.0f s</text>
 `, width, height, left, turn.Seconds())
 	const mebi = 1 << 20
-	c.panel(&b, firstPanel, "MiB", []line{
-		{"resident", "#1f6fb4", func(f figures) float64 { return f.resident / mebi }},
-		{"heap at which the next collection begins", "#c2410c", func(f figures) float64 { return f.live / mebi }},
+	c.panel(&b, firstPanel, []line{
+		{"resident (MiB)", "#1f6fb4", func(f figures) float64 { return f.resident / mebi }},
+		{"heap at which the next collection begins (MiB)", "#c2410c", func(f figures) float64 { return f.live / mebi }},
 	})
-	c.panel(&b, firstPanel+between, "goroutines", []line{{"goroutines", "#15803d", func(f figures) float64 { return f.goroutines }}})
+	c.panel(&b, firstPanel+between, []line{{"goroutines", "#15803d", func(f figures) float64 { return f.goroutines }}})
 	c.legend(&b, firstPanel+2*between)
 	b.WriteString("</svg>\n")
 	return b.Bytes()
@@ -76,7 +76,7 @@ func (c curve) kinds() []string {
 	return all
 }
 
-func (c curve) panel(b *bytes.Buffer, y int, unit string, lines []line) {
+func (c curve) panel(b *bytes.Buffer, y int, lines []line) {
 	most := 0.0
 	for _, l := range lines {
 		for _, g := range c.seen {
@@ -108,7 +108,7 @@ func (c curve) panel(b *bytes.Buffer, y int, unit string, lines []line) {
 			points = append(points, fmt.Sprintf("%.1f,%.1f", c.x(g.at.Sub(c.begun)), at(l.of(g.self))))
 		}
 		fmt.Fprintf(b, "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"1.5\" points=\"%s\"/>\n", l.colour, strings.Join(points, " "))
-		fmt.Fprintf(b, "<text x=\"%d\" y=\"%d\" fill=\"%s\">%s</text>\n", key, y-8, l.colour, html.EscapeString(l.name+" ("+unit+")"))
+		fmt.Fprintf(b, "<text x=\"%d\" y=\"%d\" fill=\"%s\">%s</text>\n", key, y-8, l.colour, html.EscapeString(l.name))
 		key += 330
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"flag"
+	"os"
 	"path/filepath"
 	"slices"
 	"syscall"
@@ -93,7 +94,7 @@ func TestSoak(t *testing.T) {
 	if *soakFor >= drawnFrom {
 		path = filepath.Join("..", "..", "docs", "soak.svg")
 	}
-	write(t, path, curve{seen: seen, begun: begun, faults: times}.svg())
+	must(t, os.WriteFile(path, curve{seen: seen, begun: begun, faults: times}.svg(), 0o644))
 	say("drawn: %s", path)
 }
 
