@@ -16,7 +16,7 @@ import (
 type curve struct {
 	seen   []glimpse
 	begun  time.Time
-	faults []span
+	faults []spell
 }
 
 // The picture's measures, in pixels.

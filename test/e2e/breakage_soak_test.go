@@ -65,7 +65,7 @@ func TestSoak(t *testing.T) {
 	until(t, 20*time.Second, "everything is seen", s.told("1"))
 	go s.renews(t.Context())
 	begun := time.Now()
-	var times []span
+	var times []spell
 	for i := 0; time.Since(begun) < *soakFor; i++ {
 		next := time.After(turn)
 		f := wheel[i%len(wheel)]
@@ -73,7 +73,7 @@ func TestSoak(t *testing.T) {
 		f.breaks(s, t)
 		<-time.After(time.Until(broke.Add(brokenFor)))
 		f.repairs(s, t)
-		times = append(times, span{f.name, broke.Sub(begun), time.Since(begun)})
+		times = append(times, spell{f.name, broke.Sub(begun), time.Since(begun)})
 		took := until(t, recovery, "everything is seen again after: "+f.name, s.told("1"))
 		say("%s of %s: %s, seen again after %s", seconds(time.Since(begun)), *soakFor, f.name, seconds(took))
 		<-next
@@ -152,8 +152,8 @@ func flat(t testing.TB, seen []glimpse) {
 	}
 }
 
-// A span is when something lasted, since the beginning.
-type span struct {
+// A spell is when something lasted, since the beginning.
+type spell struct {
 	name     string
 	from, to time.Duration
 }

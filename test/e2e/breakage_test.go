@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// memory is how long the exporter may tell what it knew when its watch
+	// remembered is how long the exporter may tell what it knew when its watch
 	// broke, and slack what a scrape and a busy machine take.
-	memory = time.Minute
+	remembered = time.Minute
 	slack  = 5 * time.Second
 
 	// pings is how long a frozen API server goes unnoticed (HTTP/2, as
@@ -49,24 +49,24 @@ var throughTheGate = []outage{
 	{
 		name: "answers 429", component: "rbd-mq", changes: true,
 		breaks: func(s *subject, _ testing.TB) { s.gate.says(tooManyRequests) },
-		unable: asking, from: memory, lasts: memory + 3*slack,
+		unable: asking, from: remembered, lasts: remembered + 3*slack,
 		repairs: func(s *subject, _ testing.TB) { s.gate.passes() },
 	},
 	{
 		name: "answers 500", component: "rbd-worker", changes: true,
 		breaks: func(s *subject, _ testing.TB) { s.gate.says(internalError) },
-		unable: asking, from: memory, lasts: memory + 3*slack,
+		unable: asking, from: remembered, lasts: remembered + 3*slack,
 		repairs: func(s *subject, _ testing.TB) { s.gate.passes() },
 	},
 	{
 		name: "a token expires, and the kubelet turns the link to the next", component: "rbd-hub", dying: true, changes: true,
-		breaks: (*subject).tokenEnds, unable: asking, from: memory, lasts: memory + 3*slack,
+		breaks: (*subject).tokenEnds, unable: asking, from: remembered, lasts: remembered + 3*slack,
 		repairs: (*subject).tokenRotates,
 	},
 	{
 		name: "drops one packet in ten", component: "rbd-app-ui", changes: true,
 		breaks: func(s *subject, t testing.TB) { s.loss = dropOneInTen(t, s.gate.url) },
-		lasts:  memory + 3*slack,
+		lasts:  remembered + 3*slack,
 		repairs: func(s *subject, _ testing.TB) {
 			if s.loss != nil {
 				s.loss.end()
@@ -83,7 +83,7 @@ var oneByOne = []outage{{
 		s.mayListNodes(t, false)
 		s.gate.cut() // a watch that is open goes on, and is right to
 	},
-	unable: []string{"disk", "node-role"}, from: memory, lasts: memory + 2*slack,
+	unable: []string{"disk", "node-role"}, from: remembered, lasts: remembered + 2*slack,
 	meanwhile: func(s *subject, t testing.TB) { s.says(t, "0") }, // nobody else is harmed
 	repairs:   func(s *subject, t testing.TB) { s.mayListNodes(t, true) },
 }, {
@@ -102,7 +102,7 @@ var oneByOne = []outage{{
 var dead = []outage{{
 	name: "killed and restarted", component: "rbd-mq", direct: true,
 	breaks: func(s *subject, _ testing.TB) { s.server.kill() },
-	unable: asking, from: memory, lasts: memory + 3*slack,
+	unable: asking, from: remembered, lasts: remembered + 3*slack,
 	repairs: func(s *subject, t testing.TB) { s.run(t) },
 }, {
 	name: "restarted with an empty etcd", component: "rbd-mq", direct: true,
@@ -110,7 +110,7 @@ var dead = []outage{{
 		s.administratorLooks(t)
 		s.forget(t)
 	},
-	unable: asking, from: memory, lasts: memory + 3*slack,
+	unable: asking, from: remembered, lasts: remembered + 3*slack,
 	meanwhile: (*subject).nothingIsThere,
 	repairs: func(s *subject, t testing.TB) {
 		s.platform = newPlatform(t, s.cluster, s.kubelet, s.region, s.made)
@@ -121,7 +121,7 @@ var dead = []outage{{
 var frozen = []outage{{
 	name: "frozen for 3 minutes", component: "rbd-mq", direct: true,
 	breaks: func(s *subject, t testing.TB) { s.server.signal(t, syscall.SIGSTOP) },
-	unable: asking, from: pings + memory, lasts: 3 * time.Minute,
+	unable: asking, from: pings + remembered, lasts: 3 * time.Minute,
 	repairs: func(s *subject, t testing.TB) { s.server.signal(t, syscall.SIGCONT) },
 }}
 
@@ -316,7 +316,7 @@ func (s *subject) noLie(t testing.TB, broke time.Time) {
 		return
 	}
 	for _, w := range s.both {
-		for _, g := range w.between(broke.Add(memory+slack), time.Now()) {
+		for _, g := range w.between(broke.Add(remembered+slack), time.Now()) {
 			if g.ready == "1" {
 				t.Errorf("%s, %s after %s fell ill: it is called well", w.name, seconds(g.at.Sub(broke)), w.component)
 			}
@@ -328,7 +328,7 @@ func (s *subject) noLie(t testing.TB, broke time.Time) {
 // that is shorter than what the exporter may remember proves nothing.
 func (s *subject) onlyTheTruth(t testing.TB, repaired time.Time, ready string) {
 	t.Helper()
-	if s.row.lasts < memory {
+	if s.row.lasts < remembered {
 		return
 	}
 	for _, w := range s.both {

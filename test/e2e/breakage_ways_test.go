@@ -82,21 +82,21 @@ func (s *subject) administratorLooks(t testing.TB) {
 	})
 }
 
-// crowd is how many objects change at once.
-const crowd = 1000
+// thousand is how many objects change at once.
+const thousand = 1000
 
 // thousandChange lets 1,000 nodes come, lose their role at once, and go.
 func (s *subject) thousandChange(t testing.TB) {
 	begun := time.Now()
 	s.crowdComes(t)
-	say("%d nodes came in %s", crowd, seconds(time.Since(begun)))
-	s.workers(t, fmt.Sprint(crowd+2))
+	say("%d nodes came in %s", thousand, seconds(time.Since(begun)))
+	s.workers(t, fmt.Sprint(thousand+2))
 	begun = time.Now()
 	patch := []byte(`{"metadata": {"labels": {"node-role.kubernetes.io/worker": null, "node-role.kubernetes.io/edge": ""}}}`)
 	s.crowd(t, func(ctx context.Context, name string) error {
 		return created(s.core.Nodes().Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{}))
 	})
-	say("%d nodes changed in %s", crowd, seconds(time.Since(begun)))
+	say("%d nodes changed in %s", thousand, seconds(time.Since(begun)))
 	s.workers(t, "2")
 	s.crowdGoes(t)
 }
@@ -117,9 +117,9 @@ func (s *subject) crowdGoes(t testing.TB) {
 func (s *subject) crowd(t testing.TB, do func(context.Context, string) error) {
 	t.Helper()
 	var wait sync.WaitGroup
-	errs := make([]error, crowd)
+	errs := make([]error, thousand)
 	turn := make(chan struct{}, 50)
-	for i := range crowd {
+	for i := range thousand {
 		turn <- struct{}{}
 		wait.Go(func() {
 			errs[i] = do(t.Context(), fmt.Sprintf("crowd-%d", i))
