@@ -63,6 +63,19 @@ func TestEventsAreAskedForOnlyWhileAPodMayWaitForAVolume(t *testing.T) {
 	}
 }
 
+func TestWhatIsKnownIsToldThoughTheEventsAreNot(t *testing.T) {
+	pods := []fault.Pod{{Name: "rbd-api-1", Component: "rbd-api", Phase: "Pending", Containers: []fault.Container{{Name: "rbd-api", Waiting: "ContainerCreating"}}}}
+	c := NewComponent("rainbond", Components{
+		Workloads: fixed([]fault.Workload{{Component: "rbd-api", Kind: "Deployment", Desired: 1}}, nil), Pods: fixed(pods, nil),
+		FailedMounts: fixed(map[string]string(nil), errors.New("list events: no answer")),
+	})
+	report, err := c.Look(t.Context())
+	if err == nil || err.Error() != "list events: no answer" {
+		t.Errorf("error %v", err)
+	}
+	compare(t, report, `rainbond_component_waiting{component="rbd-api",rainbond_region="rainbond",reason="ContainerCreating"} 1`, "rainbond_component_waiting")
+}
+
 func TestWhatTheConsoleShows(t *testing.T) {
 	m, known := fault.Monitor{}, false
 	c := NewComponent("rainbond", Components{
