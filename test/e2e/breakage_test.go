@@ -17,7 +17,7 @@ const (
 	// remembered is how long the exporter may tell what it knew when its watch
 	// broke, and slack what a scrape and a busy machine take.
 	remembered = time.Minute
-	slack  = 5 * time.Second
+	slack      = 5 * time.Second
 
 	// pings is how long a frozen API server goes unnoticed (HTTP/2, as
 	// client-go sets it: silence of 30 s, and 15 s for the answer to a ping).
