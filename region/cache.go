@@ -30,8 +30,11 @@ const (
 	staleAfter = time.Minute
 
 	// answerTimeout is how long the API server may take to send one page of a
-	// list, or to begin a watch.
+	// list, and beginTimeout to begin a watch: one that still starts may take a
+	// request and never answer it. A server that waits for a version it has not
+	// seen yet takes 3 s.
 	answerTimeout = 30 * time.Second
+	beginTimeout  = 15 * time.Second
 
 	// briefWatch is how long a watch must last to prove anything: what stands
 	// before a dead API server may accept one and end it at once. The figure
@@ -109,7 +112,7 @@ func newCache[L runtime.Object, O runtime.Object, T any](life context.Context, r
 }
 
 // errSilent is why we gave up on an API server that accepts and says nothing.
-var errSilent = fmt.Errorf("no answer within %s", answerTimeout)
+var errSilent = errors.New("no answer for too long")
 
 // errAway makes client-go ask for all objects anew when the server was away. By
 // itself it goes on where it was. But a server that comes back with an empty or
@@ -185,7 +188,7 @@ func (c *cache[T]) failed(ctx context.Context, verb string, err error) error {
 func (c *cache[T]) watch(ctx context.Context, options metav1.ListOptions, begin func(context.Context, metav1.ListOptions) (watch.Interface, error)) (watch.Interface, error) {
 	streaming := options.SendInitialEvents != nil && *options.SendInitialEvents
 	ctx, cancel := context.WithCancelCause(ctx)
-	silence := time.AfterFunc(answerTimeout, func() { cancel(errSilent) })
+	silence := time.AfterFunc(beginTimeout, func() { cancel(errSilent) })
 	w, err := begin(ctx, options)
 	if !silence.Stop() && err == nil {
 		w.Stop()

@@ -213,10 +213,23 @@ func TestAFrozenAPIServer(t *testing.T) {
 		k := a.kube(t)
 		expect(t, "first look", nodeNames(k), "list nodes: no answer from http://kube.test in time: context deadline exceeded")
 		pass(answerTimeout)
-		expect(t, "when we gave up once", nodeNames(k), "watch nodes: http://kube.test: no answer within 30s")
+		expect(t, "when we gave up once", nodeNames(k), "watch nodes: http://kube.test: no answer for too long")
 		a.set(func(a *api) { a.hangs = false })
 		pass(answerTimeout + 15*time.Second)
 		expect(t, "thawed", nodeNames(k), "a")
+	})
+}
+
+func TestARequestThatAStartingServerNeverAnswersIsMadeAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAPI(t)
+		a.put(nodeNamed("a"))
+		a.set(func(a *api) { a.hangs = true })
+		k := a.kube(t)
+		expect(t, "first look", nodeNames(k), "list nodes: no answer from http://kube.test in time: context deadline exceeded")
+		a.set(func(a *api) { a.hangs = false }) // the request that hangs goes on hanging
+		pass(beginTimeout)
+		expect(t, "soon after", nodeNames(k), "a")
 	})
 }
 
