@@ -44,6 +44,7 @@ func TestPanelsOfAHealthyRegion(t *testing.T) {
 
 // scenes are what the overview says of a region in each scenario:
 // API | handshakes | certificates | node roles | components | nodes and disks.
+// Of two components that are equally short, "*", either may be named.
 var scenes = [][2]string{
 	{"api-address-moved", "connect/unreachable | well | well | well | well | well"},
 	{"api-not-ready", "processing/not_ready | well | well | well | well | well"},
@@ -62,7 +63,7 @@ var scenes = [][2]string{
 	{"component-monitor-stale", "well | well | well | well | stale | well"},
 	{"disk-82", "well | well | well | well | well | fills: node-1"},
 	{"disk-near", "well | well | well | well | well | near: node-1"},
-	{"disk-pressure", "well | well | well | well | well | evicts: node-4"},
+	{"disk-pressure", "well | well | well | well | * | evicts: node-4"},
 	{"disk-inodes", "well | well | well | well | well | inodes: node-1"},
 	{"disk-readonly", "well | well | well | well | well | read-only: node-1"},
 	{"disk-mount-stuck", "well | well | well | well | well | stuck: node-1"},
@@ -87,8 +88,8 @@ func TestPanelsOfABrokenRegion(t *testing.T) {
 		s.turn(t, "default", scene[0])
 		took := until(t, 2*time.Minute, scene[0]+" is told", func() error {
 			got, err := s.overview(t)
-			if want := "default: " + scene[1]; err == nil && !slices.Equal(got, []string{want}) {
-				err = fmt.Errorf("%q, want %q", got, want)
+			if err == nil && (len(got) != 1 || !regexp.MustCompile("^default: "+strings.ReplaceAll(regexp.QuoteMeta(scene[1]), `\*`, "rbd-.*")+"$").MatchString(got[0])) {
+				err = fmt.Errorf("%q, want %q", got, scene[1])
 			}
 			ill := 1
 			if strings.HasPrefix(scene[0], "watch-") { // nobody knows
