@@ -105,7 +105,7 @@ func (k *Kube) Region(ctx context.Context, name string) (fault.Region, error) {
 
 func (k *Kube) configMap(ctx context.Context) (object, error) {
 	o := object{kind: kindConfigMap, name: regionConfig, namespace: k.namespace, values: map[string][]byte{}}
-	found, err := k.core.ConfigMaps(k.namespace).Get(ctx, regionConfig, metav1.GetOptions{})
+	found, err := k.api.configMaps(k.namespace).Get(ctx, regionConfig, metav1.GetOptions{})
 	if err != nil {
 		return k.unread(o, "configmaps", err)
 	}
@@ -120,7 +120,7 @@ func (k *Kube) configMap(ctx context.Context) (object, error) {
 
 func (k *Kube) secret(ctx context.Context, name string) (object, error) {
 	o := object{kind: kindSecret, name: name, namespace: k.namespace}
-	found, err := k.core.Secrets(k.namespace).Get(ctx, name, metav1.GetOptions{})
+	found, err := k.api.secrets(k.namespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
 		return k.unread(o, "secrets", err)
 	}

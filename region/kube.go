@@ -15,8 +15,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	typedapps "k8s.io/client-go/kubernetes/typed/apps/v1"
-	typedcore "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/transport"
@@ -88,7 +86,7 @@ func KubeConfig(path, context string) (*rest.Config, error) {
 type Kube struct {
 	host      string
 	namespace string
-	core      typedcore.CoreV1Interface
+	api       clients
 	nodes     *cache[fault.Node]
 	pods      *cache[fault.Pod]
 	workloads []*cache[fault.Workload]
@@ -124,15 +122,16 @@ func NewKube(life context.Context, config *rest.Config, namespace string, log *s
 	if err != nil {
 		return nil, fmt.Errorf("connect to Kubernetes API %s: %w", config.Host, err)
 	}
-	core, errCore := typedcore.NewForConfigAndClient(config, client)
-	apps, errApps := typedapps.NewForConfigAndClient(config, client)
-	if err := errors.Join(errCore, errApps); err != nil {
+	api, err := newClients(config, client)
+	if err != nil {
 		return nil, fmt.Errorf("connect to Kubernetes API %s: %w", config.Host, err)
 	}
-	nodes, pods := core.Nodes(), core.Pods(namespace)
-	deployments, statefulSets, daemonSets := apps.Deployments(namespace), apps.StatefulSets(namespace), apps.DaemonSets(namespace)
+	nodes, pods := api.nodes(), api.pods(namespace)
+	deployments := typed(api, api.apps, "deployments", namespace, newOf[appsv1.Deployment], newOf[appsv1.DeploymentList])
+	statefulSets := typed(api, api.apps, "statefulsets", namespace, newOf[appsv1.StatefulSet], newOf[appsv1.StatefulSetList])
+	daemonSets := typed(api, api.apps, "daemonsets", namespace, newOf[appsv1.DaemonSet], newOf[appsv1.DaemonSetList])
 	return &Kube{
-		host: config.Host, namespace: namespace, core: core, log: log, known: known{unread: map[string]string{}},
+		host: config.Host, namespace: namespace, api: api, log: log, known: known{unread: map[string]string{}},
 		nodes: newCache(life, "nodes", config.Host, listWatch[*corev1.NodeList]{nodes.List, nodes.Watch}, node),
 		pods:  newCache(life, "pods", config.Host, listWatch[*corev1.PodList]{pods.List, pods.Watch}, pod),
 		workloads: []*cache[fault.Workload]{

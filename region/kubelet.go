@@ -31,7 +31,7 @@ func (k *Kube) Kubelets() func(context.Context) ([]fault.EvictionThreshold, erro
 	return (&kubelets{
 		nodes: k.Nodes,
 		configz: func(ctx context.Context, node string) ([]byte, error) {
-			answer := k.core.RESTClient().Get().Resource("nodes").Name(node).SubResource("proxy").Suffix("configz").Do(ctx)
+			answer := k.api.core.Get().Resource("nodes").Name(node).SubResource("proxy").Suffix("configz").Do(ctx)
 			if err := answer.Error(); err != nil { // in the server's words, which Raw's has not
 				return nil, err
 			}

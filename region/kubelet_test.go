@@ -70,7 +70,7 @@ func TestConfigzIsAskedThroughTheAPIServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	body, err := kube.core.RESTClient().Get().Resource("nodes").Name("n1").SubResource("proxy").Suffix("configz").Do(t.Context()).Raw()
+	body, err := kube.api.core.Get().Resource("nodes").Name("n1").SubResource("proxy").Suffix("configz").Do(t.Context()).Raw()
 	if err != nil || string(body) != rke2Configz {
 		t.Errorf("got %s, %v", body, err)
 	}

@@ -160,7 +160,7 @@ func broken(pod string, err error) error {
 // yet: 400 while the container is being created or had no predecessor, 404
 // when the pod has gone since we heard of it.
 func (l *Logs) open(ctx context.Context, pod, container string, since time.Time, previous bool) (io.ReadCloser, error) {
-	stream, err := l.kube.core.Pods(l.kube.namespace).GetLogs(pod, &corev1.PodLogOptions{
+	stream, err := l.kube.api.log(l.kube.namespace, pod, &corev1.PodLogOptions{
 		Container: container, Timestamps: true, SinceTime: &metav1.Time{Time: since}, Previous: previous,
 	}).Stream(ctx)
 	if apierrors.IsBadRequest(err) || apierrors.IsNotFound(err) {

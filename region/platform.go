@@ -130,7 +130,7 @@ func (k *Kube) resource(ctx context.Context, into any, verb, resource, name stri
 	if name != "" {
 		path = append(path, name)
 	}
-	answer := k.core.RESTClient().Get().AbsPath(path...).SetHeader("Accept", "application/json").Do(ctx)
+	answer := k.api.core.Get().AbsPath(path...).SetHeader("Accept", "application/json").Do(ctx)
 	err := answer.Error()
 	if err == nil {
 		var body []byte
@@ -144,7 +144,7 @@ func (k *Kube) resource(ctx context.Context, into any, verb, resource, name stri
 // FailedMounts returns what the kubelets said last of volumes that they cannot
 // mount, by the pod's UID. It is empty where events may not be read.
 func (k *Kube) FailedMounts(ctx context.Context) (map[string]string, error) {
-	list, err := k.core.Events(k.namespace).List(ctx, metav1.ListOptions{
+	list, err := k.api.events(k.namespace).List(ctx, metav1.ListOptions{
 		FieldSelector: "involvedObject.kind=Pod,reason=FailedMount", Limit: maxEvents,
 	})
 	if err = k.optional("list events", "list on events in namespace "+k.namespace, err); err != nil || list == nil {

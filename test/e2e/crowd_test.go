@@ -1,0 +1,198 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// A crowd is the nodes and pods of a large cluster. It imitates what kubelets
+// and controllers write, object by object; nobody runs anything. Leases are
+// left out: whoever does not ask for them gets none.
+type crowd struct {
+	*platform
+	nodes []*corev1.Node
+}
+
+// atOnce is how many objects are made at a time.
+const atOnce = 8
+
+// together calls do for every number below n, some at a time.
+func together(n int, do func(int) error) error {
+	ctx, stop := context.WithCancelCause(context.Background())
+	defer stop(nil)
+	var wait sync.WaitGroup
+	for first := range atOnce {
+		wait.Go(func() {
+			for i := first; i < n && ctx.Err() == nil; i += atOnce {
+				if err := do(i); err != nil {
+					stop(err)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	return context.Cause(ctx)
+}
+
+// grow makes nodes until there are n, those of the platform among them.
+func (c *crowd) grow(t testing.TB, n int) {
+	t.Helper()
+	begun, have := time.Now(), len(nodes)+len(c.nodes)
+	made := make([]*corev1.Node, n-have)
+	must(t, together(len(made), func(i int) error {
+		var err error
+		made[i], err = c.core.Nodes().Create(t.Context(), largeNode(have+i), metav1.CreateOptions{})
+		return err
+	}))
+	c.nodes = append(c.nodes, made...)
+	say("%d nodes, of %.1f KiB each as JSON (%s)", n, float64(sizeOf(t, made[0]))/1024, seconds(time.Since(begun)))
+}
+
+// fill makes that many pods in the platform's namespace, those it has among
+// them, and others elsewhere.
+func (c *crowd) fill(t testing.TB, here, elsewhere int) {
+	t.Helper()
+	begun := time.Now()
+	must(t, created(c.core.Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "elsewhere"}}, metav1.CreateOptions{})))
+	there, err := c.core.Pods(namespace).List(t.Context(), metav1.ListOptions{})
+	must(t, err)
+	must(t, together(here-len(there.Items), func(i int) error {
+		pod := largePod(namespace, i)
+		pod.Labels["name"] = "rbd-chaos" // which runs on many nodes
+		return c.runs(t, pod)
+	}))
+	must(t, together(elsewhere, func(i int) error {
+		return created(c.core.Pods("elsewhere").Create(t.Context(), largePod("elsewhere", i), metav1.CreateOptions{}))
+	}))
+	say("%d pods in %s and %d elsewhere (%s)", here, namespace, elsewhere, seconds(time.Since(begun)))
+}
+
+// runs makes a pod and says that it is ready.
+func (c *crowd) runs(t testing.TB, pod *corev1.Pod) error {
+	status := pod.Status
+	pod, err := c.core.Pods(pod.Namespace).Create(t.Context(), pod, metav1.CreateOptions{})
+	if err != nil {
+		return err
+	}
+	pod.Status = status
+	return created(c.core.Pods(pod.Namespace).UpdateStatus(t.Context(), pod, metav1.UpdateOptions{}))
+}
+
+// beat writes the status of one node after the other, that many in a second,
+// as their kubelets do when something has changed, and returns how many came
+// through.
+func (c *crowd) beat(ctx context.Context, perSecond int, span time.Duration) (written int, err error) {
+	tick := time.NewTicker(time.Second / time.Duration(perSecond))
+	defer tick.Stop()
+	for end := time.Now().Add(span); time.Now().Before(end); <-tick.C {
+		node := c.nodes[written%len(c.nodes)]
+		for i := range node.Status.Conditions {
+			node.Status.Conditions[i].LastHeartbeatTime = metav1.Now()
+		}
+		node.ResourceVersion = "" // whatever it is by now
+		if err := created(c.core.Nodes().UpdateStatus(ctx, node, metav1.UpdateOptions{})); err != nil {
+			return written, err
+		}
+		written++
+	}
+	return written, nil
+}
+
+func sizeOf(t testing.TB, n *corev1.Node) int {
+	t.Helper()
+	text, err := json.Marshal(n)
+	must(t, err)
+	return len(text)
+}
+
+// largeNode is a node as the kubelet of a busy machine and the usual agents
+// leave it: 50 images, 20 annotations, 20 labels.
+func largeNode(i int) *corev1.Node {
+	name := fmt.Sprintf("node-%05d.cn-shanghai.example.com", i)
+	ip := fmt.Sprintf("10.%d.%d.%d", 100+i>>16, i>>8&255, i&255)
+	amounts := corev1.ResourceList{
+		corev1.ResourceCPU: resource.MustParse("32"), corev1.ResourceMemory: resource.MustParse("131072000Ki"), corev1.ResourcePods: resource.MustParse("250"),
+		corev1.ResourceEphemeralStorage: resource.MustParse("514937088Ki"), "hugepages-1Gi": resource.MustParse("0"), "hugepages-2Mi": resource.MustParse("0"),
+	}
+	n := &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{}, Annotations: map[string]string{}},
+		Spec:       corev1.NodeSpec{PodCIDR: fmt.Sprintf("10.%d.%d.0/24", 42+i>>8, i&255), ProviderID: "alicloud://cn-shanghai.i-uf6" + fmt.Sprintf("%017d", i)},
+		Status: corev1.NodeStatus{
+			Capacity: amounts, Allocatable: amounts,
+			Addresses: []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: ip}, {Type: corev1.NodeHostName, Address: name}},
+			NodeInfo: corev1.NodeSystemInfo{
+				MachineID: fmt.Sprintf("%032x", i), SystemUUID: fmt.Sprintf("4c4c4544-0034-5910-8058-%012x", i), BootID: fmt.Sprintf("b3d1a6a0-5d1e-4f0e-9d0a-%012x", i),
+				KernelVersion: "5.15.0-144-generic", OSImage: "Ubuntu 22.04.5 LTS", ContainerRuntimeVersion: "containerd://2.0.5-k3s1",
+				KubeletVersion: "v1.33.4+rke2r1", KubeProxyVersion: "v1.33.4+rke2r1", OperatingSystem: "linux", Architecture: "amd64",
+			},
+		},
+	}
+	for key, value := range map[string]string{
+		"kubernetes.io/hostname": name, "kubernetes.io/arch": "amd64", "kubernetes.io/os": "linux", "node-role.kubernetes.io/worker": "true",
+		"node.kubernetes.io/instance-type": "ecs.g7.8xlarge", "topology.kubernetes.io/region": "cn-shanghai", "topology.kubernetes.io/zone": fmt.Sprintf("cn-shanghai-%c", 'a'+i%5),
+	} {
+		n.Labels[key] = value
+	}
+	for j := len(n.Labels); j < 20; j++ {
+		n.Labels[fmt.Sprintf("feature.node.kubernetes.io/cpu-cpuid.FEATURE%d", j)] = "true"
+	}
+	for j := range 20 {
+		n.Annotations[fmt.Sprintf("agent-%d.example.com/observed-state", j)] = fmt.Sprintf(`{"address":"%s/24","generation":%d,"backend":"vxlan","vtep":"5e:2f:0c:%02x:%02x:%02x"}`, ip, i, j, i>>8&255, i&255)
+	}
+	for _, c := range []struct {
+		kind           corev1.NodeConditionType
+		status         corev1.ConditionStatus
+		reason, saying string
+	}{
+		{"NetworkUnavailable", "False", "FlannelIsUp", "Flannel is running on this node"},
+		{corev1.NodeMemoryPressure, "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"},
+		{corev1.NodeDiskPressure, "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"},
+		{corev1.NodePIDPressure, "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"},
+		{corev1.NodeReady, "True", "KubeletReady", "kubelet is posting ready status"},
+	} {
+		now := metav1.Now()
+		n.Status.Conditions = append(n.Status.Conditions, corev1.NodeCondition{Type: c.kind, Status: c.status, Reason: c.reason, Message: c.saying,
+			LastHeartbeatTime: now, LastTransitionTime: now})
+	}
+	for j := range 50 { // the kubelet's own limit (nodeStatusMaxImages)
+		image := fmt.Sprintf("registry.cn-hangzhou.aliyuncs.com/goodrain/component-%d", j)
+		n.Status.Images = append(n.Status.Images, corev1.ContainerImage{
+			Names: []string{fmt.Sprintf("%s@sha256:%064x", image, i<<8|j), image + ":v6.9.1-release"}, SizeBytes: int64(j+1) << 22,
+		})
+	}
+	return n
+}
+
+// largePod is a pod with a sidecar, that is ready.
+func largePod(namespace string, i int) *corev1.Pod {
+	yes := true
+	name := fmt.Sprintf("workload-%d-5d8f9c7b6d-x%04d", i/4, i)
+	p := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace,
+			Labels:          map[string]string{"app": name, "pod-template-hash": "5d8f9c7b6d", "creator": "Rainbond", "belongTo": "rainbond-operator"},
+			OwnerReferences: []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: name, UID: types.UID(name), Controller: &yes}}},
+		Spec:   podSpec([]string{"main", "sidecar"}),
+		Status: corev1.PodStatus{Phase: corev1.PodRunning, Conditions: readiness(corev1.ConditionTrue, "")},
+	}
+	p.Spec.NodeName = "worker-1"
+	for j, c := range p.Spec.Containers {
+		for k := range 10 {
+			p.Spec.Containers[j].Env = append(p.Spec.Containers[j].Env, corev1.EnvVar{Name: fmt.Sprintf("SETTING_%d", k), Value: fmt.Sprintf("value-%d-of-%d", k, i)})
+		}
+		p.Status.ContainerStatuses = append(p.Status.ContainerStatuses, corev1.ContainerStatus{Name: c.Name, Image: c.Image, Ready: true,
+			ImageID: fmt.Sprintf("%s@sha256:%064x", c.Image, i), ContainerID: fmt.Sprintf("containerd://%064x", i),
+			State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Now()}}})
+	}
+	return p
+}

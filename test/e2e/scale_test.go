@@ -1,0 +1,257 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+)
+
+// The audit policy: one line for each request of the exporter, when it comes.
+const audited = `{"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["ResponseStarted", "ResponseComplete", "Panic"], "rules": [
+	{"level": "Metadata", "users": ["system:serviceaccount:` + namespace + `:` + account + `"]}, {"level": "None"}]}`
+
+const (
+	podsHere, podsElsewhere = 200, 10_000
+	scrapes                 = 60               // one after the other
+	interval                = 15 * time.Second // between scrapes, else
+	span                    = time.Minute      // of rest, and of unrest
+	updates                 = 50               // of nodes in a second
+)
+
+// BenchmarkScale grows a real cluster and measures the binary that ships, a
+// fresh process at each size: the whole cluster role, and beside it only the
+// collectors that answer from the watch caches, which is what
+// kube-state-metrics could tell.
+func BenchmarkScale(b *testing.B) {
+	folder, logs := b.TempDir(), logFolder(b)
+	c := newCluster(b, sub(b, folder, "kube"), logs)
+	policy, trail := filepath.Join(folder, "audit.yaml"), filepath.Join(folder, "audit.log")
+	write(b, policy, []byte(audited))
+	c.server.kill()
+	c.start = append(c.start, "--audit-policy-file="+policy, "--audit-log-path="+trail)
+	c.run(b)
+	k, g := newKubelet(b, c.ca), generation(b)
+	api := &regionAPI{t: b, address: freeAddress(b), folder: sub(b, folder, "rbd-api"), logs: logs}
+	crowd := &crowd{platform: newPlatform(b, c, k, api.address, g)}
+	api.log = k.runs(namespace, podOf("rbd-api"), "rbd-api")
+	api.mount(g)
+	api.start(b)
+	crowd.fill(b, podsHere, podsElsewhere)
+	kubeconfig := filepath.Join(folder, "kubeconfig")
+	write(b, kubeconfig, c.kubeconfig(b, c.token(b, namespace, account)))
+	for _, n := range []int{100, 1000, 5000} {
+		crowd.grow(b, n)
+		b.Run(fmt.Sprint("nodes=", n), func(b *testing.B) {
+			s := scale{crowd: crowd, n: n, trail: trail, logs: logs, kubeconfig: kubeconfig}
+			for b.Loop() {
+				s.whole(b)
+				s.cached(b)
+			}
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// A scale is one size of the cluster.
+type scale struct {
+	crowd            *crowd
+	n                int
+	trail            string // the audit log
+	logs, kubeconfig string
+}
+
+// whole measures the whole cluster role.
+func (s scale) whole(b *testing.B) {
+	asked := s.asked(b)
+	e, took := s.start(b, fmt.Sprint("exporter-", s.n))
+	defer e.kill()
+	b.ReportMetric(took.Seconds(), "s-ready")
+	b.ReportMetric(float64(s.asked(b)-asked), "requests-ready")
+	b.ReportMetric(memory(b, e, "VmHWM"), "MiB-peak-ready")
+
+	asked = s.asked(b)
+	times, page := e.scrapes(b)
+	b.ReportMetric(median(times), "ms-scrape")
+	b.ReportMetric(float64(s.asked(b)-asked)/scrapes, "requests-scrape")
+	b.ReportMetric(float64(len(page))/1000, "kB-scrape")
+	b.ReportMetric(float64(seriesIn(b, page)), "series")
+
+	asked, spent := s.asked(b), e.spent(b)
+	e.scrapesFor(b, span)
+	b.ReportMetric(1000*(e.spent(b)-spent).Seconds()/span.Minutes(), "ms-cpu-rest")
+	b.ReportMetric(float64(s.asked(b)-asked)/span.Minutes(), "requests-rest")
+	b.ReportMetric(memory(b, e, "VmRSS"), "MiB-rest")
+
+	spent = e.spent(b)
+	var written int
+	var err error
+	var beating sync.WaitGroup
+	beating.Go(func() { written, err = s.crowd.beat(b.Context(), updates, span) })
+	e.scrapesFor(b, span)
+	beating.Wait()
+	must(b, err)
+	b.ReportMetric(1000*(e.spent(b)-spent).Seconds()/span.Minutes(), "ms-cpu-busy")
+	b.ReportMetric(float64(written)/span.Seconds(), "updates/s")
+	b.ReportMetric(memory(b, e, "VmRSS"), "MiB-busy")
+	b.ReportMetric(memory(b, e, "VmHWM"), "MiB-peak")
+	say("%s", memoryOf(b, e))
+}
+
+// cached measures what is answered from the watch caches.
+func (s scale) cached(b *testing.B) {
+	e, took := s.start(b, fmt.Sprint("exporter-cached-", s.n), "--collectors=node-role,component,disk")
+	defer e.kill()
+	b.ReportMetric(took.Seconds(), "s-ready-cached")
+	times, page := e.scrapes(b)
+	b.ReportMetric(median(times), "ms-cached")
+	b.ReportMetric(float64(len(page))/1000, "kB-cached")
+	b.ReportMetric(memory(b, e, "VmRSS"), "MiB-cached")
+	b.ReportMetric(memory(b, e, "VmHWM"), "MiB-peak-cached")
+}
+
+// start starts an exporter, and returns it with the time from its start to a
+// complete answer.
+func (s scale) start(b *testing.B, name string, args ...string) (*exporter, time.Duration) {
+	b.Helper()
+	e := &exporter{address: freeAddress(b)}
+	binary := built(b, filepath.Join("..", "..", "bin", "rainbond-exporter"), "make build")
+	begun := time.Now()
+	e.process = begin(b, s.logs, name, binary, append([]string{"serve", "--role=cluster", "--kubeconfig=" + s.kubeconfig,
+		"--web.listen-address=" + e.address}, args...)...)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for err := errors.New("not yet"); err != nil; <-tick.C {
+		if time.Since(begun) > time.Minute {
+			b.Fatalf("%s has no complete answer after a minute: %v", name, err)
+		}
+		err = s.complete(e)
+	}
+	return e, time.Since(begun)
+}
+
+// complete is nil when every collector could look and every node is told.
+func (s scale) complete(e *exporter) error {
+	seen, err := e.scrape()
+	if err != nil {
+		return err
+	}
+	if unable := seen.unable(); len(unable) > 0 {
+		return fmt.Errorf("cannot look: %v", unable)
+	}
+	for _, m := range seen["rainbond_nodes"].GetMetric() {
+		for _, l := range m.GetLabel() {
+			if want := s.n - 1; l.GetValue() == "worker" && int(m.GetGauge().GetValue()) == want { // but for master-1
+				return nil
+			}
+		}
+	}
+	return errors.New("nodes are missing")
+}
+
+// asked is how many requests the exporters have made to the API server.
+func (s scale) asked(b *testing.B) int {
+	b.Helper()
+	text, err := os.ReadFile(s.trail)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		b.Fatal(err)
+	}
+	return bytes.Count(text, []byte("\n"))
+}
+
+// scrapes asks for /metrics over one connection, as Prometheus does, and
+// returns the milliseconds that each answer took, and the last.
+func (e *exporter) scrapes(b *testing.B) ([]float64, []byte) {
+	b.Helper()
+	kept := &http.Client{Transport: &http.Transport{DisableCompression: true}}
+	defer kept.CloseIdleConnections()
+	var times []float64
+	var page bytes.Buffer
+	for range scrapes {
+		begun := time.Now()
+		answer, err := kept.Get("http://" + e.address + "/metrics")
+		must(b, err)
+		page.Reset()
+		_, err = page.ReadFrom(answer.Body)
+		must(b, errors.Join(err, answer.Body.Close()))
+		times = append(times, 1000*time.Since(begun).Seconds())
+	}
+	return times, page.Bytes()
+}
+
+// scrapesFor scrapes at Prometheus' pace.
+func (e *exporter) scrapesFor(b *testing.B, span time.Duration) {
+	b.Helper()
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for range span / interval {
+		<-tick.C
+		must(b, e.onlyUnable())
+	}
+}
+
+func median(all []float64) float64 {
+	slices.Sort(all)
+	return all[len(all)/2]
+}
+
+// seriesIn counts the series of ours on a page.
+func seriesIn(b *testing.B, page []byte) int {
+	b.Helper()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(bytes.NewReader(page))
+	must(b, err)
+	var n int
+	for name, family := range families {
+		if strings.HasPrefix(name, "rainbond_") {
+			n += len(family.GetMetric())
+		}
+	}
+	return n
+}
+
+// memory is a figure of the kernel's about a process, in MiB.
+func memory(b *testing.B, e *exporter, figure string) float64 {
+	b.Helper()
+	for line := range strings.Lines(memoryOf(b, e)) {
+		if size, ok := strings.CutPrefix(line, figure+":"); ok {
+			kib, err := strconv.ParseFloat(strings.Fields(size)[0], 64)
+			must(b, err)
+			return kib / 1024
+		}
+	}
+	b.Fatalf("no %s", figure)
+	return 0
+}
+
+func memoryOf(b *testing.B, e *exporter) string {
+	b.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", e.cmd.Process.Pid))
+	must(b, err)
+	return string(text)
+}
+
+// spent is the CPU time that a process has used, in the kernel's ticks of
+// 10 ms.
+func (e *exporter) spent(b *testing.B) time.Duration {
+	b.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", e.cmd.Process.Pid))
+	must(b, err)
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
