@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,6 +47,7 @@ type api struct {
 	deaf     bool             // watches are told nothing, not even their end
 	brief    bool             // watches end at once
 	timeout  time.Duration    // of the last watch
+	pages    []int            // the objects on each page of a list
 	logs     http.HandlerFunc // answers pods/log
 
 	away  bool
@@ -260,9 +263,11 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case verb == "list":
 		a.mu.Lock()
 		defer a.mu.Unlock()
+		items, next := a.page(resource, r.URL.Query())
+		a.pages = append(a.pages, len(items))
 		answer(w, map[string]any{
 			"kind": kinds[resource].Kind + "List", "apiVersion": kinds[resource].APIVersion,
-			"metadata": map[string]string{"resourceVersion": strconv.Itoa(a.version)}, "items": a.list(resource),
+			"metadata": map[string]string{"resourceVersion": strconv.Itoa(a.version), "continue": next}, "items": items,
 		})
 	case len(path) == 3:
 		logs(w, r)
@@ -279,11 +284,26 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *api) list(resource string) []json.RawMessage {
-	items := []json.RawMessage{}
-	for _, text := range a.objects[resource] {
-		items = append(items, text)
-	}
+	items, _ := a.page(resource, nil)
 	return items
+}
+
+// page is what a list answers, and where it goes on. From what they have at
+// hand, servers answer without regard to the limit.
+func (a *api) page(resource string, asked url.Values) (items []json.RawMessage, next string) {
+	limit, err := strconv.Atoi(asked.Get("limit"))
+	unlimited := err != nil || limit == 0 || asked.Get("resourceVersion") != ""
+	items = []json.RawMessage{}
+	for _, name := range slices.Sorted(maps.Keys(a.objects[resource])) {
+		if name <= asked.Get("continue") {
+			continue
+		}
+		if !unlimited && len(items) == limit {
+			return items, next
+		}
+		items, next = append(items, a.objects[resource][name]), name
+	}
+	return items, ""
 }
 
 func (a *api) watch(w http.ResponseWriter, r *http.Request, resource string, streaming bool) {

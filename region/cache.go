@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -36,6 +37,10 @@ const (
 	answerTimeout = 30 * time.Second
 	beginTimeout  = 15 * time.Second
 
+	// pageSize is how many objects a list asks for at once: with client-go's
+	// 500, a page of nodes would be 10 MB.
+	pageSize = 100
+
 	// briefWatch is how long a watch must last to prove anything: what stands
 	// before a dead API server may accept one and end it at once. The figure
 	// is client-go's own for a "very short watch".
@@ -49,12 +54,6 @@ const retryPause = 2 * time.Second
 
 var retries = wait.Backoff{Duration: 500 * time.Millisecond, Factor: 2, Jitter: 1, Cap: 5 * time.Second, Steps: 10}
 
-// A listWatch is how client-go's typed clients list and watch one resource.
-type listWatch[L runtime.Object] struct {
-	List  func(context.Context, metav1.ListOptions) (L, error)
-	Watch func(context.Context, metav1.ListOptions) (watch.Interface, error)
-}
-
 // A cache holds what we need of one resource's objects, kept current by a
 // watch. The watch starts with the first ask, because a role that never asks
 // may not be permitted to. A cache that cannot say how old it is does not
@@ -67,6 +66,7 @@ type cache[T any] struct {
 
 	mu      sync.Mutex
 	objects map[string]T
+	sorted  []T // the objects, nil when they have changed since
 	synced  bool
 	// begun is set while a watch is open that has yet to send the objects
 	// there are; opened is when the open watch had sent them, zero without one.
@@ -79,9 +79,9 @@ type cache[T any] struct {
 
 // newCache makes a cache of the objects that strip keeps, by name. Its watch
 // ends with life.
-func newCache[L runtime.Object, O runtime.Object, T any](life context.Context, resource, host string, api listWatch[L], strip func(O) (T, bool)) *cache[T] {
+func newCache[O runtime.Object, T any](life context.Context, host string, api resource, strip func(O) (T, bool)) *cache[T] {
 	c := &cache[T]{
-		resource: resource, host: host,
+		resource: api.name, host: host,
 		strip:   func(o runtime.Object) (T, bool) { return strip(o.(O)) },
 		objects: map[string]T{},
 		changed: make(chan struct{}),
@@ -90,6 +90,9 @@ func newCache[L runtime.Object, O runtime.Object, T any](life context.Context, r
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 			ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout, errSilent)
 			defer cancel()
+			// Asked for what it has at hand, a server ignores the limit and
+			// sends all objects at once.
+			options.ResourceVersion, options.Limit = "", pageSize
 			page, err := api.List(ctx, options)
 			if err != nil {
 				return nil, c.failed(ctx, "list", err)
@@ -102,7 +105,7 @@ func newCache[L runtime.Object, O runtime.Object, T any](life context.Context, r
 	}
 	c.start = sync.OnceFunc(func() {
 		r := kubecache.NewReflectorWithOptions(lw, nil, store[T]{c}, kubecache.ReflectorOptions{
-			Name: resource, TypeDescription: resource, Backoff: &retries,
+			Name: api.name, TypeDescription: api.name, Backoff: &retries,
 		})
 		// The Reflector's own Run would do the same, and report each failure to
 		// a global handler besides. Ours are noted in failed.
@@ -145,11 +148,13 @@ func (c *cache[T]) now() ([]T, <-chan struct{}, error) {
 	defer c.mu.Unlock()
 	switch {
 	case c.synced && (!c.opened.IsZero() || time.Since(c.current) < staleAfter):
-		objects := make([]T, 0, len(c.objects))
-		for _, name := range slices.Sorted(maps.Keys(c.objects)) {
-			objects = append(objects, c.objects[name])
+		if c.sorted == nil {
+			c.sorted = make([]T, 0, len(c.objects))
+			for _, name := range slices.Sorted(maps.Keys(c.objects)) {
+				c.sorted = append(c.sorted, c.objects[name])
+			}
 		}
-		return objects, nil, nil
+		return c.sorted, nil, nil
 	case c.synced:
 		err := c.err
 		if err == nil {
@@ -311,13 +316,18 @@ func (s store[T]) put(o any, exists bool) error {
 	if err != nil {
 		return err
 	}
-	s.c.update(func() {
-		if exists && i.keep {
-			s.c.objects[i.name] = i.value
-		} else {
-			delete(s.c.objects, i.name)
-		}
-	})
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	before, known := s.c.objects[i.name]
+	switch {
+	case !exists || !i.keep:
+		delete(s.c.objects, i.name)
+	case known && reflect.DeepEqual(before, i.value):
+		return nil // most changes, such as heartbeats, are of what we do not read
+	default:
+		s.c.objects[i.name] = i.value
+	}
+	s.c.sorted = nil
 	return nil
 }
 
@@ -333,7 +343,7 @@ func (s store[T]) Replace(all []any, _ string) error {
 		}
 	}
 	s.c.update(func() {
-		s.c.objects = objects
+		s.c.objects, s.c.sorted = objects, nil
 		if !s.c.synced { // from here on, only a watch proves that the objects are current
 			s.c.synced, s.c.current, s.c.err = true, time.Now(), nil
 		}

@@ -1,8 +1,10 @@
 package region
 
 import (
+	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -10,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
-	"k8s.io/client-go/gentype"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 )
 
@@ -23,51 +25,88 @@ type clients struct {
 
 func newClients(config *rest.Config, client *http.Client) (clients, error) {
 	scheme := runtime.NewScheme()
-	c := clients{params: runtime.NewParameterCodec(scheme)}
+	for version, kinds := range map[schema.GroupVersion][]runtime.Object{
+		corev1.SchemeGroupVersion: {new(corev1.Pod), new(corev1.PodList), new(corev1.PodLogOptions), new(corev1.ConfigMap), new(corev1.Secret), new(corev1.Event), new(corev1.EventList)},
+		appsv1.SchemeGroupVersion: {new(appsv1.Deployment), new(appsv1.DeploymentList), new(appsv1.StatefulSet), new(appsv1.StatefulSetList), new(appsv1.DaemonSet), new(appsv1.DaemonSetList)},
+	} {
+		scheme.AddKnownTypes(version, kinds...)
+		metav1.AddToGroupVersion(scheme, version)
+	}
+	scheme.AddKnownTypeWithName(corev1.SchemeGroupVersion.WithKind("Node"), new(leanNode))
+	scheme.AddKnownTypeWithName(corev1.SchemeGroupVersion.WithKind("NodeList"), new(nodeList))
 	group := func(version schema.GroupVersion, path string) (rest.Interface, error) {
 		config := rest.CopyConfig(config)
 		config.GroupVersion, config.APIPath = &version, path
 		config.NegotiatedSerializer = rest.CodecFactoryForGeneratedClient(scheme, serializer.NewCodecFactory(scheme)).WithoutConversion()
 		return rest.RESTClientForConfigAndClient(config, client)
 	}
-	var errs [4]error
-	errs[0], errs[1] = corev1.AddToScheme(scheme), appsv1.AddToScheme(scheme)
-	c.core, errs[2] = group(corev1.SchemeGroupVersion, "/api")
-	c.apps, errs[3] = group(appsv1.SchemeGroupVersion, "/apis")
-	return c, errors.Join(errs[:]...)
+	core, errCore := group(corev1.SchemeGroupVersion, "/api")
+	apps, errApps := group(appsv1.SchemeGroupVersion, "/apis")
+	return clients{core, apps, runtime.NewParameterCodec(scheme)}, errors.Join(errCore, errApps)
 }
 
-// typed reads one resource of a group, where it has namespaces in one of them.
-func typed[T interface {
-	runtime.Object
-	metav1.Object
-}, L runtime.Object](c clients, group rest.Interface, resource, namespace string, object func() T, list func() L) *gentype.ClientWithList[T, L] {
-	return gentype.NewClientWithList(resource, group, c.params, namespace, object, list, gentype.PrefersProtobuf[T]())
+// A resource is one of a group's, where it has namespaces in one of them. It
+// is asked as client-go's generated clients ask.
+type resource struct {
+	group           rest.Interface
+	params          runtime.ParameterCodec
+	name, namespace string
+	list            func() runtime.Object
 }
 
-func (c clients) nodes() *gentype.ClientWithList[*corev1.Node, *corev1.NodeList] {
-	return typed(c, c.core, "nodes", "", newOf[corev1.Node], newOf[corev1.NodeList])
+func (r resource) get() *rest.Request {
+	return r.group.Get().UseProtobufAsDefault().NamespaceIfScoped(r.namespace, r.namespace != "").Resource(r.name)
 }
 
-func (c clients) pods(namespace string) *gentype.ClientWithList[*corev1.Pod, *corev1.PodList] {
-	return typed(c, c.core, "pods", namespace, newOf[corev1.Pod], newOf[corev1.PodList])
+// List and Watch take the options that client-go chooses.
+func (r resource) List(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+	list := r.list()
+	return list, r.get().VersionedParams(&options, r.params).Do(ctx).Into(list)
 }
 
-func (c clients) events(namespace string) *gentype.ClientWithList[*corev1.Event, *corev1.EventList] {
-	return typed(c, c.core, "events", namespace, newOf[corev1.Event], newOf[corev1.EventList])
+func (r resource) Watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+	options.Watch = true
+	return r.get().VersionedParams(&options, r.params).Timeout(time.Duration(*options.TimeoutSeconds) * time.Second).Watch(ctx)
 }
 
-func (c clients) configMaps(namespace string) *gentype.ClientWithList[*corev1.ConfigMap, *corev1.ConfigMapList] {
-	return typed(c, c.core, "configmaps", namespace, newOf[corev1.ConfigMap], newOf[corev1.ConfigMapList])
+// Get reads the object of that name.
+func (r resource) Get(ctx context.Context, name string, into runtime.Object) error {
+	return r.get().Name(name).Do(ctx).Into(into)
 }
 
-func (c clients) secrets(namespace string) *gentype.ClientWithList[*corev1.Secret, *corev1.SecretList] {
-	return typed(c, c.core, "secrets", namespace, newOf[corev1.Secret], newOf[corev1.SecretList])
+func (c clients) nodes() resource {
+	return resource{c.core, c.params, "nodes", "", func() runtime.Object { return new(nodeList) }}
+}
+
+func (c clients) pods(namespace string) resource {
+	return resource{c.core, c.params, "pods", namespace, func() runtime.Object { return new(corev1.PodList) }}
+}
+
+func (c clients) deployments(namespace string) resource {
+	return resource{c.apps, c.params, "deployments", namespace, func() runtime.Object { return new(appsv1.DeploymentList) }}
+}
+
+func (c clients) statefulSets(namespace string) resource {
+	return resource{c.apps, c.params, "statefulsets", namespace, func() runtime.Object { return new(appsv1.StatefulSetList) }}
+}
+
+func (c clients) daemonSets(namespace string) resource {
+	return resource{c.apps, c.params, "daemonsets", namespace, func() runtime.Object { return new(appsv1.DaemonSetList) }}
+}
+
+func (c clients) events(namespace string) resource {
+	return resource{c.core, c.params, "events", namespace, func() runtime.Object { return new(corev1.EventList) }}
+}
+
+func (c clients) configMaps(namespace string) resource {
+	return resource{c.core, c.params, "configmaps", namespace, nil}
+}
+
+func (c clients) secrets(namespace string) resource {
+	return resource{c.core, c.params, "secrets", namespace, nil}
 }
 
 // log asks for the log of a pod.
 func (c clients) log(namespace, pod string, options *corev1.PodLogOptions) *rest.Request {
 	return c.core.Get().Namespace(namespace).Resource("pods").Name(pod).SubResource("log").VersionedParams(options, c.params)
 }
-
-func newOf[T any]() *T { return new(T) }

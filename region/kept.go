@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
@@ -105,8 +105,8 @@ func (k *Kube) Region(ctx context.Context, name string) (fault.Region, error) {
 
 func (k *Kube) configMap(ctx context.Context) (object, error) {
 	o := object{kind: kindConfigMap, name: regionConfig, namespace: k.namespace, values: map[string][]byte{}}
-	found, err := k.api.configMaps(k.namespace).Get(ctx, regionConfig, metav1.GetOptions{})
-	if err != nil {
+	var found corev1.ConfigMap
+	if err := k.api.configMaps(k.namespace).Get(ctx, regionConfig, &found); err != nil {
 		return k.unread(o, "configmaps", err)
 	}
 	for key, value := range found.Data {
@@ -120,8 +120,8 @@ func (k *Kube) configMap(ctx context.Context) (object, error) {
 
 func (k *Kube) secret(ctx context.Context, name string) (object, error) {
 	o := object{kind: kindSecret, name: name, namespace: k.namespace}
-	found, err := k.api.secrets(k.namespace).Get(ctx, name, metav1.GetOptions{})
-	if err != nil {
+	var found corev1.Secret
+	if err := k.api.secrets(k.namespace).Get(ctx, name, &found); err != nil {
 		return k.unread(o, "secrets", err)
 	}
 	o.values = found.Data

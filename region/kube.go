@@ -13,8 +13,7 @@ import (
 	"strings"
 	"sync"
 
-	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/transport"
@@ -126,18 +125,14 @@ func NewKube(life context.Context, config *rest.Config, namespace string, log *s
 	if err != nil {
 		return nil, fmt.Errorf("connect to Kubernetes API %s: %w", config.Host, err)
 	}
-	nodes, pods := api.nodes(), api.pods(namespace)
-	deployments := typed(api, api.apps, "deployments", namespace, newOf[appsv1.Deployment], newOf[appsv1.DeploymentList])
-	statefulSets := typed(api, api.apps, "statefulsets", namespace, newOf[appsv1.StatefulSet], newOf[appsv1.StatefulSetList])
-	daemonSets := typed(api, api.apps, "daemonsets", namespace, newOf[appsv1.DaemonSet], newOf[appsv1.DaemonSetList])
 	return &Kube{
 		host: config.Host, namespace: namespace, api: api, log: log, known: known{unread: map[string]string{}},
-		nodes: newCache(life, "nodes", config.Host, listWatch[*corev1.NodeList]{nodes.List, nodes.Watch}, node),
-		pods:  newCache(life, "pods", config.Host, listWatch[*corev1.PodList]{pods.List, pods.Watch}, pod),
+		nodes: newCache(life, config.Host, api.nodes(), func(o runtime.Object) (fault.Node, bool) { return node(leanOrNot(o)) }),
+		pods:  newCache(life, config.Host, api.pods(namespace), pod),
 		workloads: []*cache[fault.Workload]{
-			newCache(life, "deployments", config.Host, listWatch[*appsv1.DeploymentList]{deployments.List, deployments.Watch}, deployment),
-			newCache(life, "statefulsets", config.Host, listWatch[*appsv1.StatefulSetList]{statefulSets.List, statefulSets.Watch}, statefulSet),
-			newCache(life, "daemonsets", config.Host, listWatch[*appsv1.DaemonSetList]{daemonSets.List, daemonSets.Watch}, daemonSet),
+			newCache(life, config.Host, api.deployments(namespace), deployment),
+			newCache(life, config.Host, api.statefulSets(namespace), statefulSet),
+			newCache(life, config.Host, api.daemonSets(namespace), daemonSet),
 		},
 	}, nil
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -71,6 +72,22 @@ func TestNodesFollowTheCluster(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAListComesInPages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAPI(t)
+		for i := range 2*pageSize + 1 {
+			a.put(nodeNamed(strconv.Itoa(i)))
+		}
+		nodes, err := a.kube(t).Nodes(t.Context())
+		if len(nodes) != 2*pageSize+1 || err != nil {
+			t.Errorf("%d nodes, %v", len(nodes), err)
+		}
+		if want := []int{pageSize, pageSize, 1}; !slices.Equal(a.pages, want) {
+			t.Errorf("pages of %v, want %v", a.pages, want)
+		}
+	})
 }
 
 func TestOnlyWhatIsAskedForIsWatched(t *testing.T) {

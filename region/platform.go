@@ -144,14 +144,14 @@ func (k *Kube) resource(ctx context.Context, into any, verb, resource, name stri
 // FailedMounts returns what the kubelets said last of volumes that they cannot
 // mount, by the pod's UID. It is empty where events may not be read.
 func (k *Kube) FailedMounts(ctx context.Context) (map[string]string, error) {
-	list, err := k.api.events(k.namespace).List(ctx, metav1.ListOptions{
+	listed, err := k.api.events(k.namespace).List(ctx, metav1.ListOptions{
 		FieldSelector: "involvedObject.kind=Pod,reason=FailedMount", Limit: maxEvents,
 	})
-	if err = k.optional("list events", "list on events in namespace "+k.namespace, err); err != nil || list == nil {
+	if err = k.optional("list events", "list on events in namespace "+k.namespace, err); err != nil {
 		return nil, err
 	}
 	said, at := map[string]string{}, map[string]time.Time{}
-	for _, e := range list.Items {
+	for _, e := range listed.(*corev1.EventList).Items {
 		uid, when := string(e.InvolvedObject.UID), lastSeen(e)
 		if said[uid] == "" || when.After(at[uid]) {
 			said[uid], at[uid] = e.Message, when
