@@ -88,7 +88,7 @@ var Catalogue = []Metric{
 	{SlugDisk, "rainbond_node_filesystem_read_only", "Whether such a file system is mounted read-only.", gauge, []string{labelRegion, "node", "mountpoint"}},
 	{SlugDisk, "rainbond_node_filesystem_last_success_timestamp_seconds", "When such a file system said this. Where it no longer answers, its other metrics keep what it said last.", gauge, []string{labelRegion, "node", "mountpoint"}},
 	{SlugDisk, "rainbond_node_mount_stuck", "A mount that does not answer, or answers that its server or device is gone: df hangs on it. Only such mounts have a series.", gauge, []string{labelRegion, "node", "mountpoint"}},
-	{SlugDisk, "rainbond_node_eviction_threshold_ratio", "Available part of a file system below which the node's kubelet evicts pods. Only with --kubelet.configz, and only thresholds given in percent.", gauge, []string{labelRegion, "node", "signal"}},
+	{SlugDisk, "rainbond_node_eviction_threshold_ratio", "Available part of a file system below which the node's kubelet evicts pods. Only with --kubelet.configz.", gauge, []string{labelRegion, "node", "signal"}},
 	{SlugDisk, "rainbond_node_condition", "A node condition that is not as it should be: DiskPressure 1, or Ready 0. Only nodes in trouble have a series.", gauge, []string{labelRegion, "node", "condition"}},
 }
 

@@ -107,9 +107,9 @@ type EvictionThreshold struct {
 // EvictionSignals are the kubelet's signals about disks.
 var EvictionSignals = []string{"nodefs.available", "nodefs.inodesFree", "imagefs.available", "imagefs.inodesFree"}
 
-// EvictionRatio reads a threshold of the kubelet's evictionHard. False for one
-// that never evicts (0 % and 100 %, as in the kubelet) and for a quantity,
-// such as 10Gi, which is no part of anything.
+// EvictionRatio reads a threshold of the kubelet's evictionHard that is given
+// in percent. False for one that never evicts (0 % and 100 %, as in the
+// kubelet) and for a quantity, such as 10Gi.
 func EvictionRatio(threshold string) (float64, bool) {
 	percent, ok := strings.CutSuffix(threshold, "%")
 	if !ok {

@@ -79,7 +79,7 @@ type cache[T any] struct {
 
 // newCache makes a cache of the objects that strip keeps, by name. Its watch
 // ends with life.
-func newCache[O runtime.Object, T any](life context.Context, host string, api resource, strip func(O) (T, bool)) *cache[T] {
+func newCache[O runtime.Object, T any](life context.Context, host string, api collection, strip func(O) (T, bool)) *cache[T] {
 	c := &cache[T]{
 		resource: api.name, host: host,
 		strip:   func(o runtime.Object) (T, bool) { return strip(o.(O)) },

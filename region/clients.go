@@ -45,65 +45,65 @@ func newClients(config *rest.Config, client *http.Client) (clients, error) {
 	return clients{core, apps, runtime.NewParameterCodec(scheme)}, errors.Join(errCore, errApps)
 }
 
-// A resource is one of a group's, where it has namespaces in one of them. It
-// is asked as client-go's generated clients ask.
-type resource struct {
+// A collection is one resource of a group, where that has namespaces in one of
+// them. It is asked as client-go's generated clients ask.
+type collection struct {
 	group           rest.Interface
 	params          runtime.ParameterCodec
 	name, namespace string
 	list            func() runtime.Object
 }
 
-func (r resource) get() *rest.Request {
+func (r collection) get() *rest.Request {
 	return r.group.Get().UseProtobufAsDefault().NamespaceIfScoped(r.namespace, r.namespace != "").Resource(r.name)
 }
 
 // List and Watch take the options that client-go chooses.
-func (r resource) List(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+func (r collection) List(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 	list := r.list()
 	return list, r.get().VersionedParams(&options, r.params).Do(ctx).Into(list)
 }
 
-func (r resource) Watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+func (r collection) Watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 	options.Watch = true
 	return r.get().VersionedParams(&options, r.params).Timeout(time.Duration(*options.TimeoutSeconds) * time.Second).Watch(ctx)
 }
 
 // Get reads the object of that name.
-func (r resource) Get(ctx context.Context, name string, into runtime.Object) error {
+func (r collection) Get(ctx context.Context, name string, into runtime.Object) error {
 	return r.get().Name(name).Do(ctx).Into(into)
 }
 
-func (c clients) nodes() resource {
-	return resource{c.core, c.params, "nodes", "", func() runtime.Object { return new(nodeList) }}
+func (c clients) nodes() collection {
+	return collection{c.core, c.params, "nodes", "", func() runtime.Object { return new(nodeList) }}
 }
 
-func (c clients) pods(namespace string) resource {
-	return resource{c.core, c.params, "pods", namespace, func() runtime.Object { return new(corev1.PodList) }}
+func (c clients) pods(namespace string) collection {
+	return collection{c.core, c.params, "pods", namespace, func() runtime.Object { return new(corev1.PodList) }}
 }
 
-func (c clients) deployments(namespace string) resource {
-	return resource{c.apps, c.params, "deployments", namespace, func() runtime.Object { return new(appsv1.DeploymentList) }}
+func (c clients) deployments(namespace string) collection {
+	return collection{c.apps, c.params, "deployments", namespace, func() runtime.Object { return new(appsv1.DeploymentList) }}
 }
 
-func (c clients) statefulSets(namespace string) resource {
-	return resource{c.apps, c.params, "statefulsets", namespace, func() runtime.Object { return new(appsv1.StatefulSetList) }}
+func (c clients) statefulSets(namespace string) collection {
+	return collection{c.apps, c.params, "statefulsets", namespace, func() runtime.Object { return new(appsv1.StatefulSetList) }}
 }
 
-func (c clients) daemonSets(namespace string) resource {
-	return resource{c.apps, c.params, "daemonsets", namespace, func() runtime.Object { return new(appsv1.DaemonSetList) }}
+func (c clients) daemonSets(namespace string) collection {
+	return collection{c.apps, c.params, "daemonsets", namespace, func() runtime.Object { return new(appsv1.DaemonSetList) }}
 }
 
-func (c clients) events(namespace string) resource {
-	return resource{c.core, c.params, "events", namespace, func() runtime.Object { return new(corev1.EventList) }}
+func (c clients) events(namespace string) collection {
+	return collection{c.core, c.params, "events", namespace, func() runtime.Object { return new(corev1.EventList) }}
 }
 
-func (c clients) configMaps(namespace string) resource {
-	return resource{c.core, c.params, "configmaps", namespace, nil}
+func (c clients) configMaps(namespace string) collection {
+	return collection{c.core, c.params, "configmaps", namespace, nil}
 }
 
-func (c clients) secrets(namespace string) resource {
-	return resource{c.core, c.params, "secrets", namespace, nil}
+func (c clients) secrets(namespace string) collection {
+	return collection{c.core, c.params, "secrets", namespace, nil}
 }
 
 // log asks for the log of a pod.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
@@ -28,22 +29,21 @@ const (
 // nodes/proxy, without which it fails. A node that does not answer has no
 // thresholds, or keeps those it had.
 func (k *Kube) Kubelets() func(context.Context) ([]fault.EvictionThreshold, error) {
-	return (&kubelets{
-		nodes: k.Nodes,
-		configz: func(ctx context.Context, node string) ([]byte, error) {
-			answer := k.api.core.Get().Resource("nodes").Name(node).SubResource("proxy").Suffix("configz").Do(ctx)
-			if err := answer.Error(); err != nil { // in the server's words, which Raw's has not
-				return nil, err
-			}
-			return answer.Raw()
-		},
-		asked: map[string]configz{},
-	}).look
+	return (&kubelets{nodes: k.Nodes, get: k.fromKubelet, asked: map[string]configz{}}).look
+}
+
+// fromKubelet reads a page of a node's kubelet.
+func (k *Kube) fromKubelet(ctx context.Context, node, page string) ([]byte, error) {
+	answer := k.api.core.Get().Resource("nodes").Name(node).SubResource("proxy").Suffix(page).Do(ctx)
+	if err := answer.Error(); err != nil { // in the server's words, which Raw's has not
+		return nil, err
+	}
+	return answer.Raw()
 }
 
 type kubelets struct {
-	nodes   func(context.Context) ([]fault.Node, error)
-	configz func(ctx context.Context, node string) ([]byte, error)
+	nodes func(context.Context) ([]fault.Node, error)
+	get   func(ctx context.Context, node, page string) ([]byte, error)
 
 	mu    sync.Mutex
 	asked map[string]configz
@@ -91,11 +91,7 @@ func (k *kubelets) ask(ctx context.Context, nodes []fault.Node) error {
 	var wait sync.WaitGroup
 	for i, node := range turn {
 		wait.Go(func() {
-			body, err := k.configz(ctx, node)
-			if err == nil {
-				answers[i], err = thresholds(node, body)
-			}
-			errs[i] = err
+			answers[i], errs[i] = thresholds(node, func(page string) ([]byte, error) { return k.get(ctx, node, page) })
 		})
 	}
 	wait.Wait()
@@ -112,24 +108,72 @@ func (k *kubelets) ask(ctx context.Context, nodes []fault.Node) error {
 	return nil
 }
 
-// thresholds reads a kubelet's /configz.
-func thresholds(node string, body []byte) ([]fault.EvictionThreshold, error) {
+// thresholds reads at what a kubelet evicts. Where that is a quantity, such as
+// 10Gi, the file system's capacity is what the kubelet compares with, too
+// (/stats/summary; its eviction manager reads the same).
+func thresholds(node string, get func(page string) ([]byte, error)) ([]fault.EvictionThreshold, error) {
 	var said struct {
 		Config *struct {
 			EvictionHard map[string]string `json:"evictionHard"`
 		} `json:"kubeletconfig"`
 	}
-	if err := json.Unmarshal(body, &said); err != nil {
+	if err := read(get, "configz", &said); err != nil {
 		return nil, err
 	}
 	if said.Config == nil {
 		return nil, errors.New("no kubeletconfig in it")
 	}
+	capacities := sync.OnceValues(func() (map[string]float64, error) { return capacities(get) })
 	var all []fault.EvictionThreshold
 	for _, signal := range fault.EvictionSignals {
-		if ratio, ok := fault.EvictionRatio(said.Config.EvictionHard[signal]); ok {
+		text, set := said.Config.EvictionHard[signal]
+		if !set {
+			continue
+		}
+		ratio, ok := fault.EvictionRatio(text)
+		if quantity, err := resource.ParseQuantity(text); err == nil && quantity.Sign() > 0 {
+			capacity, err := capacities()
+			if err != nil {
+				return nil, err
+			}
+			ratio, ok = quantity.AsApproximateFloat64()/capacity[signal], capacity[signal] > 0
+		}
+		if ok {
 			all = append(all, fault.EvictionThreshold{Node: node, Signal: signal, Ratio: ratio})
 		}
 	}
 	return all, nil
+}
+
+// capacities is what the file systems of a kubelet hold, by signal.
+func capacities(get func(page string) ([]byte, error)) (map[string]float64, error) {
+	type filesystem struct {
+		Bytes  float64 `json:"capacityBytes"`
+		Inodes float64 `json:"inodes"`
+	}
+	var said struct {
+		Node struct {
+			FS      filesystem `json:"fs"`
+			Runtime struct {
+				ImageFS filesystem `json:"imageFs"`
+			} `json:"runtime"`
+		} `json:"node"`
+	}
+	if err := read(get, "stats/summary", &said); err != nil {
+		return nil, err
+	}
+	nodefs, imagefs := said.Node.FS, said.Node.Runtime.ImageFS
+	return map[string]float64{
+		"nodefs.available": nodefs.Bytes, "nodefs.inodesFree": nodefs.Inodes,
+		"imagefs.available": imagefs.Bytes, "imagefs.inodesFree": imagefs.Inodes,
+	}, nil
+}
+
+// read reads a page of JSON.
+func read(get func(page string) ([]byte, error), page string, into any) error {
+	body, err := get(page)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(body, into)
 }

@@ -26,19 +26,27 @@ import (
 const (
 	rke2Configz    = `{"kubeletconfig":{"enableServer":true,"evictionHard":{"imagefs.available":"5%","nodefs.available":"5%"},"evictionMinimumReclaim":{"imagefs.available":"10%"}}}`
 	kubeadmConfigz = `{"kubeletconfig":{"evictionHard":{"imagefs.available":"15%","imagefs.inodesFree":"5%","memory.available":"100Mi","nodefs.available":"10%","nodefs.inodesFree":"5%"}}}`
-	oddConfigz     = `{"kubeletconfig":{"evictionHard":{"imagefs.available":"0%","nodefs.available":"10Gi","nodefs.inodesFree":"100%"}}}`
+	neverConfigz   = `{"kubeletconfig":{"evictionHard":{"imagefs.available":"0%","nodefs.inodesFree":"100%","nodefs.available":"0"}}}`
+	fixedConfigz   = `{"kubeletconfig":{"evictionHard":{"imagefs.available":"10G","imagefs.inodesFree":"5%","nodefs.available":"10Gi","nodefs.inodesFree":"100k"}}}`
+
+	// the node's part of /stats/summary (k8s.io/kubelet/pkg/apis/stats/v1alpha1)
+	summary = `{"node":{"nodeName":"n1","fs":{"time":"2026-11-24T12:00:00Z","availableBytes":53687091200,"capacityBytes":107374182400,"usedBytes":48318382080,` +
+		`"inodesFree":6000000,"inodes":6400000,"inodesUsed":400000},"runtime":{"imageFs":{"availableBytes":30000000000,"capacityBytes":40000000000,"inodes":2000000}}},"pods":[]}`
 )
 
 func TestThresholdsAreThoseOfConfigz(t *testing.T) {
 	for _, row := range []struct{ name, body, want string }{
 		{"RKE2", rke2Configz, "nodefs.available 0.05, imagefs.available 0.05"},
 		{"kubeadm", kubeadmConfigz, "nodefs.available 0.1, nodefs.inodesFree 0.05, imagefs.available 0.15, imagefs.inodesFree 0.05"},
-		{"quantities, and what never evicts", oddConfigz, ""},
+		{"what never evicts", neverConfigz, ""},
+		{"quantities", fixedConfigz, "nodefs.available 0.1, nodefs.inodesFree 0.015625, imagefs.available 0.25, imagefs.inodesFree 0.05"},
 		{"nothing set", `{"kubeletconfig":{}}`, ""},
 		{"somebody else", `{}`, "no kubeletconfig in it"},
 		{"no JSON", `<html>`, "invalid character '<' looking for beginning of value"},
 	} {
-		all, err := thresholds("n1", []byte(row.body))
+		all, err := thresholds("n1", func(page string) ([]byte, error) {
+			return []byte(map[string]string{"configz": row.body, "stats/summary": summary}[page]), nil
+		})
 		got := list(all)
 		if err != nil {
 			got = err.Error()
@@ -70,7 +78,7 @@ func TestConfigzIsAskedThroughTheAPIServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	body, err := kube.api.core.Get().Resource("nodes").Name("n1").SubResource("proxy").Suffix("configz").Do(t.Context()).Raw()
+	body, err := kube.fromKubelet(t.Context(), "n1", "configz")
 	if err != nil || string(body) != rke2Configz {
 		t.Errorf("got %s, %v", body, err)
 	}
@@ -87,7 +95,7 @@ type fleet struct {
 func (f *fleet) kubelets() *kubelets {
 	return &kubelets{
 		nodes: func(context.Context) ([]fault.Node, error) { return f.nodes, nil },
-		configz: func(_ context.Context, node string) ([]byte, error) {
+		get: func(_ context.Context, node, _ string) ([]byte, error) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			f.asked = append(f.asked, node)
