@@ -44,6 +44,7 @@ func RootFS(log *slog.Logger, procfs, rootfs string) (func(context.Context) (fau
 	r := &root{
 		path:       rootfs,
 		filesystem: filesystem,
+		statfs:     statfs,
 		node:       (&mountTable{procfs: procfs}).read,
 		own:        (&mountTable{}).read,
 	}
@@ -122,10 +123,15 @@ func nameOf(d *prometheus.Desc) string {
 	return name
 }
 
-// A root is the node's root file system, mounted at path.
+// A root is the node's root file system, mounted at path. Node_exporter says
+// which of the mounts it is and whether it can be written to. While the mounts
+// are the same, which is nearly always, only its statfs is repeated: to find
+// the mount among some hundred is ten times the work.
 type root struct {
 	path       string
 	filesystem prometheus.Gatherer
+	statfs     func(string) (fault.Filesystem, error)
+	known      rootKnown
 	node       func() ([]*mountInfo, int, error) // the mounts that node_exporter reads
 	own        func() ([]*mountInfo, int, error) // those we live in
 	asked      ask[fault.Filesystem]
@@ -142,15 +148,22 @@ func (r *root) look(ctx context.Context) (fault.Filesystem, error) {
 }
 
 func (r *root) read() (fault.Filesystem, error) {
-	node, _, err := r.node()
+	var own []*mountInfo
+	var now rootKnown
+	node, generation, err := r.node()
 	if err != nil {
 		return fault.Filesystem{}, fmt.Errorf("read the node's mounts: %w", err)
 	}
-	var own []*mountInfo
+	now.node = generation
 	if r.path != "/" {
-		if own, _, err = r.own(); err != nil {
+		if own, now.own, err = r.own(); err != nil {
 			return fault.Filesystem{}, fmt.Errorf("read our own mounts: %w", err)
 		}
+	}
+	if now.node == r.known.node && now.own == r.known.own {
+		f, err := r.statfs(r.path)
+		f.At, f.ReadOnly = time.Now(), r.known.readOnly
+		return f, err
 	}
 	mount, err := rootMount(node, own, r.path)
 	if err != nil {
@@ -162,7 +175,15 @@ func (r *root) read() (fault.Filesystem, error) {
 	if err != nil {
 		return f, errors.Join(err, errGather)
 	}
+	now.readOnly = f.ReadOnly
+	r.known = now
 	return f, nil
+}
+
+// A rootKnown is what node_exporter said of the mounts of these generations.
+type rootKnown struct {
+	node, own int
+	readOnly  bool
 }
 
 // rootMount finds the mount of the node's root, which we see at path, among

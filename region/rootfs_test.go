@@ -219,6 +219,10 @@ func rootFS(t *testing.T, procPath, rootPath string) (told, there fault.Filesyst
 	if told, err = look(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	again, err := look(t.Context()) // now without node_exporter
+	if again.At = told.At; again != told && told.Size < 1<<30 || again.ReadOnly != told.ReadOnly || again.Size != told.Size || err != nil {
+		t.Errorf("told %+v\nagain %+v, %v", told, again, err)
+	}
 	if time.Since(told.At) > time.Minute {
 		t.Errorf("said at %s", told.At)
 	}
@@ -244,7 +248,8 @@ func TestARootThatDoesNotAnswerIsSaidAndAskedOnce(t *testing.T) {
 		var asked atomic.Int32
 		answer := make(chan struct{})
 		own := func() ([]*mountInfo, int, error) { return parseMounts(t, hostRoot), 1, nil }
-		r := &root{path: "/", node: own, own: own, filesystem: prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+		again := func(string) (fault.Filesystem, error) { return fault.Filesystem{Size: 100}, nil }
+		r := &root{path: "/", node: own, own: own, statfs: again, filesystem: prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
 			asked.Add(1)
 			<-answer
 			return families("/dev/sda1", "ext4", "", map[string]float64{"size_bytes": 100}), errors.New("the same series twice")
@@ -273,4 +278,39 @@ func TestARootThatDoesNotAnswerIsSaidAndAskedOnce(t *testing.T) {
 			t.Errorf("when it answers again: %+v, %v", f, err)
 		}
 	})
+}
+
+func TestNodeExporterIsAskedAgainWhenTheMountsAreOthers(t *testing.T) {
+	asked, generation := 0, 1
+	own := func() ([]*mountInfo, int, error) { return parseMounts(t, hostRoot), generation, nil }
+	failing := errors.New("input/output error")
+	r := &root{path: "/", node: own, own: own, filesystem: prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+		asked++
+		return families("/dev/sda1", "ext4", "", map[string]float64{"size_bytes": 100, "readonly": float64(generation - 1)}), nil
+	})}
+	for i, row := range []struct {
+		statfs     error
+		generation int
+		asked      int
+		want       string
+	}{
+		{nil, 1, 1, "100 false <nil>"},
+		{nil, 1, 1, "90 false <nil>"},
+		{failing, 1, 1, "0 false input/output error"},
+		{nil, 1, 1, "90 false <nil>"},
+		{nil, 2, 2, "100 true <nil>"},
+		{nil, 2, 2, "90 true <nil>"},
+	} {
+		generation = row.generation
+		r.statfs = func(path string) (fault.Filesystem, error) {
+			if path != "/" || row.statfs != nil {
+				return fault.Filesystem{}, row.statfs
+			}
+			return fault.Filesystem{Size: 90}, nil
+		}
+		f, err := r.read()
+		if got := fmt.Sprint(f.Size, f.ReadOnly, err); got != row.want || asked != row.asked {
+			t.Errorf("look %d: %s, node_exporter asked %d times; want %s, %d", i+1, got, asked, row.want, row.asked)
+		}
+	}
 }
