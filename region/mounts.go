@@ -24,20 +24,8 @@ const mostMounts = 128
 // did, unless something is mounted or unmounted.
 const linksAge = time.Minute
 
-// Mounts returns a function that tells, of the node whose root is mounted at
-// rootfs, the file systems of the data paths that are others than the root,
-// and those that might not answer. What is mounted several times is asked
-// once. A call ends with its ctx at the latest, and waits for what does not
-// answer only once: later calls find it waiting, and say so at once.
-func Mounts(rootfs string) func(context.Context) ([]fault.Mount, error) {
-	n := &nodeMounts{
-		rootfs:   path.Clean(rootfs),
-		own:      (&mountTable{}).read,
-		readlink: os.Readlink,
-		statfs:   statfs,
-		asked:    map[string]*ask[fault.Filesystem]{},
-	}
-	return n.look
+func newMounts(rootfs string, own *mountTable) *nodeMounts {
+	return &nodeMounts{rootfs: rootfs, own: own.read, readlink: os.Readlink, statfs: statfs, asked: map[string]*ask[fault.Filesystem]{}}
 }
 
 // nodeMounts are the mounts below rootfs. They are told by our own mountinfo

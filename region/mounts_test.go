@@ -222,7 +222,7 @@ func asRoot(t *testing.T, does string) {
 func TestAFileSystemThatNeverAnswersIsNamed(t *testing.T) {
 	point := t.TempDir()
 	die := mutefs.Mount(t, point)
-	look := Mounts("/")
+	look := newMounts("/", &mountTable{}).look
 	found := func() fault.Mount {
 		t.Helper()
 		mounts, err := look(t.Context())

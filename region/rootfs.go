@@ -29,26 +29,29 @@ var nodeExporter struct {
 	filesystem     prometheus.Gatherer
 }
 
-// RootFS returns a function that tells the node's root file system, mounted at
-// rootfs, as node_exporter sees it through the procfs at that path. A call
-// ends with its ctx at the latest; when the file system does not answer, it
-// says so beside what it said last, and later calls wait for the same answer.
+// Disks returns two functions about the file systems of a node whose root is
+// mounted at rootfs. A call of either ends with its ctx at the latest; what
+// does not answer is said beside what it said last, and later calls find it
+// waiting and say so at once.
+//
+// Root tells the root, as node_exporter sees it through the procfs at that
+// path. Mounts tells the file systems of the data paths that are others than
+// the root, and those that might not answer; what is mounted several times is
+// asked once.
 //
 // The paths are fixed by the first call: another one with other paths fails.
-func RootFS(log *slog.Logger, procfs, rootfs string) (func(context.Context) (fault.Filesystem, error), error) {
+func Disks(log *slog.Logger, procfs, rootfs string) (root func(context.Context) (fault.Filesystem, error), mounts func(context.Context) ([]fault.Mount, error), err error) {
 	procfs, rootfs = filepath.Clean(procfs), filepath.Clean(rootfs)
 	filesystem, err := setUp(log, procfs, rootfs)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	r := &root{
-		path:       rootfs,
-		filesystem: filesystem,
-		statfs:     statfs,
-		node:       (&mountTable{procfs: procfs}).read,
-		own:        (&mountTable{}).read,
+	own := &mountTable{}
+	node := own
+	if !ourNamespace(procfs) {
+		node = &mountTable{procfs: procfs}
 	}
-	return r.look, nil
+	return newRoot(rootfs, filesystem, node, own).look, newMounts(rootfs, own).look, nil
 }
 
 func setUp(log *slog.Logger, procfs, rootfs string) (prometheus.Gatherer, error) {
@@ -135,6 +138,10 @@ type root struct {
 	node       func() ([]*mountInfo, int, error) // the mounts that node_exporter reads
 	own        func() ([]*mountInfo, int, error) // those we live in
 	asked      ask[fault.Filesystem]
+}
+
+func newRoot(path string, filesystem prometheus.Gatherer, node, own *mountTable) *root {
+	return &root{path: path, filesystem: filesystem, statfs: statfs, node: node.read, own: own.read}
 }
 
 // look tells the file system.

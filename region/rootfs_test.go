@@ -126,7 +126,7 @@ const inProcess = "REGION_TEST_IN_PROCESS"
 // As node_exporter can be set up once in a process, each root has a process of
 // its own: a tmpfs of known size, as seen from a container, and the root that
 // we live on.
-func TestRootFSTellsWhatStatfsTells(t *testing.T) {
+func TestTheRootTellsWhatStatfsTells(t *testing.T) {
 	tests := map[string]func(*testing.T){"a tmpfs": tellsTmpfs, "our own root": tellsOurRoot, "a root that never answers": tellsMuteRoot}
 	if test := tests[os.Getenv(inProcess)]; test != nil {
 		test(t)
@@ -134,7 +134,7 @@ func TestRootFSTellsWhatStatfsTells(t *testing.T) {
 	}
 	for name := range tests {
 		t.Run(name, func(t *testing.T) {
-			again := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.run=^TestRootFSTellsWhatStatfsTells$")
+			again := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.run=^TestTheRootTellsWhatStatfsTells$")
 			again.Env = append(os.Environ(), inProcess+"="+name)
 			out, err := again.CombinedOutput()
 			t.Logf("%s", out)
@@ -193,7 +193,7 @@ func tellsOurRoot(t *testing.T) {
 func tellsMuteRoot(t *testing.T) {
 	point := t.TempDir()
 	die := mutefs.Mount(t, point)
-	look, err := RootFS(slog.New(slog.NewTextHandler(t.Output(), nil)), procfsWith(t, "102 100 0:77 / "+point+" rw - fuse.mute mute rw\n"), point)
+	look, _, err := Disks(slog.New(slog.NewTextHandler(t.Output(), nil)), procfsWith(t, "102 100 0:77 / "+point+" rw - fuse.mute mute rw\n"), point)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func tellsMuteRoot(t *testing.T) {
 // rootFS returns what RootFS tells of a root, and what there is.
 func rootFS(t *testing.T, procPath, rootPath string) (told, there fault.Filesystem) {
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	look, err := RootFS(log, procPath, rootPath)
+	look, _, err := Disks(log, procPath, rootPath)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,10 +233,10 @@ func rootFS(t *testing.T, procPath, rootPath string) (told, there fault.Filesyst
 	}
 	block := float64(s.Bsize)
 	there = fault.Filesystem{Size: float64(s.Blocks) * block, Free: float64(s.Bfree) * block, Avail: float64(s.Bavail) * block, Files: float64(s.Files), FilesFree: float64(s.Ffree)}
-	if _, err := RootFS(log, procPath, rootPath); err != nil {
+	if _, _, err := Disks(log, procPath, rootPath); err != nil {
 		t.Errorf("the same paths again: %v", err)
 	}
-	_, err = RootFS(log, "/elsewhere", rootPath)
+	_, _, err = Disks(log, "/elsewhere", rootPath)
 	if want := fmt.Sprintf("node_exporter reads procfs %s and root %s already; for /elsewhere and %s, start anew", procPath, rootPath, rootPath); err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}

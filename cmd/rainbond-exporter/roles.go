@@ -47,8 +47,7 @@ func connect(life context.Context, f *flags, log *slog.Logger) (source, error) {
 	}
 	s.root, s.mounts = f.root, f.mounts
 	if s.root == nil && slices.Contains(f.wanted(), collector.SlugDisk) && slices.Contains(f.roles, "node") {
-		s.root, err = region.RootFS(log, f.procfs, f.rootfs)
-		s.mounts = region.Mounts(f.rootfs)
+		s.root, s.mounts, err = region.Disks(log, f.procfs, f.rootfs)
 	}
 	return s, err
 }
