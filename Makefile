@@ -9,7 +9,7 @@ LDFLAGS := -s -w -X $(V).Version=$(VERSION) -X $(V).Revision=$(REVISION)
 FUZZ ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-stack test fuzz e2e e2e-browser pictures clients faults faults-ci breakage bench lint fmt check clean chart panels image sync release vuln workflows
+.PHONY: help build demo demo-stack test fuzz e2e e2e-browser pictures clients faults faults-ci breakage bench scale lint fmt check clean chart panels image sync release vuln workflows
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ pictures: build ## makes docs/pictures anew, of the real pages
 
 bench: build ## against the floor and our peers, as ratios, into docs/benchmarks.md
 	@tools/bench
+
+scale: build ## memory and time with up to 5,000 nodes on a real API server, into docs/benchmarks.md
+	@tools/scale
 
 chart: build ## the Helm chart: renderings, refusals, and a real API server that it is installed on
 	@tools/build helm helm3 helm-unittest kubeconform kubectl promtool etcd kube-apiserver

@@ -53,10 +53,10 @@ func BenchmarkScale(b *testing.B) {
 	crowd.fill(b, podsHere, podsElsewhere)
 	kubeconfig := filepath.Join(folder, "kubeconfig")
 	write(b, kubeconfig, c.kubeconfig(b, c.token(b, namespace, account)))
-	for _, n := range []int{100, 1000, 5000} {
-		crowd.grow(b, n)
-		b.Run(fmt.Sprint("nodes=", n), func(b *testing.B) {
-			s := scale{crowd: crowd, n: n, trail: trail, logs: logs, kubeconfig: kubeconfig}
+	s := scale{crowd: crowd, trail: trail, logs: logs, kubeconfig: kubeconfig}
+	for _, s.n = range []int{100, 1000, 5000} {
+		crowd.grow(b, s.n)
+		b.Run(fmt.Sprint("nodes=", s.n), func(b *testing.B) {
 			for b.Loop() {
 				s.whole(b)
 				s.cached(b)
@@ -64,6 +64,15 @@ func BenchmarkScale(b *testing.B) {
 			b.ReportMetric(0, "ns/op")
 		})
 	}
+	c.server.kill()
+	c.start = append(c.start, "--feature-gates=WatchList=false") // as servers before 1.32 are
+	c.run(b)
+	b.Run(fmt.Sprint("listed=", s.n), func(b *testing.B) {
+		for b.Loop() {
+			s.listed(b)
+		}
+		b.ReportMetric(0, "ns/op")
+	})
 }
 
 // A scale is one size of the cluster.
@@ -108,7 +117,6 @@ func (s scale) whole(b *testing.B) {
 	b.ReportMetric(float64(written)/span.Seconds(), "updates/s")
 	b.ReportMetric(memory(b, e, "VmRSS"), "MiB-busy")
 	b.ReportMetric(memory(b, e, "VmHWM"), "MiB-peak")
-	say("%s", memoryOf(b, e))
 }
 
 // cached measures what is answered from the watch caches.
@@ -121,6 +129,16 @@ func (s scale) cached(b *testing.B) {
 	b.ReportMetric(float64(len(page))/1000, "kB-cached")
 	b.ReportMetric(memory(b, e, "VmRSS"), "MiB-cached")
 	b.ReportMetric(memory(b, e, "VmHWM"), "MiB-peak-cached")
+}
+
+// listed measures the start with a server that does not stream.
+func (s scale) listed(b *testing.B) {
+	asked := s.asked(b)
+	e, took := s.start(b, "exporter-listed")
+	defer e.kill()
+	b.ReportMetric(took.Seconds(), "s-ready")
+	b.ReportMetric(float64(s.asked(b)-asked), "requests-ready")
+	b.ReportMetric(memory(b, e, "VmHWM"), "MiB-peak")
 }
 
 // start starts an exporter, and returns it with the time from its start to a
@@ -226,7 +244,9 @@ func seriesIn(b *testing.B, page []byte) int {
 // memory is a figure of the kernel's about a process, in MiB.
 func memory(b *testing.B, e *exporter, figure string) float64 {
 	b.Helper()
-	for line := range strings.Lines(memoryOf(b, e)) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", e.cmd.Process.Pid))
+	must(b, err)
+	for line := range strings.Lines(string(text)) {
 		if size, ok := strings.CutPrefix(line, figure+":"); ok {
 			kib, err := strconv.ParseFloat(strings.Fields(size)[0], 64)
 			must(b, err)
@@ -235,13 +255,6 @@ func memory(b *testing.B, e *exporter, figure string) float64 {
 	}
 	b.Fatalf("no %s", figure)
 	return 0
-}
-
-func memoryOf(b *testing.B, e *exporter) string {
-	b.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", e.cmd.Process.Pid))
-	must(b, err)
-	return string(text)
 }
 
 // spent is the CPU time that a process has used, in the kernel's ticks of
