@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -138,13 +139,16 @@ func NewKube(life context.Context, config *rest.Config, namespace string, log *s
 }
 
 // Nodes returns every node of the cluster. An error says what could not be
-// listed and which permission is missing. The nodes' slices are shared: read
+// listed and which permission is missing. What is returned is shared: read
 // only.
 func (k *Kube) Nodes(ctx context.Context) ([]fault.Node, error) { return k.nodes.all(ctx) }
 
 // Pods returns every pod of the platform's namespace, components or not, under
-// the same terms as Nodes.
-func (k *Kube) Pods(ctx context.Context) ([]fault.Pod, error) { return k.pods.all(ctx) }
+// the same terms as Nodes, except that the caller may choose among them.
+func (k *Kube) Pods(ctx context.Context) ([]fault.Pod, error) {
+	pods, err := k.pods.all(ctx)
+	return slices.Clone(pods), err
+}
 
 // Workloads returns the platform's Deployments, StatefulSets and DaemonSets,
 // under the same terms as Nodes. When one kind cannot be listed, the others

@@ -90,6 +90,21 @@ func TestAListComesInPages(t *testing.T) {
 	})
 }
 
+func TestWhoChoosesAmongThePodsLeavesThemToOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAPI(t)
+		a.put(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "a"}}, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "b"}})
+		k := a.kube(t)
+		for range 2 {
+			pods, err := k.Pods(t.Context())
+			if len(pods) != 2 || pods[0].Name != "a" || err != nil {
+				t.Fatalf("got %+v, %v", pods, err)
+			}
+			_ = slices.DeleteFunc(pods, func(p fault.Pod) bool { return p.Name == "a" })
+		}
+	})
+}
+
 func TestOnlyWhatIsAskedForIsWatched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAPI(t)

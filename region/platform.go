@@ -44,7 +44,12 @@ type known struct {
 // being answered is an error, unless the answer before is still young.
 func (k *Kube) Platform(ctx context.Context) (fault.Platform, error) {
 	var p fault.Platform
-	err := errors.Join(k.rbdComponents(ctx, &p), k.rainbondCluster(ctx, &p))
+	var errs [2]error // at once, as each is a way to the API server and back
+	var wait sync.WaitGroup
+	wait.Go(func() { errs[0] = k.rbdComponents(ctx, &p) })
+	wait.Go(func() { errs[1] = k.rainbondCluster(ctx, &p) })
+	wait.Wait()
+	err := errors.Join(errs[:]...)
 	k.known.mu.Lock()
 	defer k.known.mu.Unlock()
 	switch {
