@@ -134,7 +134,7 @@ func largeNode(i int) *corev1.Node {
 			NodeInfo: corev1.NodeSystemInfo{
 				MachineID: fmt.Sprintf("%032x", i), SystemUUID: fmt.Sprintf("4c4c4544-0034-5910-8058-%012x", i), BootID: fmt.Sprintf("b3d1a6a0-5d1e-4f0e-9d0a-%012x", i),
 				KernelVersion: "5.15.0-144-generic", OSImage: "Ubuntu 22.04.5 LTS", ContainerRuntimeVersion: "containerd://2.0.5-k3s1",
-				KubeletVersion: "v1.33.4+rke2r1", KubeProxyVersion: "v1.33.4+rke2r1", OperatingSystem: "linux", Architecture: "amd64",
+				KubeletVersion: "v1.33.4+rke2r1", OperatingSystem: "linux", Architecture: "amd64",
 			},
 		},
 	}
