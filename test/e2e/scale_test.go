@@ -28,7 +28,7 @@ const (
 	podsHere, podsElsewhere = 200, 10_000
 	scrapes                 = 60               // one after the other
 	interval                = 15 * time.Second // between scrapes, else
-	span                    = time.Minute      // of rest, and of unrest
+	stretch                    = time.Minute      // of rest, and of unrest
 	updates                 = 50               // of nodes in a second
 )
 
@@ -46,16 +46,16 @@ func BenchmarkScale(b *testing.B) {
 	c.run(b)
 	k, g := newKubelet(b, c.ca), generation(b)
 	api := &regionAPI{t: b, address: freeAddress(b), folder: sub(b, folder, "rbd-api"), logs: logs}
-	crowd := &crowd{platform: newPlatform(b, c, k, api.address, g)}
+	population := &population{platform: newPlatform(b, c, k, api.address, g)}
 	api.log = k.runs(namespace, podOf("rbd-api"), "rbd-api")
 	api.mount(g)
 	api.start(b)
-	crowd.fill(b, podsHere, podsElsewhere)
+	population.fill(b, podsHere, podsElsewhere)
 	kubeconfig := filepath.Join(folder, "kubeconfig")
 	write(b, kubeconfig, c.kubeconfig(b, c.token(b, namespace, account)))
-	s := scale{crowd: crowd, trail: trail, logs: logs, kubeconfig: kubeconfig}
+	s := scale{population: population, trail: trail, logs: logs, kubeconfig: kubeconfig}
 	for _, s.n = range []int{100, 1000, 5000} {
-		crowd.grow(b, s.n)
+		population.grow(b, s.n)
 		b.Run(fmt.Sprint("nodes=", s.n), func(b *testing.B) {
 			for b.Loop() {
 				s.whole(b)
@@ -77,7 +77,7 @@ func BenchmarkScale(b *testing.B) {
 
 // A scale is one size of the cluster.
 type scale struct {
-	crowd            *crowd
+	population            *population
 	n                int
 	trail            string // the audit log
 	logs, kubeconfig string
@@ -94,27 +94,27 @@ func (s scale) whole(b *testing.B) {
 
 	asked = s.asked(b)
 	times, page := e.scrapes(b)
-	b.ReportMetric(median(times), "ms-scrape")
+	b.ReportMetric(middle(times), "ms-scrape")
 	b.ReportMetric(float64(s.asked(b)-asked)/scrapes, "requests-scrape")
 	b.ReportMetric(float64(len(page))/1000, "kB-scrape")
 	b.ReportMetric(float64(seriesIn(b, page)), "series")
 
 	asked, spent := s.asked(b), e.spent(b)
-	e.scrapesFor(b, span)
-	b.ReportMetric(1000*(e.spent(b)-spent).Seconds()/span.Minutes(), "ms-cpu-rest")
-	b.ReportMetric(float64(s.asked(b)-asked)/span.Minutes(), "requests-rest")
+	e.scrapesFor(b, stretch)
+	b.ReportMetric(1000*(e.spent(b)-spent).Seconds()/stretch.Minutes(), "ms-cpu-rest")
+	b.ReportMetric(float64(s.asked(b)-asked)/stretch.Minutes(), "requests-rest")
 	b.ReportMetric(memory(b, e, "VmRSS"), "MiB-rest")
 
 	spent = e.spent(b)
 	var written int
 	var err error
 	var beating sync.WaitGroup
-	beating.Go(func() { written, err = s.crowd.beat(b.Context(), updates, span) })
-	e.scrapesFor(b, span)
+	beating.Go(func() { written, err = s.population.beat(b.Context(), updates, stretch) })
+	e.scrapesFor(b, stretch)
 	beating.Wait()
 	must(b, err)
-	b.ReportMetric(1000*(e.spent(b)-spent).Seconds()/span.Minutes(), "ms-cpu-busy")
-	b.ReportMetric(float64(written)/span.Seconds(), "updates/s")
+	b.ReportMetric(1000*(e.spent(b)-spent).Seconds()/stretch.Minutes(), "ms-cpu-busy")
+	b.ReportMetric(float64(written)/stretch.Seconds(), "updates/s")
 	b.ReportMetric(memory(b, e, "VmRSS"), "MiB-busy")
 	b.ReportMetric(memory(b, e, "VmHWM"), "MiB-peak")
 }
@@ -125,7 +125,7 @@ func (s scale) cached(b *testing.B) {
 	defer e.kill()
 	b.ReportMetric(took.Seconds(), "s-ready-cached")
 	times, page := e.scrapes(b)
-	b.ReportMetric(median(times), "ms-cached")
+	b.ReportMetric(middle(times), "ms-cached")
 	b.ReportMetric(float64(len(page))/1000, "kB-cached")
 	b.ReportMetric(memory(b, e, "VmRSS"), "MiB-cached")
 	b.ReportMetric(memory(b, e, "VmHWM"), "MiB-peak-cached")
@@ -211,17 +211,17 @@ func (e *exporter) scrapes(b *testing.B) ([]float64, []byte) {
 }
 
 // scrapesFor scrapes at Prometheus' pace.
-func (e *exporter) scrapesFor(b *testing.B, span time.Duration) {
+func (e *exporter) scrapesFor(b *testing.B, stretch time.Duration) {
 	b.Helper()
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
-	for range span / interval {
+	for range stretch / interval {
 		<-tick.C
 		must(b, e.onlyUnable())
 	}
 }
 
-func median(all []float64) float64 {
+func middle(all []float64) float64 {
 	slices.Sort(all)
 	return all[len(all)/2]
 }

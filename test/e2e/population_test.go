@@ -16,10 +16,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// A crowd is the nodes and pods of a large cluster. It imitates what kubelets
+// A population is the nodes and pods of a large cluster. It imitates what kubelets
 // and controllers write, object by object; nobody runs anything. Leases are
 // left out: whoever does not ask for them gets none.
-type crowd struct {
+type population struct {
 	*platform
 	nodes []*corev1.Node
 }
@@ -46,7 +46,7 @@ func together(n int, do func(int) error) error {
 }
 
 // grow makes nodes until there are n, those of the platform among them.
-func (c *crowd) grow(t testing.TB, n int) {
+func (c *population) grow(t testing.TB, n int) {
 	t.Helper()
 	begun, have := time.Now(), len(nodes)+len(c.nodes)
 	made := make([]*corev1.Node, n-have)
@@ -61,7 +61,7 @@ func (c *crowd) grow(t testing.TB, n int) {
 
 // fill makes that many pods in the platform's namespace, those it has among
 // them, and others elsewhere.
-func (c *crowd) fill(t testing.TB, here, elsewhere int) {
+func (c *population) fill(t testing.TB, here, elsewhere int) {
 	t.Helper()
 	begun := time.Now()
 	must(t, created(c.core.Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "elsewhere"}}, metav1.CreateOptions{})))
@@ -79,7 +79,7 @@ func (c *crowd) fill(t testing.TB, here, elsewhere int) {
 }
 
 // runs makes a pod and says that it is ready.
-func (c *crowd) runs(t testing.TB, pod *corev1.Pod) error {
+func (c *population) runs(t testing.TB, pod *corev1.Pod) error {
 	status := pod.Status
 	pod, err := c.core.Pods(pod.Namespace).Create(t.Context(), pod, metav1.CreateOptions{})
 	if err != nil {
@@ -92,7 +92,7 @@ func (c *crowd) runs(t testing.TB, pod *corev1.Pod) error {
 // beat writes the status of one node after the other, that many in a second,
 // as their kubelets do when something has changed, and returns how many came
 // through.
-func (c *crowd) beat(ctx context.Context, perSecond int, span time.Duration) (written int, err error) {
+func (c *population) beat(ctx context.Context, perSecond int, span time.Duration) (written int, err error) {
 	tick := time.NewTicker(time.Second / time.Duration(perSecond))
 	defer tick.Stop()
 	for end := time.Now().Add(span); time.Now().Before(end); <-tick.C {
