@@ -90,7 +90,7 @@ func (s scale) whole(b *testing.B) {
 	defer e.kill()
 	b.ReportMetric(took.Seconds(), "s-ready")
 	b.ReportMetric(float64(s.asked(b)-asked), "requests-ready")
-	b.ReportMetric(memory(b, e, "VmHWM"), "MiB-peak-ready")
+	b.ReportMetric(mebibytes(b, e, "VmHWM"), "MiB-peak-ready")
 
 	asked = s.asked(b)
 	times, page := e.scrapes(b)
@@ -103,7 +103,7 @@ func (s scale) whole(b *testing.B) {
 	e.scrapesFor(b, stretch)
 	b.ReportMetric(1000*(e.spent(b)-spent).Seconds()/stretch.Minutes(), "ms-cpu-rest")
 	b.ReportMetric(float64(s.asked(b)-asked)/stretch.Minutes(), "requests-rest")
-	b.ReportMetric(memory(b, e, "VmRSS"), "MiB-rest")
+	b.ReportMetric(mebibytes(b, e, "VmRSS"), "MiB-rest")
 
 	spent = e.spent(b)
 	var written int
@@ -115,8 +115,8 @@ func (s scale) whole(b *testing.B) {
 	must(b, err)
 	b.ReportMetric(1000*(e.spent(b)-spent).Seconds()/stretch.Minutes(), "ms-cpu-busy")
 	b.ReportMetric(float64(written)/stretch.Seconds(), "updates/s")
-	b.ReportMetric(memory(b, e, "VmRSS"), "MiB-busy")
-	b.ReportMetric(memory(b, e, "VmHWM"), "MiB-peak")
+	b.ReportMetric(mebibytes(b, e, "VmRSS"), "MiB-busy")
+	b.ReportMetric(mebibytes(b, e, "VmHWM"), "MiB-peak")
 }
 
 // cached measures what is answered from the watch caches.
@@ -127,8 +127,8 @@ func (s scale) cached(b *testing.B) {
 	times, page := e.scrapes(b)
 	b.ReportMetric(middle(times), "ms-cached")
 	b.ReportMetric(float64(len(page))/1000, "kB-cached")
-	b.ReportMetric(memory(b, e, "VmRSS"), "MiB-cached")
-	b.ReportMetric(memory(b, e, "VmHWM"), "MiB-peak-cached")
+	b.ReportMetric(mebibytes(b, e, "VmRSS"), "MiB-cached")
+	b.ReportMetric(mebibytes(b, e, "VmHWM"), "MiB-peak-cached")
 }
 
 // listed measures the start with a server that does not stream.
@@ -138,7 +138,7 @@ func (s scale) listed(b *testing.B) {
 	defer e.kill()
 	b.ReportMetric(took.Seconds(), "s-ready")
 	b.ReportMetric(float64(s.asked(b)-asked), "requests-ready")
-	b.ReportMetric(memory(b, e, "VmHWM"), "MiB-peak")
+	b.ReportMetric(mebibytes(b, e, "VmHWM"), "MiB-peak")
 }
 
 // start starts an exporter, and returns it with the time from its start to a
@@ -241,8 +241,8 @@ func seriesIn(b *testing.B, page []byte) int {
 	return n
 }
 
-// memory is a figure of the kernel's about a process, in MiB.
-func memory(b *testing.B, e *exporter, figure string) float64 {
+// mebibytes is a figure of the kernel's about a process's memory.
+func mebibytes(b *testing.B, e *exporter, figure string) float64 {
 	b.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", e.cmd.Process.Pid))
 	must(b, err)
