@@ -145,10 +145,12 @@ func TestAStuckMountIsNamedAndWaitedForOnce(t *testing.T) {
 		}
 		const stuck = "/var/lib/containerd 100 <nil>; /mnt/dead 0 has not answered since 2000-01-01T00:00:00Z; /mnt/well 100 <nil>"
 		look(patience, stuck)
+		synctest.Wait() // for those who have answered to be gone
 		before := runtime.NumGoroutine()
 		for range 50 {
 			look(0, stuck)
 		}
+		synctest.Wait()
 		if after := runtime.NumGoroutine(); after != before || hanging.Load() != 1 {
 			t.Errorf("%d goroutines before 50 looks, %d after; %d hang", before, after, hanging.Load())
 		}
