@@ -28,7 +28,7 @@ const (
 	podsHere, podsElsewhere = 200, 10_000
 	scrapes                 = 60               // one after the other
 	interval                = 15 * time.Second // between scrapes, else
-	stretch                    = time.Minute      // of rest, and of unrest
+	stretch                 = time.Minute      // of rest, and of unrest
 	updates                 = 50               // of nodes in a second
 )
 
@@ -77,7 +77,7 @@ func BenchmarkScale(b *testing.B) {
 
 // A scale is one size of the cluster.
 type scale struct {
-	population            *population
+	population       *population
 	n                int
 	trail            string // the audit log
 	logs, kubeconfig string
