@@ -97,7 +97,7 @@ Alertmanager  http://%s                 what was sent, and what is kept back
 Grafana       %s
 logs          %s
 
-Messages appear below, at the pace that ships: a page comes some 90 s after the click (for: 1m, group_wait: 10s),
+Messages appear below, at the pace that ships: a page comes some 75 s after the click (for: 45s, group_wait: 10s),
 its end some minutes after the repair. Ctrl-C ends everything.
 
 `
