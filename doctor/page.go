@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"html/template"
+	"maps"
 	"net/url"
 	"slices"
 	"time"
@@ -37,7 +38,8 @@ type card struct {
 	State             string // well, critical, warning, other, affected, unable or absent: the style
 	Mark              string // the state in a word
 	Findings          []Finding
-	Causes            []effect
+	Causes            []effect    // maxFull of each alert
+	More              []remainder // further ones
 	Unable            []Unable
 	As                *card // an earlier one that could not look either, and has the same advice
 }
@@ -114,8 +116,26 @@ func newCard(d Diagnosis, slug, lang string) card {
 			c.Unable = append(c.Unable, u)
 		}
 	}
+	c.Causes, c.More = fewEffects(c.Causes)
 	c.State, c.Mark = c.state(d, lang)
 	return c
+}
+
+// fewEffects picks the effects to tell, in their order, and counts the others:
+// a thousand regions with one fault are one thing to read.
+func fewEffects(all []effect) (told []effect, more []remainder) {
+	count := map[string]int{}
+	for _, e := range all {
+		if count[e.Cause.Alert]++; count[e.Cause.Alert] <= maxFull {
+			told = append(told, e)
+		}
+	}
+	for _, alert := range slices.Sorted(maps.Keys(count)) {
+		if n := count[alert] - maxFull; n > 0 {
+			more = append(more, remainder{alert, n})
+		}
+	}
+	return told, more
 }
 
 // effectOf is what a finding of another card does to this one.

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
@@ -188,10 +189,13 @@ func TestThePageSaysSinceWhen(t *testing.T) {
 	healthy, ill := well(), sick()
 	s := siteOf(t, healthy)
 	at := healthy.At
-	for i, look := range []collector.Look{healthy, ill, ill, ill} {
-		look.At = at.Add(time.Duration(i) * 45 * time.Second)
-		s.Notice(t.Context(), look) // the second comes too soon to be judged
-	}
+	synctest.Test(t, func(t *testing.T) {
+		for i, look := range []collector.Look{healthy, ill, ill, ill} {
+			look.At = at.Add(time.Duration(i) * 45 * time.Second)
+			s.Notice(t.Context(), look) // the second comes too soon to be judged
+			synctest.Wait()
+		}
+	})
 	ill.At = at.Add(5 * time.Minute)
 	s.Look = func(context.Context) (collector.Look, error) { return ill, nil }
 	for lang, want := range map[string]string{"en": "Seen since 2026-05-01 12:01:30 UTC (3m30s)", "zh": "2026-05-01 12:01:30 UTC 起出现（已持续 3m30s）"} {

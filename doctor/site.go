@@ -139,13 +139,15 @@ func (s *Site) judge(ctx context.Context, look collector.Look) (Diagnosis, error
 }
 
 // Notice is told of looks that were taken for somebody else, such as a
-// scrape, so that the page can say since when. It judges few of them.
+// scrape, so that the page can say since when. It judges few of them, and lets
+// nobody wait for that: a thousand faults take seconds. The judgement is given
+// up when ctx ends.
 func (s *Site) Notice(ctx context.Context, look collector.Look) {
 	s.mu.Lock()
-	due := look.At.Sub(s.last) >= noticeEvery
-	s.mu.Unlock()
-	if due {
-		_, _ = s.judge(ctx, look) // who opens the page is told
+	defer s.mu.Unlock()
+	if look.At.Sub(s.last) >= noticeEvery {
+		s.last = look.At                          // so that no other look is judged meanwhile
+		go func() { _, _ = s.judge(ctx, look) }() // who opens the page is told of an error
 	}
 }
 

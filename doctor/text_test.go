@@ -80,6 +80,23 @@ func TestAThousandNodesWithOneFaultFillNoPage(t *testing.T) {
 	}
 }
 
+// Each region's refused certificate is the cause of what other cards show.
+func TestAThousandRegionsWithOneFaultFillNoPage(t *testing.T) {
+	var api, cert []prometheus.Metric
+	for i := range 1000 {
+		region := fmt.Sprintf("region-%03d", i)
+		api = append(api, metric("rainbond_api_probe_failed", 1, region, "tls", "client_refused"))
+		cert = append(cert, metric("rainbond_certificate_mismatch", 1, region, "client", "console", "served"))
+	}
+	page := get(siteOf(t, lookOf(sawAt(collector.SlugAPI, api), sawAt(collector.SlugCert, cert))), "/").Body
+	if size := page.Len(); size > 60_000 {
+		t.Errorf("the page has %d bytes", size)
+	}
+	if !strings.Contains(page.String(), "<p>995 more of RainbondConsoleCertificateMismatch; the JSON output has all</p>") {
+		t.Errorf("the page does not say how many causes are left out:\n%s", prose(page.String()))
+	}
+}
+
 func TestALongTextIsCut(t *testing.T) {
 	if got := []rune(shown(strings.Repeat("证", maxShown+1))); len(got) != maxShown || got[maxShown-1] != '…' {
 		t.Errorf("%d characters, ending in %q", len(got), got[len(got)-1])

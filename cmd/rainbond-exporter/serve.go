@@ -106,7 +106,7 @@ func (f *flags) serve(ctx context.Context, beside *site) error {
 
 	mux := http.NewServeMux()
 	mux.Handle("/", page.Handler())
-	mux.Handle("GET /metrics", metrics(noticed(look, page), log, self))
+	mux.Handle("GET /metrics", metrics(noticed(ctx, look, page), log, self))
 	if from.knowsRegions() {
 		mux.Handle("GET /probe", each)
 		mux.HandleFunc("GET /sd", each.targets)
@@ -120,12 +120,12 @@ func (f *flags) serve(ctx context.Context, beside *site) error {
 	return listen(ctx, f.web, mux, log)
 }
 
-// noticed tells the page what a scrape has seen.
-func noticed(look func(context.Context) (collector.Look, error), page *doctor.Site) func(context.Context) (collector.Look, error) {
+// noticed tells the page what a scrape has seen; life ends what it makes of it.
+func noticed(life context.Context, look func(context.Context) (collector.Look, error), page *doctor.Site) func(context.Context) (collector.Look, error) {
 	return func(ctx context.Context) (collector.Look, error) {
 		seen, err := look(ctx)
 		if err == nil {
-			page.Notice(ctx, seen)
+			page.Notice(life, seen)
 		}
 		return seen, err
 	}
