@@ -41,7 +41,8 @@ func (h *site) runsTheInstallPage(t *testing.T) {
 	zh, err := os.ReadFile("../../docs/install.zh.md")
 	must(t, err)
 	sections := commands(string(page))
-	if !slices.EqualFunc(sections, commands(string(zh)), slices.Equal) {
+	inEnglish := strings.ReplaceAll(string(zh), ",dashboards.language=zh", "") // the one difference that is meant
+	if !slices.EqualFunc(sections, commands(inEnglish), slices.Equal) {
 		t.Error("docs/install.md and docs/install.zh.md tell different commands")
 	}
 	if len(sections) != 6 {
