@@ -1,6 +1,7 @@
 package rules_test
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -191,6 +192,20 @@ func TestMessagesFitAPhone(t *testing.T) {
 		Alerts: told{{"firing", nil, full}}}
 	two := message{Status: "firing", CommonLabels: map[string]string{"severity": "critical", "alertname": "RainbondNodeDiskFilling", "rainbond_region": "a"},
 		Alerts: told{{"firing", nil, full}, {"resolved", foreign, map[string]string{}}}}
+	many := message{Status: "firing", CommonLabels: map[string]string{"alertname": "RainbondNodeDiskFilling"}}
+	lines := ""
+	for i := range 22 {
+		summary := fmt.Sprintf("node n%02d is full", i)
+		many.Alerts = append(many.Alerts, told{{"firing", nil, map[string]string{"summary": summary, "description": "$ df -h /"}}}...)
+		switch {
+		case i < 3:
+			lines += "\n\n■ " + summary + "\n$ df -h /"
+		case i == 3:
+			lines += "\n\n■ " + summary
+		case i < 20:
+			lines += "\n■ " + summary
+		}
+	}
 	gone := message{Status: "resolved", CommonAnnotations: full, Alerts: told{{"resolved", nil, full}}}
 	for _, c := range []struct {
 		template string
@@ -203,6 +218,8 @@ func TestMessagesFitAPhone(t *testing.T) {
 			"Guide: the exporter's /guide?lang=en#disk-filling\nGraph: Grafana's /d/rainbond-nodes?viewPanel=7\nDocument: https://example.com/#5"},
 		{"rainbond.zh.title", two, "【紧急】集群 a：RainbondNodeDiskFilling（2）"},
 		{"rainbond.en.title", two, "[PAGE] Region a: RainbondNodeDiskFilling (2)"},
+		{"rainbond.en.text", many, "[WARN] RainbondNodeDiskFilling (22)" + lines + "\n… 22 in all: see the exporter's status page"},
+		{"rainbond.zh.text", many, "【警告】RainbondNodeDiskFilling（22）" + lines + "\n… 共 22 条，见 exporter 的状态页"},
 		{"rainbond.zh.text", gone, "【恢复】集群 a：节点 n1 的根分区已用 82%\n\n□ 已恢复：集群 a：节点 n1 的根分区已用 82%"},
 		{"rainbond.en.text", gone, "[OK] Region a: root of node n1 is 82% full\n\n□ Well again: Region a: root of node n1 is 82% full"},
 	} {
