@@ -171,9 +171,12 @@ func (d *Demo) Set(name string) error {
 		return fmt.Errorf("scenario %s: %w", name, err)
 	}
 	d.state.Lock()
+	again := name == d.current
 	d.current, d.root, d.mounts = name, w.root, w.mounts
 	d.state.Unlock()
-	d.say("scenario %s: %s", name, s.Title["en"])
+	if !again {
+		d.say("scenario %s: %s", name, s.Title["en"])
+	}
 	if d.switched != nil {
 		d.switched(name)
 	}
