@@ -79,7 +79,7 @@ func TestHostileServersAreBoundedInTimeAndMemory(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			begin, before := time.Now(), allocated()
 			trace, got := look(t, new(Prober), row.region)
-			if took, grown := time.Since(begin), allocated()-before; took > 3*time.Second || grown > 32<<20 {
+			if took, grown := time.Since(begin), allocated()-before; took > 10*time.Second || grown > 32<<20 {
 				t.Errorf("took %s and %d KiB", took, grown/kibi)
 			}
 			said := fmt.Sprint(trace.Err, " ", string(trace.Body))
@@ -124,7 +124,7 @@ func TestTheConsolesOwnLimitsHold(t *testing.T) {
 	begin := time.Now()
 	trace := new(Prober).Probe(ctx, regionAt(fullPort(t), g))
 	failure, _ := fault.FromTrace(trace)
-	if took := time.Since(begin); failure.Reason != fault.Dropped || took < connectTimeout || took > connectTimeout+3*time.Second {
+	if took := time.Since(begin); failure.Reason != fault.Dropped || took < connectTimeout || took > connectTimeout+10*time.Second {
 		t.Errorf("%v after %s, want dropped after %s", failure, took, connectTimeout)
 	}
 }
