@@ -64,6 +64,8 @@ func half(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, time.Until(deadline)/2)
 }
 
+// lookAtPods tells of every workload or of none: to the rules, an rbd-api that
+// is not told beside others is one that is not there.
 func (c *component) lookAtPods(ctx context.Context, r *Report) error {
 	workloads, err := c.Workloads(ctx)
 	if err != nil {

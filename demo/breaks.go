@@ -20,6 +20,12 @@ func unready(p *corev1.Pod) {
 	}
 }
 
+// halve leaves a pod's first container running and not ready.
+func halve(p *corev1.Pod) {
+	unready(p)
+	p.Status.ContainerStatuses[0].Ready = false
+}
+
 // wait makes the pod's first container wait for the reason; before its first
 // start the pod is pending.
 func wait(p *corev1.Pod, reason, message string) {
@@ -81,9 +87,8 @@ func (w *world) pressure(node string, components ...string) {
 	}
 	n.Spec.Taints = append(n.Spec.Taints, corev1.Taint{Key: corev1.TaintNodeDiskPressure, Effect: corev1.TaintEffectNoSchedule})
 	for _, name := range components {
-		c := w.component(name)
-		old := c.pods[0]
-		fresh := w.newPod(podName(name, c.kind, 1000+len(c.pods)), old.OwnerReferences[0], c.labels, "", name)
+		c, old := w.component(name), w.pod(name)
+		fresh := w.newPod(podName(name, c.kind, 1000+len(c.pods)), ownerOf(name, c.kind), c.labels, "", name)
 		pend(fresh, "0/5 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/disk-pressure: }, 4 Insufficient memory. "+
 			"preemption: 0/5 nodes are available: 5 Preemption is not helpful for scheduling.")
 		evict(old)

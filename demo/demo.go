@@ -53,7 +53,7 @@ type Demo struct {
 	changes int // how often the scenario has changed: each time, rbd-api is a new pod
 
 	state   sync.Mutex // guards what the page and the disk collector read
-	current string
+	current Scenario
 	root    fault.Filesystem
 	mounts  []fault.Mount
 }
@@ -143,16 +143,17 @@ func (d *Demo) Mounts(context.Context) ([]fault.Mount, error) {
 	return d.mounts, nil
 }
 
-// Scenario is the name of the scenario that is set.
-func (d *Demo) Scenario() string {
+// Scenario is the one that is set.
+func (d *Demo) Scenario() Scenario {
 	d.state.Lock()
 	defer d.state.Unlock()
 	return d.current
 }
 
-// Set breaks what the scenario breaks and mends everything else. Rbd-api
-// becomes a new pod with a new log, as it would be after a repair. An unknown
-// name is an UnknownScenarioError.
+// Set breaks what the scenario breaks, or several scenarios whose names stand
+// with + between them, and mends everything else. Rbd-api becomes a new pod
+// with a new log, as it would be after a repair. An unknown name is an
+// UnknownScenarioError.
 func (d *Demo) Set(name string) error {
 	s, err := find(name)
 	if err != nil {
@@ -171,8 +172,8 @@ func (d *Demo) Set(name string) error {
 		return fmt.Errorf("scenario %s: %w", name, err)
 	}
 	d.state.Lock()
-	again := name == d.current
-	d.current, d.root, d.mounts = name, w.root, w.mounts
+	again := name == d.current.Name
+	d.current, d.root, d.mounts = s, w.root, w.mounts
 	d.state.Unlock()
 	if !again {
 		d.say("scenario %s: %s", name, s.Title["en"])
@@ -255,13 +256,22 @@ func (e UnknownScenarioError) Error() string {
 	for _, s := range Scenarios {
 		names = append(names, s.Name)
 	}
-	return fmt.Sprintf("unknown scenario %q; expected one of %s", string(e), strings.Join(names, ", "))
+	return fmt.Sprintf("unknown scenario %q; expected one of %s, or several with + between them", string(e), strings.Join(names, ", "))
 }
 
+// find returns the scenario of that name, or those whose names it joins.
 func find(name string) (Scenario, error) {
-	i := slices.IndexFunc(Scenarios, func(s Scenario) bool { return s.Name == name })
-	if i < 0 {
-		return Scenario{}, UnknownScenarioError(name)
+	var found Scenario
+	for n, one := range strings.Split(name, and) {
+		i := slices.IndexFunc(Scenarios, func(s Scenario) bool { return s.Name == one })
+		switch {
+		case i < 0:
+			return Scenario{}, UnknownScenarioError(one)
+		case n == 0:
+			found = Scenarios[i]
+		default:
+			found = found.And(Scenarios[i])
+		}
 	}
-	return Scenarios[i], nil
+	return found, nil
 }

@@ -283,12 +283,39 @@ func TestAnUnknownScenarioListsThoseThereAre(t *testing.T) {
 	if unknown := UnknownScenarioError(""); !errors.As(err, &unknown) {
 		t.Fatalf("got %v, want an UnknownScenarioError", err)
 	}
-	if got := err.Error(); !strings.HasPrefix(got, `unknown scenario "cert-rotten"; expected one of healthy, api-name-unknown, `) || !strings.HasSuffix(got, ", watch-kube-down") {
+	if got := err.Error(); !strings.HasPrefix(got, `unknown scenario "cert-rotten"; expected one of healthy, api-name-unknown, `) || !strings.HasSuffix(got, ", watch-kube-down, or several with + between them") {
 		t.Error(got)
 	}
 	d := start(t, "disk-82")
-	if err := d.Set("nonsense"); err == nil || d.Scenario() != "disk-82" {
-		t.Errorf("got %v, and the scenario %s", err, d.Scenario())
+	if err := d.Set("nonsense"); err == nil || d.Scenario().Name != "disk-82" {
+		t.Errorf("got %v, and the scenario %s", err, d.Scenario().Name)
+	}
+}
+
+func TestScenariosHoldTogether(t *testing.T) {
+	d := start(t, "disk-82+api-5xx")
+	if root, _ := d.Root(t.Context()); root.Free > root.Size/5 {
+		t.Errorf("%.0f of %.0f bytes are free", root.Free, root.Size)
+	}
+	if got := readConsole(t, d).ask(t, "/v2/show"); !strings.HasPrefix(got, "503 ") {
+		t.Errorf("the API answers %s", got)
+	}
+	if s := d.Scenario(); s.Title["zh"] != "根分区使用率 82%；API 返回 503" || !slices.Equal(s.Alerts, alerts("RainbondNodeDiskFilling", "RainbondRegionAPIDown")) {
+		t.Errorf("it is %+v", s)
+	}
+	for name, want := range map[string]string{
+		"disk-82+nonsense":                   `unknown scenario "nonsense"; expected one of `,
+		"component-gone+component-rolling":   "",
+		"component-unmade+component-pending": "scenario component-unmade+component-pending: there is no rbd-worker left to break",
+		"api-gateway-only+component-mount":   "scenario api-gateway-only+component-mount: there is no pod of rbd-api left to break",
+	} {
+		if err := d.Set(name); want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
+			t.Errorf("%s: %v, want %s", name, err, want)
+		}
+	}
+	set(t, d, "api-flapping+disk-82")
+	if got := d.Scenario().InTime(); !slices.Equal(got, alerts("RainbondNodeDiskFilling", "RainbondRegionAPIUnstable")) {
+		t.Errorf("in time %v", got)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"html/template"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -96,14 +97,15 @@ func (d *Demo) Aside(lang string) template.HTML {
 	if lang != "zh" {
 		lang = "en"
 	}
-	current := d.Scenario()
+	current := strings.Split(d.Scenario().Name, and)
 	data := asideData{Lang: lang, Title: title("演示：让什么出故障", "Demo: what to break")[lang]}
 	for _, g := range groups {
 		group := asideGroup{Title: g.title[lang], Open: g.slug == slugHealthy}
 		for _, s := range Scenarios {
 			if s.Slug == g.slug {
-				group.Open = group.Open || s.Name == current
-				group.Buttons = append(group.Buttons, asideButton{s.Name, s.Title[lang], s.Name == current})
+				is := slices.Contains(current, s.Name)
+				group.Open = group.Open || is
+				group.Buttons = append(group.Buttons, asideButton{s.Name, s.Title[lang], is})
 			}
 		}
 		data.Groups = append(data.Groups, group)

@@ -42,14 +42,14 @@ func TestThePageSwitchesTheScenario(t *testing.T) {
 			got = w.Body.String()
 		}
 		exact := test.status == http.StatusSeeOther
-		if w.Code != test.status || exact && got != test.want || !strings.HasPrefix(got, test.want) || d.Scenario() != test.now {
+		if w.Code != test.status || exact && got != test.want || !strings.HasPrefix(got, test.want) || d.Scenario().Name != test.now {
 			t.Errorf("%s %.20q from %q: got %d %q, now %s; want %d %q, now %s",
-				test.target, test.scenario, test.site, w.Code, got, d.Scenario(), test.status, test.want, test.now)
+				test.target, test.scenario, test.site, w.Code, got, d.Scenario().Name, test.status, test.want, test.now)
 		}
 	}
 	w := httptest.NewRecorder()
 	d.Switch().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/demo?scenario=disk-82", nil))
-	if w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != http.MethodPost || d.Scenario() != "healthy" {
+	if w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != http.MethodPost || d.Scenario().Name != "healthy" {
 		t.Errorf("GET: got %d, Allow %q", w.Code, w.Header().Get("Allow"))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -50,10 +51,35 @@ var inTime = map[string][]string{
 // InTime are the names of exactly those alerts that must be told once the
 // scenario has gone on for as long as the rules want.
 func (s Scenario) InTime() []string {
-	if later, ok := inTime[s.Name]; ok {
-		return later
+	all := s.Alerts
+	for one := range strings.SplitSeq(s.Name, and) {
+		all = union(all, inTime[one])
 	}
-	return s.Alerts
+	return all
+}
+
+// And is both scenarios at once, under both names. Its Alerts are those of
+// either, which holds where neither hides or explains what the other breaks.
+func (s Scenario) And(other Scenario) Scenario {
+	return Scenario{
+		Name: s.Name + and + other.Name, Slug: s.Slug,
+		Title:  title(s.Title["zh"]+"；"+other.Title["zh"], s.Title["en"]+"; "+other.Title["en"]),
+		Alerts: union(s.Alerts, other.Alerts),
+		breaks: func(w *world) {
+			for _, one := range []Scenario{s, other} {
+				if one.breaks != nil {
+					one.breaks(w)
+				}
+			}
+		},
+	}
+}
+
+// and stands between the names of scenarios that hold at once.
+const and = "+"
+
+func union(some, others []string) []string {
+	return slices.Compact(slices.Sorted(slices.Values(slices.Concat(some, others))))
 }
 
 func title(zh, en string) map[string]string { return map[string]string{"zh": zh, "en": en} }

@@ -31,9 +31,7 @@ var componentScenarios = []Scenario{
 		}},
 	{"component-half", "component", title("rbd-gateway 的两个容器只有一个就绪", "one of rbd-gateway's two containers is ready"), alerts("RainbondComponentNotReady"),
 		func(w *world) {
-			p := w.pod("rbd-gateway")
-			unready(p)
-			p.Status.ContainerStatuses[0].Ready = false
+			halve(w.pod("rbd-gateway"))
 		}},
 	{"component-scaled-down", "component", title("管理员将 rbd-hub 缩容到 0（噪声）", "somebody scaled rbd-hub to 0 (noise)"), nil,
 		func(w *world) { w.component("rbd-hub").desired, w.component("rbd-hub").pods = 0, nil }},
@@ -54,9 +52,7 @@ var componentScenarios = []Scenario{
 		func(w *world) {
 			crashLoop(w.pod("rbd-db"), "Can't open and lock privilege tables: Table 'mysql.user' doesn't exist")
 			for _, name := range []string{"rbd-api", "rbd-app-ui"} {
-				p := w.pod(name)
-				unready(p)
-				p.Status.ContainerStatuses[0].Ready = false
+				halve(w.pod(name))
 			}
 			// It does not listen before the database answers.
 			w.door.behaviour = refuses
@@ -77,7 +73,7 @@ var componentScenarios = []Scenario{
 	{"component-rolling", "component", title("所有组件正在滚动更新（噪声）", "every component is being rolled over (noise)"), nil,
 		func(w *world) {
 			for _, c := range w.components {
-				if c.kind == "Deployment" { // which starts the new pod before it ends the old one
+				if c.kind == "Deployment" && len(c.pods) > 0 { // which starts the new pod before it ends the old one
 					next := w.newPod(podName(c.name, c.kind, 2000), c.pods[0].OwnerReferences[0], c.labels, c.pods[0].Spec.NodeName, c.name)
 					creating(next)
 					c.pods = append(c.pods, next)

@@ -1,10 +1,12 @@
 package demo
 
 import (
+	"errors"
 	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/rainbond-exporter/rainbond-exporter/demo/pki"
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
@@ -18,7 +20,7 @@ const age = 40 * 24 * time.Hour
 // it. A scenario changes it where it breaks.
 type world struct {
 	certs *certs
-	err   error // the first failure to make certificates
+	err   error // why there is no such world: the first reason
 	began time.Time
 
 	// The console.
@@ -93,6 +95,13 @@ func (w *world) generation(name string) pki.Generation {
 	return g
 }
 
+// gone is for what a scenario would break, and one before it took away.
+func (w *world) gone(what string) {
+	if w.err == nil {
+		w.err = errors.New("there is no " + what + " left to break")
+	}
+}
+
 // copied is a console's copy of a generation, as people paste it.
 func copied(g pki.Generation) map[string]string {
 	return map[string]string{caFile: string(g.CA), certFile: string(g.Client), keyFile: string(g.ClientKey)}
@@ -100,7 +109,12 @@ func copied(g pki.Generation) map[string]string {
 
 // component returns the component of that name.
 func (w *world) component(name string) *component {
-	return w.components[slices.IndexFunc(w.components, func(c *component) bool { return c.name == name })]
+	i := slices.IndexFunc(w.components, func(c *component) bool { return c.name == name })
+	if i < 0 {
+		w.gone(name)
+		return &component{name: name, kind: "Deployment"}
+	}
+	return w.components[i]
 }
 
 // past is the region as those meet it who go past its gateway: rbd-api itself,
@@ -119,8 +133,16 @@ func (w *world) past() *world {
 	return &past
 }
 
-// pod returns the first pod of the component.
-func (w *world) pod(component string) *corev1.Pod { return w.component(component).pods[0] }
+// pod returns the first pod of the component that has containers.
+func (w *world) pod(component string) *corev1.Pod {
+	for _, p := range w.component(component).pods {
+		if len(p.Status.ContainerStatuses) > 0 {
+			return p
+		}
+	}
+	w.gone("pod of " + component)
+	return w.newPod(component, metav1.OwnerReference{}, nil, "", component)
+}
 
 // node returns the node of that name.
 func (w *world) node(name string) *corev1.Node {

@@ -107,11 +107,8 @@ type page struct {
 var starts = []string{"cert-rotated-broken", "api-refused-pod-ready", "disk-takes-api"}
 
 func (t *Tour) stop(lang string, look collector.Look, d doctor.Diagnosis) stop {
-	s := stop{Lang: lang, At: d.At, Count: len(demo.Scenarios) - 1}
+	s := stop{Lang: lang, Scenario: t.demo.Scenario(), At: d.At, Count: len(demo.Scenarios) - 1}
 	for _, one := range demo.Scenarios {
-		if one.Name == t.demo.Scenario() {
-			s.Scenario = one
-		}
 		if slices.Contains(starts, one.Name) {
 			s.Starts = append(s.Starts, one)
 		}
@@ -204,5 +201,5 @@ func Start(ctx context.Context, d *demo.Demo, judge *doctor.Doctor, look func(co
 	if err != nil {
 		return nil, err
 	}
-	return t, d.Set(scenario)
+	return t, d.Set(scenario.Name)
 }

@@ -79,14 +79,14 @@ func TestTheTourOfAFault(t *testing.T) {
 	}
 	var seen []string // what was set when the healthy region was looked at
 	tour, err := Start(t.Context(), d, judge, func(context.Context) (collector.Look, error) {
-		seen = append(seen, d.Scenario())
+		seen = append(seen, d.Scenario().Name)
 		return disk(0.4), nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(seen, []string{demo.Healthy}) || d.Scenario() != "disk-82" {
-		t.Errorf("looked at %q, and now it is %s", seen, d.Scenario())
+	if !slices.Equal(seen, []string{demo.Healthy}) || d.Scenario().Name != "disk-82" {
+		t.Errorf("looked at %q, and now it is %s", seen, d.Scenario().Name)
 	}
 	beside := func(lang string, used float64) doctor.Beside {
 		diagnosis, err := judge.Diagnose(t.Context(), disk(used))

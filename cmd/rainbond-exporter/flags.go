@@ -122,7 +122,7 @@ func parse(args []string, out io.Writer) (*flags, error) {
 	}
 
 	demo := app.Command("demo", "A simulated region on loopback that breaks on purpose.")
-	demo.Flag("scenario", "What is broken; the page switches it. A wrong name lists them all.").Default("healthy").StringVar(&f.scenario)
+	demo.Flag("scenario", "What is broken, several with + between them; the page switches it. A wrong name lists them all.").Default("healthy").StringVar(&f.scenario)
 	demo.Flag("rsa-bits", "Size of the simulated region's keys: shorter ones are made sooner.").Hidden().IntVar(&f.bits)
 	demoServe := demo.Command(cmdServe, "Serve the demo (default).").Default()
 	demoWeb := webflag.AddFlags(demoServe, "127.0.0.1"+defaultAddress)

@@ -98,6 +98,10 @@ func known() []breakage {
 		name: "disk-gc", what: "root swings across 80 % as images are collected (noise)",
 		legs: []leg{set("disk-82", 8*time.Minute), set("healthy", 2*time.Minute)},
 	}, breakage{
+		name: "two-faults", what: "rbd-api crashes, and a node has no role label: neither hides the other",
+		want: []string{"RainbondNodeRoleLabelMissing", "RainbondRegionAPIDown"},
+		legs: []leg{set("api-pod-down+node-role-none", 0)},
+	}, breakage{
 		name: "watch-exporter-down", what: "the exporter is gone", want: []string{"RainbondExporterDown"},
 		legs: []leg{{does: func(t testing.TB, p *patient) {
 			p.exporter.signal(t, syscall.SIGTERM)
