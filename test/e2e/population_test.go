@@ -5,7 +5,9 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -16,13 +18,31 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// A population is the nodes and pods of a large cluster. It imitates what kubelets
-// and controllers write, object by object; nobody runs anything. Leases are
-// left out: whoever does not ask for them gets none.
+// A population is the nodes and pods of a large cluster. Its nodes' kubelets are
+// played by kwok, which says that nodes and pods are ready, renews leases and
+// writes heartbeats; what controllers and agents write is made here.
 type population struct {
 	*platform
+	kwok  *process
 	nodes []*corev1.Node
 }
+
+// A lease is renewed every quarter of this, not every 10 s as kubelets do: the
+// exporter asks for none, and the API server has one core.
+const leaseSeconds = "600"
+
+// employ starts kwok for the nodes that are marked as its own.
+func (c *population) employ(t testing.TB, folder, logs string) {
+	t.Helper()
+	kubeconfig := filepath.Join(folder, "kwok.kubeconfig")
+	admin := c.administrator(t)
+	write(t, kubeconfig, c.kubeconfigOf(t, c.url, map[string]any{"client-certificate-data": admin.cert, "client-key-data": admin.key}))
+	c.kwok = begin(t, logs, "kwok", tool(t, "kwok"), "--config="+filepath.Join("testdata", "kwok.yaml"), "--kubeconfig="+kubeconfig,
+		"--manage-nodes-with-annotation-selector="+kwokMark+"="+kwokNode, "--node-lease-duration-seconds="+leaseSeconds)
+}
+
+// What marks a node as kwok's.
+const kwokMark, kwokNode = "kwok.x-k8s.io/node", "fake"
 
 // atOnce is how many objects are made at a time.
 const atOnce = 8
@@ -49,18 +69,28 @@ func together(n int, do func(int) error) error {
 func (c *population) grow(t testing.TB, n int) {
 	t.Helper()
 	begun, have := time.Now(), len(nodes)+len(c.nodes)
+	if have >= n {
+		return
+	}
 	made := make([]*corev1.Node, n-have)
 	must(t, together(len(made), func(i int) error {
-		var err error
-		made[i], err = c.core.Nodes().Create(t.Context(), largeNode(have+i), metav1.CreateOptions{})
-		return err
+		return created(c.core.Nodes().Create(t.Context(), largeNode(have+i), metav1.CreateOptions{}))
+	}))
+	must(t, together(len(made), func(i int) error {
+		_, err := await(time.Minute, func() (err error) {
+			if made[i], err = c.core.Nodes().Get(t.Context(), largeNode(have+i).Name, metav1.GetOptions{}); err == nil && len(made[i].Status.Conditions) == 0 {
+				err = fmt.Errorf("node %s is not ready", made[i].Name)
+			}
+			return err
+		})
+		return errors.Join(err, c.kwok.alive())
 	}))
 	c.nodes = append(c.nodes, made...)
-	say("%d nodes, of %.1f KiB each as JSON (%s)", n, float64(sizeOf(t, made[0]))/1024, seconds(time.Since(begun)))
+	say("%d nodes are ready, of %.1f KiB each as JSON (%s)", n, float64(sizeOf(t, made[0]))/1024, seconds(time.Since(begun)))
 }
 
 // fill makes that many pods in the platform's namespace, those it has among
-// them, and others elsewhere.
+// them, and others elsewhere, and waits until they run.
 func (c *population) fill(t testing.TB, here, elsewhere int) {
 	t.Helper()
 	begun := time.Now()
@@ -70,23 +100,25 @@ func (c *population) fill(t testing.TB, here, elsewhere int) {
 	must(t, together(here-len(there.Items), func(i int) error {
 		pod := largePod(namespace, i)
 		pod.Labels["name"] = "rbd-chaos" // which runs on many nodes
-		return c.runs(t, pod)
+		return c.place(t, i, pod)
 	}))
 	must(t, together(elsewhere, func(i int) error {
-		return created(c.core.Pods("elsewhere").Create(t.Context(), largePod("elsewhere", i), metav1.CreateOptions{}))
+		return c.place(t, i, largePod("elsewhere", i))
 	}))
-	say("%d pods in %s and %d elsewhere (%s)", here, namespace, elsewhere, seconds(time.Since(begun)))
+	until(t, 5*time.Minute, "every pod runs", func() error {
+		waiting, err := c.core.Pods("").List(t.Context(), metav1.ListOptions{FieldSelector: "status.phase=Pending", Limit: 1})
+		if err == nil && len(waiting.Items) > 0 {
+			err = fmt.Errorf("pod %s in %s is pending", waiting.Items[0].Name, waiting.Items[0].Namespace)
+		}
+		return err
+	})
+	say("%d pods run in %s and %d elsewhere (%s)", here, namespace, elsewhere, seconds(time.Since(begun)))
 }
 
-// runs makes a pod and says that it is ready.
-func (c *population) runs(t testing.TB, pod *corev1.Pod) error {
-	status := pod.Status
-	pod, err := c.core.Pods(pod.Namespace).Create(t.Context(), pod, metav1.CreateOptions{})
-	if err != nil {
-		return err
-	}
-	pod.Status = status
-	return created(c.core.Pods(pod.Namespace).UpdateStatus(t.Context(), pod, metav1.UpdateOptions{}))
+// place makes a pod, on one of the nodes there are.
+func (c *population) place(t testing.TB, i int, pod *corev1.Pod) error {
+	pod.Spec.NodeName = c.nodes[i%len(c.nodes)].Name
+	return created(c.core.Pods(pod.Namespace).Create(t.Context(), pod, metav1.CreateOptions{}))
 }
 
 // beat writes the status of one node after the other, that many in a second,
@@ -116,8 +148,8 @@ func sizeOf(t testing.TB, n *corev1.Node) int {
 	return len(text)
 }
 
-// largeNode is a node as the kubelet of a busy machine and the usual agents
-// leave it: 50 images, 20 annotations, 20 labels.
+// largeNode is a node as the kubelet of a busy machine registers it, and the
+// usual agents mark it: 50 images, 20 annotations, 20 labels.
 func largeNode(i int) *corev1.Node {
 	name := fmt.Sprintf("node-%05d.cn-shanghai.example.com", i)
 	ip := fmt.Sprintf("10.%d.%d.%d", 100+i>>16, i>>8&255, i&255)
@@ -147,23 +179,9 @@ func largeNode(i int) *corev1.Node {
 	for j := len(n.Labels); j < 20; j++ {
 		n.Labels[fmt.Sprintf("feature.node.kubernetes.io/cpu-cpuid.FEATURE%d", j)] = "true"
 	}
+	n.Annotations[kwokMark] = kwokNode
 	for j := range 20 {
 		n.Annotations[fmt.Sprintf("agent-%d.example.com/observed-state", j)] = fmt.Sprintf(`{"address":"%s/24","generation":%d,"backend":"vxlan","vtep":"5e:2f:0c:%02x:%02x:%02x"}`, ip, i, j, i>>8&255, i&255)
-	}
-	for _, c := range []struct {
-		kind           corev1.NodeConditionType
-		status         corev1.ConditionStatus
-		reason, saying string
-	}{
-		{"NetworkUnavailable", "False", "FlannelIsUp", "Flannel is running on this node"},
-		{corev1.NodeMemoryPressure, "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"},
-		{corev1.NodeDiskPressure, "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"},
-		{corev1.NodePIDPressure, "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"},
-		{corev1.NodeReady, "True", "KubeletReady", "kubelet is posting ready status"},
-	} {
-		now := metav1.Now()
-		n.Status.Conditions = append(n.Status.Conditions, corev1.NodeCondition{Type: c.kind, Status: c.status, Reason: c.reason, Message: c.saying,
-			LastHeartbeatTime: now, LastTransitionTime: now})
 	}
 	for j := range 50 { // the kubelet's own limit (nodeStatusMaxImages)
 		image := fmt.Sprintf("registry.cn-hangzhou.aliyuncs.com/goodrain/component-%d", j)
@@ -174,7 +192,7 @@ func largeNode(i int) *corev1.Node {
 	return n
 }
 
-// largePod is a pod with a sidecar, that is ready.
+// largePod is a pod with a sidecar.
 func largePod(namespace string, i int) *corev1.Pod {
 	yes := true
 	name := fmt.Sprintf("workload-%d-5d8f9c7b6d-x%04d", i/4, i)
@@ -182,17 +200,12 @@ func largePod(namespace string, i int) *corev1.Pod {
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace,
 			Labels:          map[string]string{"app": name, "pod-template-hash": "5d8f9c7b6d", "creator": "Rainbond", "belongTo": "rainbond-operator"},
 			OwnerReferences: []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: name, UID: types.UID(name), Controller: &yes}}},
-		Spec:   podSpec([]string{"main", "sidecar"}),
-		Status: corev1.PodStatus{Phase: corev1.PodRunning, Conditions: readiness(corev1.ConditionTrue, "")},
+		Spec: podSpec([]string{"main", "sidecar"}),
 	}
-	p.Spec.NodeName = "worker-1"
-	for j, c := range p.Spec.Containers {
+	for j := range p.Spec.Containers {
 		for k := range 10 {
 			p.Spec.Containers[j].Env = append(p.Spec.Containers[j].Env, corev1.EnvVar{Name: fmt.Sprintf("SETTING_%d", k), Value: fmt.Sprintf("value-%d-of-%d", k, i)})
 		}
-		p.Status.ContainerStatuses = append(p.Status.ContainerStatuses, corev1.ContainerStatus{Name: c.Name, Image: c.Image, Ready: true,
-			ImageID: fmt.Sprintf("%s@sha256:%064x", c.Image, i), ContainerID: fmt.Sprintf("containerd://%064x", i),
-			State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Now()}}})
 	}
 	return p
 }
