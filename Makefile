@@ -28,7 +28,7 @@ demo-stack: build ## the demo with a real Prometheus and Alertmanager, and the m
 
 test: ## every test but the end-to-end ones: minutes, with the race detector
 	@echo "test 1/4: vet"
-	@go vet ./... && go vet -tags e2e,faults ./test/...
+	@go vet ./... && go vet -tags e2e,faults,panels ./test/...
 	@echo "test 2/4: promtool and amtool, built once, for the tests of the rules"
 	@tools/build promtool amtool
 	@echo "test 3/4: go test -race (the first time compiles everything: some minutes)"
@@ -45,7 +45,7 @@ fuzz: ## some ten seconds for each parser that reads what others wrote (FUZZ=40 
 
 e2e: build ## real parts: API server, Prometheus, Alertmanager, webhook; MariaDB; curl, openssl, Python
 	@tools/build etcd kube-apiserver prometheus alertmanager promtool promtool-2.20 promtool-2.35 prometheus-2.20 amtool
-	@go test -tags e2e -count=1 -v -timeout 20m -skip '^(TestTheChart|TestWhileThingsBreak|TestSoak|TestEveryPanelIsDrawn|TestTheDashboardsHaveGrafanasTypes)$$' ./test/e2e # make chart, breakage, panels
+	@go test -tags e2e -count=1 -v -timeout 20m -skip '^(TestTheChart|TestWhileThingsBreak|TestSoak|TestEveryPanelHasItsAnswers|TestTheDashboardsHaveGrafanasTypes)$$' ./test/e2e # make chart, breakage, panels
 	@tools/noskip ./rules
 	@$(MAKE) --no-print-directory clients
 
@@ -98,13 +98,15 @@ chart: build ## the Helm chart: renderings, refusals, and a real API server that
 sync: ## makes the dashboards, copies them and the rules into the chart, and makes the chart's README
 	@tools/sync
 
-panels: build ## every panel of the dashboards, drawn with Grafana's own components, into dist/panels; and their types
+panels: build ## every panel of the dashboards, drawn with Grafana's own components, into dist/panels; and their types (PICTURES=1 takes those of the documentation)
 	@tools/build prometheus
-	@tools/apt chromium fonts-noto-cjk
-	@command -v npm >/dev/null || tools/apt nodejs npm
+	@tools/browser
 	@echo "panels: npm ci in test/panels (500 MB; a minute or two) ..."
 	@cd test/panels && npm ci --no-progress --loglevel=error
-	@tools/noskip -tags e2e -timeout 20m -run '^(TestEveryPanelIsDrawn|TestTheDashboardsHaveGrafanasTypes)$$' ./test/e2e
+	@tools/noskip -tags e2e -timeout 20m -run '^(TestEveryPanelHasItsAnswers|TestTheDashboardsHaveGrafanasTypes)$$' ./test/e2e
+	@echo "panels: bundling @grafana/ui, which takes a while ..."
+	@node test/panels/bundle.mjs dist/panels
+	@tools/noskip -tags e2e,panels -timeout 10m -run '^TestEveryPanelIsDrawn$$' ./test/browser $(if $(PICTURES),-pictures)
 
 image: ## the image, built twice into one digest, as an archive in dist/ (PLATFORMS="linux/amd64 linux/arm64")
 	@tools/image $(PLATFORMS)
@@ -123,7 +125,7 @@ workflows: ## actionlint
 lint: ## golangci-lint
 	@tools/build golangci-lint
 	@tools/bin/golangci-lint run ./...
-	@tools/bin/golangci-lint run --build-tags e2e,faults ./test/...
+	@tools/bin/golangci-lint run --build-tags e2e,faults,panels ./test/...
 
 fmt: ## gofmt everything
 	@gofmt -w cmd collector dashboards demo docs doctor fault region rules test
