@@ -106,7 +106,7 @@ func sick() collector.Look {
 			metric("rainbond_api_probe_failed", 0, "rainbond", "connect", "refused"),
 		},
 			evidence(collector.EvidenceError, "remote error: tls: unknown certificate authority", "rainbond_region", "rainbond", "phase", "tls", "reason", "client_refused"),
-			evidence(collector.EvidenceAddress, "https://47.104.161.96:8443, 47.104.161.96:8443", "rainbond_region", "rainbond", "phase", "tls", "reason", "client_refused"),
+			evidence(collector.EvidenceAddress, "https://203.0.113.105:8443, 203.0.113.105:8443", "rainbond_region", "rainbond", "phase", "tls", "reason", "client_refused"),
 		),
 		sawAt(collector.SlugTLS, []prometheus.Metric{
 			metric("rainbond_api_tls_handshake_error_last_timestamp_seconds", float64(noon.Unix()-42), "rainbond", "client_certificate"),
