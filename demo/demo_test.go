@@ -306,8 +306,8 @@ func TestScenariosHoldTogether(t *testing.T) {
 	for name, want := range map[string]string{
 		"disk-82+nonsense":                   `unknown scenario "nonsense"; expected one of `,
 		"component-gone+component-rolling":   "",
-		"component-unmade+component-pending": "scenario component-unmade+component-pending: there is no rbd-worker left to break",
-		"api-gateway-only+component-mount":   "scenario api-gateway-only+component-mount: there is no pod of rbd-api left to break",
+		"component-unmade+component-pending": "scenario component-unmade+component-pending: these cannot hold together: there is no rbd-worker left to break",
+		"api-gateway-only+component-mount":   "scenario api-gateway-only+component-mount: these cannot hold together: there is no pod of rbd-api left to break",
 	} {
 		if err := d.Set(name); want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
 			t.Errorf("%s: %v, want %s", name, err, want)

@@ -26,7 +26,7 @@ func (d *Demo) change(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	err := d.Set(r.PostFormValue("scenario"))
-	if unknown := UnknownScenarioError(""); errors.As(err, &unknown) {
+	if unknown := UnknownScenarioError(""); errors.As(err, &unknown) || errors.Is(err, errTogether) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}

@@ -33,6 +33,9 @@ func TestThePageSwitchesTheScenario(t *testing.T) {
 		{"/demo?lang=//evil", "healthy", "same-origin", 303, "./", "healthy"},
 		{"/demo", "disk-82", "cross-site", 403, "cross-origin request", "healthy"},
 		{"/demo", "disk-99", "same-origin", 400, `unknown scenario "disk-99"; expected one of healthy, api-name-unknown`, "healthy"},
+		{"/demo", "disk-82+node-role-none", "same-origin", 303, "./", "disk-82+node-role-none"},
+		{"/demo", "component-unmade+component-pending", "same-origin", 400, "scenario component-unmade+component-pending: these cannot hold together", "disk-82+node-role-none"},
+		{"/demo", "healthy", "same-origin", 303, "./", "healthy"},
 		{"/demo", "", "same-origin", 400, `unknown scenario ""; expected one of healthy`, "healthy"},
 		{"/demo", strings.Repeat("x", maxForm), "same-origin", 400, `unknown scenario ""`, "healthy"},
 	} {

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -95,10 +96,13 @@ func (w *world) generation(name string) pki.Generation {
 	return g
 }
 
-// gone is for what a scenario would break, and one before it took away.
+// errTogether is for scenarios of which one takes away what another breaks.
+var errTogether = errors.New("these cannot hold together")
+
+// gone notes that what a scenario would break was taken away before.
 func (w *world) gone(what string) {
 	if w.err == nil {
-		w.err = errors.New("there is no " + what + " left to break")
+		w.err = fmt.Errorf("%w: there is no %s left to break", errTogether, what)
 	}
 }
 

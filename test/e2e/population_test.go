@@ -73,13 +73,15 @@ func (c *population) grow(t testing.TB, n int) {
 		return
 	}
 	made := make([]*corev1.Node, n-have)
-	must(t, together(len(made), func(i int) error {
-		return created(c.core.Nodes().Create(t.Context(), largeNode(have+i), metav1.CreateOptions{}))
+	must(t, together(len(made), func(i int) (err error) {
+		made[i], err = c.core.Nodes().Create(t.Context(), largeNode(have+i), metav1.CreateOptions{})
+		return err
 	}))
 	must(t, together(len(made), func(i int) error {
+		name := made[i].Name
 		_, err := await(time.Minute, func() (err error) {
-			if made[i], err = c.core.Nodes().Get(t.Context(), largeNode(have+i).Name, metav1.GetOptions{}); err == nil && len(made[i].Status.Conditions) == 0 {
-				err = fmt.Errorf("node %s is not ready", made[i].Name)
+			if made[i], err = c.core.Nodes().Get(t.Context(), name, metav1.GetOptions{}); err == nil && len(made[i].Status.Conditions) == 0 {
+				err = fmt.Errorf("node %s is not ready", name)
 			}
 			return err
 		})

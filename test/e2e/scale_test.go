@@ -124,9 +124,9 @@ func (s scale) whole(b *testing.B) {
 	b.ReportMetric(mebibytes(b, e, "VmHWM"), "MiB-peak")
 }
 
-// cached measures what the watch caches answer, and the two objects that the
-// operator's orders are. The region's API, which component asks what the
-// console shows, is another handshake and not counted here: it is not known.
+// cached measures what the watch caches answer, and two requests for what the
+// operator was told to run. What the console shows is left out, for component
+// asks the region's API for that, by a handshake: the region is not known here.
 func (s scale) cached(b *testing.B) {
 	e, took := s.start(b, fmt.Sprint("exporter-cached-", s.n), "--collectors=node-role,component,disk", "--config.file="+s.elsewhere)
 	defer e.kill()
