@@ -46,7 +46,7 @@ var Catalogue = []Metric{
 	{SlugAPI, "rainbond_api_probe_failures_total", "Probes of the region API that failed, by phase and reason.", counter, []string{labelRegion, "phase", "reason"}},
 	{SlugAPI, "rainbond_api_probe_duration_seconds", "How long whole probes of the region API took, failed ones included.", histogram, []string{labelRegion}},
 	{SlugAPI, "rainbond_api_probe_phase_seconds", "How long each phase of the last probe took. A phase that did not end well is absent, never 0.", gauge, []string{labelRegion, "phase"}},
-	{SlugAPI, "rainbond_api_direct_up", "Whether rbd-api answers when asked past the gateway, at its own Service. Asked only when the console's way fails; absent otherwise, and where the Service is not known.", gauge, []string{labelRegion}},
+	{SlugAPI, "rainbond_api_direct_up", "Whether rbd-api answers as it should when asked past the gateway, at its own Service; which certificates it accepts does not matter. Asked only when the console's way fails; absent otherwise, and where the Service is not known.", gauge, []string{labelRegion}},
 	{SlugAPI, "rainbond_api_address_without_node", "Whether the region's address, which cannot be connected to, is the address of no node of the cluster: the server's IP has changed. Told only while connecting fails and the address is an IP.", gauge, []string{labelRegion}},
 	{SlugAPI, "rainbond_api_ready", "What /v2/cluster/ready said of each check, and of all. Absent on regions older than v6.9.2.", gauge, []string{labelRegion, "check"}},
 
