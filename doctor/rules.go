@@ -152,7 +152,10 @@ func (r *rule) selects(n *parser.VectorSelector, recorded map[string]rule) {
 		if nameMatches(n.LabelMatchers, name) {
 			known = true
 			source := recorded[name]
-			r.reads = append(r.reads, source.reads...)
+			for _, s := range source.reads {
+				s.matchers = append(slices.Clone(s.matchers), n.LabelMatchers...)
+				r.reads = append(r.reads, s)
+			}
 			r.needsHistory = r.needsHistory || source.needsHistory
 			r.absent = r.absent || source.absent
 		}

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 	"text/template"
-	"time"
 
 	amlabels "github.com/prometheus/alertmanager/pkg/labels"
 	"github.com/prometheus/common/model"
@@ -124,24 +123,30 @@ func TestBothSidesOfAnInhibitionBearWhatMustBeEqual(t *testing.T) {
 	}
 }
 
-// A cause that fires later than its symptoms comes too late to keep them back.
-func TestNoCauseWaitsLongerThanItsSymptoms(t *testing.T) {
+// A cause that fires later than its symptoms comes too late to keep them back;
+// one whose end is told before theirs does not keep them back any more.
+func TestNoCauseComesLaterOrEndsEarlierThanItsSymptoms(t *testing.T) {
 	told, from := seen(t), alerts(t)
-	waits := func(side amlabels.Matchers) []time.Duration {
-		var all []time.Duration
-		for _, alert := range told {
-			for _, r := range from {
-				if side.Matches(alert) && of(r, alert) {
-					all = append(all, time.Duration(r.For))
-				}
+	rulesOf := func(side amlabels.Matchers) []int {
+		var all []int
+		for n, r := range from {
+			if slices.ContainsFunc(told, func(alert model.LabelSet) bool { return side.Matches(alert) && of(r, alert) }) {
+				all = append(all, n)
 			}
 		}
 		return all
 	}
 	for _, i := range inhibitions(t) {
-		source, target := waits(matchers(t, i.Source)), waits(matchers(t, i.Target))
-		if len(source) > 0 && len(target) > 0 && slices.Max(source) > slices.Min(target) {
-			t.Errorf("%s: the cause waits %s, a symptom %s", i.Name, slices.Max(source), slices.Min(target))
+		for _, source := range rulesOf(matchers(t, i.Source)) {
+			for _, target := range rulesOf(matchers(t, i.Target)) {
+				cause, symptom := from[source], from[target]
+				if cause.For > symptom.For {
+					t.Errorf("%s: the cause waits %s, a symptom %s", i.Name, cause.For, symptom.For)
+				}
+				if source < target {
+					t.Errorf("%s: %s stands above %s, so its end is told first", i.Name, cause.Alert, symptom.Alert)
+				}
+			}
 		}
 	}
 }

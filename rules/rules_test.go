@@ -201,15 +201,15 @@ func TestEverySelectorCanSelectSomething(t *testing.T) {
 				if !recorded[s.Name] {
 					t.Errorf("%s%s: no metric %s, and no rule above records it", r.Alert, r.Record, s.Name)
 				}
+				if strings.Contains(s.Name, ":rainbond_api_probe_failed:") && !slices.ContainsFunc(fault.Failures, func(f fault.Failure) bool { return selects(s, f) }) {
+					t.Errorf("%s: %s selects no failure of a probe", r.Alert, s)
+				}
 				continue
 			}
 			for _, m := range s.LabelMatchers {
 				if m.Name != model.MetricNameLabel && !slices.Contains(collector.Catalogue[i].Labels, m.Name) {
 					t.Errorf("%s%s: %s has no label %s", r.Alert, r.Record, s.Name, m.Name)
 				}
-			}
-			if s.Name == "rainbond_api_probe_failed" && !slices.ContainsFunc(fault.Failures, func(f fault.Failure) bool { return selects(s, f) }) {
-				t.Errorf("%s: %s selects no failure of a probe", r.Alert, s)
 			}
 		}
 		recorded[r.Record] = true
