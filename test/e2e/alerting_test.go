@@ -40,6 +40,10 @@ var waits = regexp.MustCompile(`(?m)^([ -]*(?:for|keep_firing_for|interval|group
 // seconds. That and its for belong together, says the rule.
 var forgets = regexp.MustCompile(`(_last_timestamp_seconds\{[^}]*\}\) < )([0-9]+)`)
 
+// remembers is how long the rules let a look before count on, which must be
+// shorter than the for of what reads it.
+var remembers = regexp.MustCompile(`(_over_time\(rainbond_(?:api_probe_failed|certificate_mismatch)\[)([0-9a-z]+)`)
+
 // shorten is the only thing done to the configuration that ships, beside the
 // path of the file with the webhook's address: every wait is divided by
 // shorter.
@@ -51,7 +55,9 @@ func shorten(t testing.TB, text []byte) []byte {
 		short := strings.TrimSuffix((wait / shorter).String(), unit)
 		return append(part[1], short...)
 	}
-	text = waits.ReplaceAllFunc(text, func(found []byte) []byte { return divide(waits.FindSubmatch(found), "") })
+	for _, form := range []*regexp.Regexp{waits, remembers} {
+		text = form.ReplaceAllFunc(text, func(found []byte) []byte { return divide(form.FindSubmatch(found), "") })
+	}
 	return forgets.ReplaceAllFunc(text, func(found []byte) []byte { return divide(forgets.FindSubmatch(found), "s") })
 }
 
