@@ -139,7 +139,7 @@ func (r *rule) inspect(expr parser.Expr, recorded map[string]rule) {
 }
 
 // selects notes one selector: the metrics of the catalogue and the recording
-// rules it can select. One that can select neither reads what no look holds.
+// rules it can select, of which it reads what its own labels leave. One that can select neither reads what no look holds.
 func (r *rule) selects(n *parser.VectorSelector, recorded map[string]rule) {
 	known := false
 	for _, m := range collector.Catalogue {
@@ -152,9 +152,9 @@ func (r *rule) selects(n *parser.VectorSelector, recorded map[string]rule) {
 		if nameMatches(n.LabelMatchers, name) {
 			known = true
 			source := recorded[name]
-			for _, s := range source.reads {
-				s.matchers = append(slices.Clone(s.matchers), n.LabelMatchers...)
-				r.reads = append(r.reads, s)
+			for _, read := range source.reads {
+				read.matchers = append(slices.Clone(read.matchers), n.LabelMatchers...)
+				r.reads = append(r.reads, read)
 			}
 			r.needsHistory = r.needsHistory || source.needsHistory
 			r.absent = r.absent || source.absent
