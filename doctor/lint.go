@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -40,9 +41,16 @@ func CheckRules(ctx context.Context, content []byte) error {
 	if err != nil {
 		return err
 	}
-	known := knownLabels(rules)
+	if len(rules) == 0 {
+		return errors.New("line 1: no rule; expected groups, and rules in them")
+	}
+	known, recorded := knownLabels(rules), map[string]bool{}
+	for _, r := range rules {
+		recorded[r.record] = true
+	}
 	for _, group := range file.Groups {
 		for _, node := range group.Rules {
+			found = append(found, checkSelectors(node, recorded)...)
 			found = append(found, checkAlert(ctx, node, known)...)
 		}
 	}
@@ -94,6 +102,26 @@ func field(node *yaml.Node, key string) *yaml.Node {
 		}
 	}
 	return nil
+}
+
+// checkSelectors checks that what an expression reads under our name is told
+// by a collector or recorded by a rule of the file: else it is always empty.
+func checkSelectors(node yaml.Node, recorded map[string]bool) []error {
+	text := field(&node, "expr")
+	expr, err := promParser.ParseExpr(text.Value)
+	if err != nil {
+		return nil // parseRules has parsed it before
+	}
+	var found []error
+	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+		n, ok := node.(*parser.VectorSelector)
+		if ok && strings.HasPrefix(n.Name, "rainbond_") && !recorded[n.Name] &&
+			!slices.ContainsFunc(collector.Catalogue, func(m collector.Metric) bool { return selectsMetric(n, m) }) {
+			found = append(found, fmt.Errorf("line %d: expr: no collector tells %s, and no rule of this file records it", text.Line, n.Name))
+		}
+		return nil
+	})
+	return found
 }
 
 // checkAlert checks what an alert tells; other rules tell nothing.

@@ -31,6 +31,8 @@ func TestCheckRulesNamesTheLine(t *testing.T) {
 		{"a variable that templates do not have", "$value", "$vaule", `line 4: group "own", rule 1, "OwnRule"`},
 		{"a label that no metric bears", "rainbond_region", "region", "line 8: alert OwnRule: summary: no metric bears the label region"},
 		{"a key that rules do not have", "for: 2m", "fro: 2m", "line 6: field fro not found"},
+		{"a metric that nobody tells", "rainbond_api_up", "rainbond_api_pu", "line 5: expr: no collector tells rainbond_api_pu, and no rule of this file records it"},
+		{"no rule", good, "", "line 1: no rule; expected groups, and rules in them"},
 		{"no YAML", "groups:", "groups", "line "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
