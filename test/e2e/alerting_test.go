@@ -79,6 +79,11 @@ type alerting struct {
 // newAlerting starts both with the configuration that ships, at a quick pace.
 func newAlerting(t testing.TB, folder, logs string, targets ...string) *alerting {
 	t.Helper()
+	for _, form := range []*regexp.Regexp{waits, remembers, forgets} {
+		if !form.Match(shipped(t, "rainbond.rules.yaml")) {
+			t.Errorf("the rules that ship have nothing like %s, so it stays long", form)
+		}
+	}
 	scrapes := fmt.Sprintf(`
 global: {scrape_interval: %[1]s, scrape_timeout: %[1]s, evaluation_interval: 1s}
 scrape_configs: [{job_name: rainbond-exporter, static_configs: [{targets: [%[2]s]}]}]
