@@ -20,7 +20,7 @@ import (
 type api struct {
 	regions func(context.Context) ([]fault.Region, error)
 	probe   func(context.Context, fault.Region) fault.Trace
-	inside  *Inside
+	inside  *Cluster
 	// lastRead is when the database that tells the regions last answered.
 	lastRead func() time.Time
 
@@ -51,16 +51,16 @@ func newTally(region string) *tally {
 
 // tell tells what has been counted: every pair of phase and reason, from 0.
 func (c *tally) tell(r *Report, region string) {
-	r.set("rainbond_api_probes_total", c.probes, region)
+	r.addSample("rainbond_api_probes_total", c.probes, region)
 	for _, f := range fault.Failures {
-		r.set("rainbond_api_probe_failures_total", c.failures[f], region, string(f.Phase), string(f.Reason))
+		r.addSample("rainbond_api_probe_failures_total", c.failures[f], region, string(f.Phase), string(f.Reason))
 	}
 	r.Metrics = append(r.Metrics, c.duration)
 }
 
-// Inside is the cluster we are in, of which more can be said than the console
+// Cluster is the cluster we are in, of which more can be said than the console
 // sees from outside.
-type Inside struct {
+type Cluster struct {
 	Region    string // whose cluster it is
 	DirectURL string // where rbd-api answers past the gateway
 	Nodes     func(context.Context) ([]fault.Node, error)
@@ -71,18 +71,18 @@ type Inside struct {
 const probesAtOnce = 64
 
 // NewAPI returns the collector of symptom api. It probes every region that
-// regions tells, many at once. Inside, which may be nil, is asked for more
+// regions tells, many at once. Cluster, which may be nil, is asked for more
 // when the probe of its region fails. LastRead, which may be nil or say never,
 // is when the database that tells the regions last answered.
 func NewAPI(regions func(context.Context) ([]fault.Region, error), probe func(context.Context, fault.Region) fault.Trace,
-	inside *Inside, lastRead func() time.Time,
+	inside *Cluster, lastRead func() time.Time,
 ) Collector {
 	return &api{regions: regions, probe: probe, inside: inside, lastRead: lastRead, known: map[string]*tally{}}
 }
 
 func (a *api) Name() string { return SlugAPI }
 
-func (a *api) Look(ctx context.Context) (Report, error) {
+func (a *api) Collect(ctx context.Context) (Report, error) {
 	regions, err := a.regions(ctx)
 	var r Report
 	traces, late := probeAll(ctx, regions, a.probe)
@@ -97,7 +97,7 @@ func (a *api) Look(ctx context.Context) (Report, error) {
 	}
 	if a.lastRead != nil {
 		if at := a.lastRead(); !at.IsZero() {
-			r.set("rainbond_regions_last_read_timestamp_seconds", float64(at.UnixMilli())/1000)
+			r.addSample("rainbond_regions_last_read_timestamp_seconds", float64(at.UnixMilli())/1000)
 		}
 	}
 	a.mu.Lock()
@@ -155,19 +155,19 @@ func (a *api) tell(r *Report, region fault.Region, t fault.Trace) {
 	name := region.Name
 	failure, failed := fault.FromTrace(t)
 	// A region that is not ready has answered /v2/show all the same.
-	r.set("rainbond_api_up", flag(!failed || failure.Reason == fault.NotReady), name)
+	r.addSample("rainbond_api_up", flag(!failed || failure.Reason == fault.NotReady), name)
 	a.count(name, failure, failed, t)
 	for _, f := range fault.Failures {
-		r.set("rainbond_api_probe_failed", flag(failed && f == failure), name, string(f.Phase), string(f.Reason))
+		r.addSample("rainbond_api_probe_failed", flag(failed && f == failure), name, string(f.Phase), string(f.Reason))
 	}
 	for _, phase := range fault.Phases {
 		took, ran := t.Durations[phase]
 		if ran && (!failed || phase != failure.Phase || failure.Reason == fault.NotReady) {
-			r.set("rainbond_api_probe_phase_seconds", took.Seconds(), name, string(phase))
+			r.addSample("rainbond_api_probe_phase_seconds", took.Seconds(), name, string(phase))
 		}
 	}
 	for check, ok := range t.Ready {
-		r.set("rainbond_api_ready", flag(ok), name, check)
+		r.addSample("rainbond_api_ready", flag(ok), name, check)
 	}
 	a.explain(r, name, failure, failed, t)
 }
@@ -211,9 +211,9 @@ func (a *api) lookInside(ctx context.Context, r *Report, region fault.Region, t 
 		return // the collectors that need the nodes say so
 	}
 	address, gone := fault.OfNoNode(region.URL, nodes)
-	r.set("rainbond_api_address_without_node", flag(gone), region.Name)
+	r.addSample("rainbond_api_address_without_node", flag(gone), region.Name)
 	if gone {
-		r.saw(EvidenceNode, address+" is the address of no node; theirs are "+fault.Addresses(nodes), labelRegion, region.Name)
+		r.addEvidence(EvidenceNode, address+" is the address of no node; theirs are "+fault.Addresses(nodes), labelRegion, region.Name)
 	}
 }
 
@@ -234,7 +234,7 @@ func (a *api) tellPast(r *Report, direct fault.Region, t fault.Trace) {
 	if !known {
 		return
 	}
-	r.set("rainbond_api_direct_up", flag(answers), direct.Name)
+	r.addSample("rainbond_api_direct_up", flag(answers), direct.Name)
 	text := direct.URL + ": rbd-api answers"
 	if !answers {
 		text = direct.URL + ": " + answer(t)
@@ -242,7 +242,7 @@ func (a *api) tellPast(r *Report, direct fault.Region, t fault.Trace) {
 			text = t.Err.Error()
 		}
 	}
-	r.saw(EvidenceDirect, text, labelRegion, direct.Name)
+	r.addEvidence(EvidenceDirect, text, labelRegion, direct.Name)
 }
 
 func (a *api) explain(r *Report, name string, f fault.Failure, failed bool, t fault.Trace) {
@@ -250,15 +250,15 @@ func (a *api) explain(r *Report, name string, f fault.Failure, failed bool, t fa
 	if failed {
 		about = append(about, "phase", string(f.Phase), "reason", string(f.Reason))
 		if f.Reason == fault.ClientNotAsked {
-			r.saw(EvidenceError, "no client certificate was asked for", about...)
+			r.addEvidence(EvidenceError, "no client certificate was asked for", about...)
 		}
 		for _, err := range []error{t.Err, t.Distrust} {
 			if err != nil {
-				r.saw(EvidenceError, strings.ReplaceAll(err.Error(), "\n", "; "), about...)
+				r.addEvidence(EvidenceError, strings.ReplaceAll(err.Error(), "\n", "; "), about...)
 			}
 		}
 		if t.Err == nil && t.Status != 0 {
-			r.saw(EvidenceAnswer, answer(t), about...)
+			r.addEvidence(EvidenceAnswer, answer(t), about...)
 		}
 	}
 	where := t.URL
@@ -268,9 +268,9 @@ func (a *api) explain(r *Report, name string, f fault.Failure, failed bool, t fa
 	for _, err := range t.Missed {
 		where += "; before it " + err.Error()
 	}
-	r.saw(EvidenceAddress, where, about...)
+	r.addEvidence(EvidenceAddress, where, about...)
 	if len(t.Durations) > 0 {
-		r.saw(EvidenceLatency, latency(t), about...)
+		r.addEvidence(EvidenceLatency, latency(t), about...)
 	}
 }
 

@@ -51,11 +51,11 @@ func TestLatencyIsAClassicAndANativeHistogram(t *testing.T) {
 	c := NewAPI(fixed([]fault.Region{rainbond}, nil), func(context.Context, fault.Region) fault.Trace {
 		return fault.Trace{Status: 200, Took: 300 * time.Millisecond}
 	}, nil, nil)
-	report, err := c.Look(t.Context())
+	report, err := c.Collect(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	families, _ := Look{Outcomes: []Outcome{{Report: report}}}.Gather()
+	families, _ := Snapshot{Outcomes: []Outcome{{Report: report}}}.Gather()
 	for _, f := range families {
 		if f.GetName() != "rainbond_api_probe_duration_seconds" {
 			continue
@@ -78,11 +78,11 @@ func TestLatencyIsAClassicAndANativeHistogram(t *testing.T) {
 
 func TestEveryReasonIsThereFromTheStart(t *testing.T) {
 	c := NewAPI(fixed([]fault.Region{rainbond}, nil), func(context.Context, fault.Region) fault.Trace { return fault.Trace{Status: 503} }, nil, nil)
-	report, err := c.Look(t.Context())
+	report, err := c.Collect(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	look := Look{Outcomes: []Outcome{{Report: report}}}
+	look := Snapshot{Outcomes: []Outcome{{Report: report}}}
 	for _, name := range []string{"rainbond_api_probe_failed", "rainbond_api_probe_failures_total"} {
 		if got := testutil.CollectAndCount(look, name); got != len(fault.Failures) {
 			t.Errorf("%s has %d series, want %d", name, got, len(fault.Failures))
@@ -116,7 +116,7 @@ func TestARegionThatIsGoneLeavesNoSeries(t *testing.T) {
 func TestRegionsKnownLastAreStillProbed(t *testing.T) {
 	c := NewAPI(fixed([]fault.Region{rainbond}, errors.New("the database is away")),
 		func(context.Context, fault.Region) fault.Trace { return fault.Trace{Status: 200} }, nil, nil)
-	report, err := c.Look(t.Context())
+	report, err := c.Collect(t.Context())
 	if err == nil {
 		t.Error("the collector does not say that the database is away")
 	}
@@ -137,7 +137,7 @@ func TestARegionWhoseWayFailsIsAskedPastItsGateway(t *testing.T) {
 			}
 			return console
 		},
-		&Inside{Region: "rainbond", DirectURL: "https://rbd-api-api:8443", Nodes: fixed([]fault.Node{{Addresses: []string{"10.0.0.2"}}}, nil)}, nil)
+		&Cluster{Region: "rainbond", DirectURL: "https://rbd-api-api:8443", Nodes: fixed([]fault.Node{{Addresses: []string{"10.0.0.2"}}}, nil)}, nil)
 	names := []string{"rainbond_api_direct_up", "rainbond_api_address_without_node"}
 	report := shows(t, c, `
 		rainbond_api_direct_up{rainbond_region="rainbond"} 1
@@ -166,7 +166,7 @@ func TestAfterASilenceThereIsStillTimeToAskPastTheGateway(t *testing.T) {
 		}
 		return fault.Trace{Status: 200}
 	}
-	c := NewAPI(fixed([]fault.Region{rainbond}, nil), silent, &Inside{Region: "rainbond", DirectURL: "https://rbd-api-api:8443"}, nil)
+	c := NewAPI(fixed([]fault.Region{rainbond}, nil), silent, &Cluster{Region: "rainbond", DirectURL: "https://rbd-api-api:8443"}, nil)
 	synctest.Test(t, func(t *testing.T) {
 		for _, row := range []struct {
 			limit time.Duration
@@ -176,7 +176,7 @@ func TestAfterASilenceThereIsStillTimeToAskPastTheGateway(t *testing.T) {
 			{4 * time.Second, ""},
 		} {
 			ctx, cancel := context.WithTimeout(t.Context(), row.limit)
-			report, err := c.Look(ctx)
+			report, err := c.Collect(ctx)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -216,7 +216,7 @@ func TestRegionsWhoseTurnDoesNotComeAreUnknown(t *testing.T) {
 				NewCert(fixed(regions, nil), nil, "", slow),
 			} {
 				ctx, cancel := context.WithTimeout(t.Context(), row.limit)
-				report, err := c.Look(ctx)
+				report, err := c.Collect(ctx)
 				cancel()
 				if late := err != nil && strings.Contains(err.Error(), "before all 200 regions had been asked"); late != row.late {
 					t.Errorf("%s, %s: %v", c.Name(), row.limit, err)
@@ -225,7 +225,7 @@ func TestRegionsWhoseTurnDoesNotComeAreUnknown(t *testing.T) {
 					continue
 				}
 				up, down := 0, 0
-				families, _ := Look{Outcomes: []Outcome{{Report: report}}}.Gather()
+				families, _ := Snapshot{Outcomes: []Outcome{{Report: report}}}.Gather()
 				for _, f := range families {
 					for _, m := range f.GetMetric() {
 						switch {
@@ -248,7 +248,7 @@ func TestRegionsWhoseTurnDoesNotComeAreUnknown(t *testing.T) {
 func TestAnAddressThatFailedBeforeAnotherAnsweredIsNamed(t *testing.T) {
 	trace := fault.Trace{URL: rainbond.URL, Address: "10.0.0.1:8443", Status: 200, Missed: []error{errors.New("dial tcp 10.0.0.9:8443: i/o timeout")}}
 	c := NewAPI(fixed([]fault.Region{rainbond}, nil), func(context.Context, fault.Region) fault.Trace { return trace }, nil, nil)
-	report, err := c.Look(t.Context())
+	report, err := c.Collect(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -267,7 +267,7 @@ func TestWhenTheRegionsWereLastReadIsTold(t *testing.T) {
 		{nil, ""},
 	} {
 		c := NewAPI(fixed([]fault.Region{rainbond}, errors.New("the database is away")), func(context.Context, fault.Region) fault.Trace { return fault.Trace{Status: 200} }, nil, row.last)
-		report, _ := c.Look(t.Context()) // the error has its own test
+		report, _ := c.Collect(t.Context()) // the error has its own test
 		compare(t, report, row.want, "rainbond_regions_last_read_timestamp_seconds")
 	}
 }

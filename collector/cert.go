@@ -62,7 +62,7 @@ func NewCert(regions func(context.Context) ([]fault.Region, error), kept func(co
 
 func (c *cert) Name() string { return SlugCert }
 
-func (c *cert) Look(ctx context.Context) (Report, error) {
+func (c *cert) Collect(ctx context.Context) (Report, error) {
 	var r Report
 	var ours []fault.Copy
 	var errKept error
@@ -162,25 +162,25 @@ func (c *compared) tell(r *Report, region string) {
 	for _, reading := range c.readings {
 		place, kind := reading.place, reading.kind
 		for _, damage := range fault.Damages {
-			r.set("rainbond_certificate_unreadable", flag(reading.damage == damage), region, place, kind, string(damage))
+			r.addSample("rainbond_certificate_unreadable", flag(reading.damage == damage), region, place, kind, string(damage))
 		}
 		if reading.damage != "" {
-			r.saw(EvidenceError, place+" "+kind+": "+reading.words, labelRegion, region, "place", place, "kind", kind, "reason", string(reading.damage))
+			r.addEvidence(EvidenceError, place+" "+kind+": "+reading.words, labelRegion, region, "place", place, "kind", kind, "reason", string(reading.damage))
 			continue
 		}
-		r.set("rainbond_certificate_info", 1, region, place, kind, reading.fingerprint)
-		r.set("rainbond_certificate_not_after_timestamp_seconds", float64(reading.notAfter.Unix()), region, place, kind)
+		r.addSample("rainbond_certificate_info", 1, region, place, kind, reading.fingerprint)
+		r.addSample("rainbond_certificate_not_after_timestamp_seconds", float64(reading.notAfter.Unix()), region, place, kind)
 		if reading.withKey {
-			r.set("rainbond_certificate_key_mismatch", flag(reading.keyMisfit != ""), region, place)
+			r.addSample("rainbond_certificate_key_mismatch", flag(reading.keyMisfit != ""), region, place)
 		}
 		if reading.keyMisfit != "" {
-			r.saw(EvidenceError, place+" "+kind+": "+reading.keyMisfit, labelRegion, region, "place", place)
+			r.addEvidence(EvidenceError, place+" "+kind+": "+reading.keyMisfit, labelRegion, region, "place", place)
 		}
 	}
 	for _, m := range c.comparisons {
-		r.set("rainbond_certificate_mismatch", flag(m.Differs), region, string(m.Kind), string(m.Place), string(m.Reference))
+		r.addSample("rainbond_certificate_mismatch", flag(m.Differs), region, string(m.Kind), string(m.Place), string(m.Reference))
 		if m.Differs {
-			r.saw(EvidenceFingerprint, m.Words, labelRegion, region, "kind", string(m.Kind), "place", string(m.Place), "reference", string(m.Reference))
+			r.addEvidence(EvidenceFingerprint, m.Words, labelRegion, region, "kind", string(m.Kind), "place", string(m.Place), "reference", string(m.Reference))
 		}
 	}
 }

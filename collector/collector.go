@@ -18,7 +18,7 @@ type Collector interface {
 	// Look examines the platform once, before ctx ends. Seeing a fault is
 	// not an error; being unable to look is. A Report beside an error holds
 	// what could be seen all the same.
-	Look(ctx context.Context) (Report, error)
+	Collect(ctx context.Context) (Report, error)
 }
 
 // The slugs, in the order of the document.
@@ -66,12 +66,12 @@ const (
 	EvidencePod         = "pod"         // the pod and the kubelet's or scheduler's words about it
 	EvidenceAlarm       = "alarm"       // what the console shows, and since when
 	EvidenceNode        = "node"        // the node and the labels it bears
-	EvidenceFigures     = "figures"     // bytes and inodes in words
+	EvidenceUsage       = "figures"     // bytes and inodes in words
 )
 
 // saw appends a piece of evidence about the sample with the given labels,
 // given as name, value, name, value, ...
-func (r *Report) saw(what, text string, labels ...string) {
+func (r *Report) addEvidence(what, text string, labels ...string) {
 	about := make(map[string]string, len(labels)/2)
 	for i := 0; i+1 < len(labels); i += 2 {
 		about[labels[i]] = labels[i+1]
@@ -81,7 +81,7 @@ func (r *Report) saw(what, text string, labels ...string) {
 
 // set appends one sample of a metric of the catalogue, with the values of its
 // labels in the catalogue's order.
-func (r *Report) set(metric string, value float64, labels ...string) {
+func (r *Report) addSample(metric string, value float64, labels ...string) {
 	m := described()[metric] // one that is not in the catalogue has no desc, and panics
 	r.Metrics = append(r.Metrics, prometheus.MustNewConstMetric(m.desc, m.kind, value, labels...))
 }

@@ -27,7 +27,7 @@ func fixed[T any](answer T, err error) func(context.Context) (T, error) {
 // out, with want.
 func shows(t *testing.T, c Collector, want string, metrics ...string) Report {
 	t.Helper()
-	report, err := c.Look(t.Context())
+	report, err := c.Collect(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func compare(t *testing.T, report Report, want string, metrics ...string) {
 			text.WriteString("# HELP " + name + " " + m.Help + "\n# TYPE " + name + " " + kind + "\n" + strings.Join(samples, "\n") + "\n")
 		}
 	}
-	look := Look{Outcomes: []Outcome{{Report: report}}}
+	look := Snapshot{Outcomes: []Outcome{{Report: report}}}
 	if err := testutil.CollectAndCompare(look, strings.NewReader(text.String()), metrics...); err != nil {
 		t.Error(err)
 	}
@@ -89,7 +89,7 @@ func TestTheDoorCountsByClassAndRemembersWhen(t *testing.T) {
 		if got := said(report); got != "log line: 2025-11-24T16:00:00Z 10.42.0.1:1: remote error: tls: bad certificate" {
 			t.Errorf("evidence: %s", got)
 		}
-		if got := testutil.CollectAndCount(Look{Outcomes: []Outcome{{Report: report}}}, "rainbond_api_tls_handshake_errors_total"); got < 15 {
+		if got := testutil.CollectAndCount(Snapshot{Outcomes: []Outcome{{Report: report}}}, "rainbond_api_tls_handshake_errors_total"); got < 15 {
 			t.Errorf("only %d pairs of class and reason are there from the start", got)
 		}
 	}
@@ -221,7 +221,7 @@ func TestTheDiskSaysWhatDfSays(t *testing.T) {
 
 func TestARootThatCannotBeLookedAtLeavesTheNodesConditions(t *testing.T) {
 	nodes := []fault.Node{{Name: "full", Ready: true, DiskPressure: true}}
-	report, err := NewDisk("rainbond", "n1", DiskSource{Root: fixed(fault.Filesystem{}, errors.New("statfs does not return")), Nodes: fixed(nodes, nil)}).Look(t.Context())
+	report, err := NewDisk("rainbond", "n1", DiskSource{Root: fixed(fault.Filesystem{}, errors.New("statfs does not return")), Nodes: fixed(nodes, nil)}).Collect(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "statfs does not return") {
 		t.Errorf("error %v", err)
 	}
@@ -230,7 +230,7 @@ func TestARootThatCannotBeLookedAtLeavesTheNodesConditions(t *testing.T) {
 
 func TestARootThatNoLongerAnswersKeepsWhatItSaidLast(t *testing.T) {
 	said := fault.Filesystem{At: time.Unix(1_700_000_000, 0), Size: 1000, Free: 240, Avail: 190}
-	report, err := NewDisk("rainbond", "n1", DiskSource{Root: fixed(said, fault.ErrNoAnswer)}).Look(t.Context())
+	report, err := NewDisk("rainbond", "n1", DiskSource{Root: fixed(said, fault.ErrNoAnswer)}).Collect(t.Context())
 	if err == nil || err.Error() != "root file system: has not answered" {
 		t.Errorf("error %v", err)
 	}
@@ -277,7 +277,7 @@ func TestMountsThatFillAreToldAndThoseThatAreStuckNamed(t *testing.T) {
 
 func TestAMountThatFillsAndCannotBeAskedIsAnError(t *testing.T) {
 	mounts := []fault.Mount{{Point: "/var", Data: "/var", Err: syscall.EACCES}}
-	_, err := NewDisk("rainbond", "n1", DiskSource{Mounts: fixed(mounts, nil)}).Look(t.Context())
+	_, err := NewDisk("rainbond", "n1", DiskSource{Mounts: fixed(mounts, nil)}).Collect(t.Context())
 	if err == nil || err.Error() != "file system at /var: permission denied" {
 		t.Errorf("error %v", err)
 	}
@@ -285,7 +285,7 @@ func TestAMountThatFillsAndCannotBeAskedIsAnError(t *testing.T) {
 
 func TestThresholdsOfEvictionAreToldBesideAnError(t *testing.T) {
 	thresholds := []fault.EvictionThreshold{{Node: "n1", Signal: "imagefs.available", Ratio: 0.15}}
-	report, err := NewDisk("rainbond", "", DiskSource{Thresholds: fixed(thresholds, errors.New("n2 is away"))}).Look(t.Context())
+	report, err := NewDisk("rainbond", "", DiskSource{Thresholds: fixed(thresholds, errors.New("n2 is away"))}).Collect(t.Context())
 	if err == nil {
 		t.Error("no error")
 	}

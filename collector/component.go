@@ -44,7 +44,7 @@ func NewComponent(region string, from Components) Collector {
 
 func (*component) Name() string { return SlugComponent }
 
-func (c *component) Look(ctx context.Context) (Report, error) {
+func (c *component) Collect(ctx context.Context) (Report, error) {
 	var r Report
 	// Both parts are looked at, whatever becomes of the other: a Kubernetes API
 	// that is silent leaves half of the time to the region's.
@@ -82,15 +82,15 @@ func (c *component) lookAtPods(ctx context.Context, r *Report) error {
 		told, errTold = c.Told(ctx)
 	}
 	for _, w := range fault.FromWorkloads(workloads, pods, told.Expected()) {
-		r.set("rainbond_component_desired", float64(w.Desired), c.region, w.Component, w.Kind)
-		r.set("rainbond_component_ready", float64(w.Ready), c.region, w.Component, w.Kind)
+		r.addSample("rainbond_component_desired", float64(w.Desired), c.region, w.Component, w.Kind)
+		r.addSample("rainbond_component_ready", float64(w.Ready), c.region, w.Component, w.Kind)
 		for _, reason := range fault.WaitReasons {
 			if n := w.Waiting[reason]; n > 0 {
-				r.set("rainbond_component_waiting", float64(n), c.region, w.Component, string(reason))
-				r.saw(EvidencePod, w.Words[reason], labelRegion, c.region, "component", w.Component, "reason", string(reason))
+				r.addSample("rainbond_component_waiting", float64(n), c.region, w.Component, string(reason))
+				r.addEvidence(EvidencePod, w.Words[reason], labelRegion, c.region, "component", w.Component, "reason", string(reason))
 			}
 		}
-		r.set("rainbond_component_restarts_total", c.count(w.Component, pods), c.region, w.Component)
+		r.addSample("rainbond_component_restarts_total", c.count(w.Component, pods), c.region, w.Component)
 	}
 	evicted := 0
 	for _, p := range pods {
@@ -98,7 +98,7 @@ func (c *component) lookAtPods(ctx context.Context, r *Report) error {
 			evicted++
 		}
 	}
-	r.set("rainbond_pods_evicted", float64(evicted), c.region)
+	r.addSample("rainbond_pods_evicted", float64(evicted), c.region)
 	return errors.Join(errMounts, errTold)
 }
 
@@ -124,19 +124,19 @@ func (c *component) lookAtConsole(ctx context.Context, r *Report) {
 	if !known {
 		return
 	}
-	r.set("rainbond_monitor_up", flag(m.Up), c.region)
+	r.addSample("rainbond_monitor_up", flag(m.Up), c.region)
 	if !m.Up {
 		return
 	}
 	if !m.LastScrape.IsZero() {
-		r.set("rainbond_monitor_last_scrape_timestamp_seconds", float64(m.LastScrape.UnixMilli())/1000, c.region)
+		r.addSample("rainbond_monitor_last_scrape_timestamp_seconds", float64(m.LastScrape.UnixMilli())/1000, c.region)
 	}
 	for _, alarm := range fault.Alarms {
 		i := slices.IndexFunc(m.Shown, func(s fault.ShownAlarm) bool { return s.Name == alarm.Name })
-		r.set("rainbond_component_alarm_firing", flag(i >= 0), c.region, alarm.Component, alarm.Name)
+		r.addSample("rainbond_component_alarm_firing", flag(i >= 0), c.region, alarm.Component, alarm.Name)
 		if i >= 0 {
 			shown := m.Shown[i]
-			r.saw(EvidenceAlarm, fmt.Sprintf("%s, %s since %s", shown.Name, shown.State, shown.Since.UTC().Format(time.RFC3339)),
+			r.addEvidence(EvidenceAlarm, fmt.Sprintf("%s, %s since %s", shown.Name, shown.State, shown.Since.UTC().Format(time.RFC3339)),
 				labelRegion, c.region, "component", alarm.Component, "alarm", alarm.Name)
 		}
 	}

@@ -32,7 +32,7 @@ func TestWhatIsKnownIsToldThoughTheOperatorsWordsAreNot(t *testing.T) {
 		Pods:      fixed([]fault.Pod(nil), nil),
 		Told:      fixed(fault.Platform{}, errors.New("list rbdcomponents: no answer")),
 	}
-	report, err := NewComponent("rainbond", from).Look(t.Context())
+	report, err := NewComponent("rainbond", from).Collect(t.Context())
 	if err == nil || err.Error() != "list rbdcomponents: no answer" {
 		t.Errorf("error %v", err)
 	}
@@ -69,7 +69,7 @@ func TestWhatIsKnownIsToldThoughTheEventsAreNot(t *testing.T) {
 		Workloads: fixed([]fault.Workload{{Component: "rbd-api", Kind: "Deployment", Desired: 1}}, nil), Pods: fixed(pods, nil),
 		FailedMounts: fixed(map[string]string(nil), errors.New("list events: no answer")),
 	})
-	report, err := c.Look(t.Context())
+	report, err := c.Collect(t.Context())
 	if err == nil || err.Error() != "list events: no answer" {
 		t.Errorf("error %v", err)
 	}
@@ -120,7 +120,7 @@ func TestNodesThatOnlyThePlatformKnows(t *testing.T) {
 func TestTheNodesAreToldThoughTheOperatorsWordsAreNot(t *testing.T) {
 	c := NewNodeRole("rainbond", fault.DefaultRoleNames, fixed([]fault.Node{{Name: "n1", RoleKeys: []string{fault.RoleKey + "/worker"}}}, nil),
 		fixed(fault.Platform{}, errors.New("get rainbondclusters: no answer")))
-	report, err := c.Look(t.Context())
+	report, err := c.Collect(t.Context())
 	if err == nil || err.Error() != "get rainbondclusters: no answer" {
 		t.Errorf("error %v", err)
 	}
@@ -142,7 +142,7 @@ func TestASilentKubernetesLeavesTimeForTheConsole(t *testing.T) {
 				return fault.Monitor{}, time.Until(deadline) == 4*time.Second
 			},
 		})
-		report, err := c.Look(ctx)
+		report, err := c.Collect(ctx)
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error %v", err)
 		}

@@ -33,7 +33,7 @@ func NewDisk(region, node string, from DiskSource) Collector { return disk{regio
 
 func (disk) Name() string { return SlugDisk }
 
-func (d disk) Look(ctx context.Context) (Report, error) {
+func (d disk) Collect(ctx context.Context) (Report, error) {
 	var r Report
 	var errs [4]error
 	if d.Root != nil {
@@ -94,13 +94,13 @@ func (d disk) lookAtMounts(ctx context.Context, r *Report) error {
 // figures sets the metrics of a family that tells one file system.
 func (disk) figures(r *Report, family string, f fault.Filesystem, labels ...string) {
 	used, _ := f.UsedRatio()
-	r.set(family+"size_bytes", f.Size, labels...)
-	r.set(family+"avail_bytes", f.Avail, labels...)
-	r.set(family+"used_ratio", used, labels...)
-	r.set(family+"inodes", f.Files, labels...)
-	r.set(family+"inodes_free", f.FilesFree, labels...)
-	r.set(family+"read_only", flag(f.ReadOnly), labels...)
-	r.set(family+"last_success_timestamp_seconds", float64(f.At.UnixMilli())/1000, labels...)
+	r.addSample(family+"size_bytes", f.Size, labels...)
+	r.addSample(family+"avail_bytes", f.Avail, labels...)
+	r.addSample(family+"used_ratio", used, labels...)
+	r.addSample(family+"inodes", f.Files, labels...)
+	r.addSample(family+"inodes_free", f.FilesFree, labels...)
+	r.addSample(family+"read_only", flag(f.ReadOnly), labels...)
+	r.addSample(family+"last_success_timestamp_seconds", float64(f.At.UnixMilli())/1000, labels...)
 }
 
 // inWords says the figures.
@@ -112,15 +112,15 @@ func (d disk) inWords(r *Report, mountpoint string, f fault.Filesystem) {
 	}
 	used, _ := f.UsedRatio()
 	avail, _ := f.AvailRatio()
-	r.saw(EvidenceFigures, fmt.Sprintf("%s: %.1f of %.1f GiB used (%.1f %%), %.1f GiB left (%.1f %%); %.0f of %.0f inodes left",
+	r.addEvidence(EvidenceUsage, fmt.Sprintf("%s: %.1f of %.1f GiB used (%.1f %%), %.1f GiB left (%.1f %%); %.0f of %.0f inodes left",
 		where, (f.Size-f.Free)/gib, f.Size/gib, 100*used, f.Avail/gib, 100*avail, f.FilesFree, f.Files), labelRegion, d.region, "node", d.node, "mountpoint", mountpoint)
 }
 
 // stuck tells a mount that cannot be used.
 func (d disk) stuck(r *Report, point, what string, err error) {
 	point = strings.Map(quotable, point)
-	r.set("rainbond_node_mount_stuck", 1, d.region, d.node, point)
-	r.saw(EvidenceError, fmt.Sprintf("%s: %s: %v", d.node, what, err), labelRegion, d.region, "node", d.node, "mountpoint", point)
+	r.addSample("rainbond_node_mount_stuck", 1, d.region, d.node, point)
+	r.addEvidence(EvidenceError, fmt.Sprintf("%s: %s: %v", d.node, what, err), labelRegion, d.region, "node", d.node, "mountpoint", point)
 }
 
 // quotable replaces what would break out of quotes in the commands of an
@@ -140,7 +140,7 @@ func withoutPassword(source string) string { return userinfo.ReplaceAllString(so
 func (d disk) lookAtThresholds(ctx context.Context, r *Report) error {
 	thresholds, err := d.Thresholds(ctx)
 	for _, t := range thresholds {
-		r.set("rainbond_node_eviction_threshold_ratio", t.Ratio, d.region, t.Node, t.Signal)
+		r.addSample("rainbond_node_eviction_threshold_ratio", t.Ratio, d.region, t.Node, t.Signal)
 	}
 	return err
 }
@@ -152,11 +152,11 @@ func (d disk) lookAtNodes(ctx context.Context, r *Report) error {
 	}
 	for _, n := range nodes {
 		if n.DiskPressure {
-			r.set("rainbond_node_condition", 1, d.region, n.Name, "DiskPressure")
-			r.saw(EvidenceNode, n.Name+": DiskPressure", labelRegion, d.region, "node", n.Name)
+			r.addSample("rainbond_node_condition", 1, d.region, n.Name, "DiskPressure")
+			r.addEvidence(EvidenceNode, n.Name+": DiskPressure", labelRegion, d.region, "node", n.Name)
 		}
 		if !n.Ready {
-			r.set("rainbond_node_condition", 0, d.region, n.Name, "Ready")
+			r.addSample("rainbond_node_condition", 0, d.region, n.Name, "Ready")
 		}
 	}
 	return nil

@@ -28,7 +28,7 @@ func NewNodeRole(region string, names fault.RoleNames, nodes func(context.Contex
 
 func (nodeRole) Name() string { return SlugNodeRole }
 
-func (n nodeRole) Look(ctx context.Context) (Report, error) {
+func (n nodeRole) Collect(ctx context.Context) (Report, error) {
 	var r Report
 	nodes, err := n.nodes(ctx)
 	if err != nil {
@@ -36,23 +36,23 @@ func (n nodeRole) Look(ctx context.Context) (Report, error) {
 	}
 	roles := fault.FromNodes(nodes, n.names, time.Now())
 	for _, role := range slices.Sorted(maps.Keys(roles.Count)) {
-		r.set("rainbond_nodes", float64(roles.Count[role]), n.region, role)
+		r.addSample("rainbond_nodes", float64(roles.Count[role]), n.region, role)
 	}
 	for _, node := range roles.Missing {
-		r.set("rainbond_node_role_missing", 1, n.region, node.Name)
-		r.saw(EvidenceNode, node.Name+": no label "+fault.RoleKey+"/…", labelRegion, n.region, "node", node.Name)
+		r.addSample("rainbond_node_role_missing", 1, n.region, node.Name)
+		r.addEvidence(EvidenceNode, node.Name+": no label "+fault.RoleKey+"/…", labelRegion, n.region, "node", node.Name)
 	}
 	for _, node := range roles.Malformed {
-		r.set("rainbond_node_role_malformed", 1, n.region, node.Name)
-		r.saw(EvidenceNode, fmt.Sprintf("%s: %s", node.Name, strings.Join(node.RoleKeys, ", ")), labelRegion, n.region, "node", node.Name)
+		r.addSample("rainbond_node_role_malformed", 1, n.region, node.Name)
+		r.addEvidence(EvidenceNode, fmt.Sprintf("%s: %s", node.Name, strings.Join(node.RoleKeys, ", ")), labelRegion, n.region, "node", node.Name)
 	}
 	if n.told == nil {
 		return r, nil
 	}
 	told, err := n.told(ctx)
 	for _, p := range told.Unmatched(nodes) {
-		r.set("rainbond_node_placement_unmatched", 1, n.region, p.Component, p.Node)
-		r.saw(EvidenceNode, fmt.Sprintf("%s is to run on %s; no node bears the label kubernetes.io/hostname=%s", p.Component, p.Node, p.Node),
+		r.addSample("rainbond_node_placement_unmatched", 1, n.region, p.Component, p.Node)
+		r.addEvidence(EvidenceNode, fmt.Sprintf("%s is to run on %s; no node bears the label kubernetes.io/hostname=%s", p.Component, p.Node, p.Node),
 			labelRegion, n.region, "component", p.Component, "node", p.Node)
 	}
 	return r, err

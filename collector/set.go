@@ -48,7 +48,7 @@ type Outcome struct {
 }
 
 // A Look is what all collectors of a Set saw at one moment.
-type Look struct {
+type Snapshot struct {
 	At       time.Time
 	Outcomes []Outcome
 }
@@ -56,7 +56,7 @@ type Look struct {
 // Look asks every collector once and returns before ctx ends. Callers that
 // come while a look is under way share it, and one of them giving up does not
 // end it for the others.
-func (s *Set) Look(ctx context.Context) (Look, error) {
+func (s *Set) Collect(ctx context.Context) (Snapshot, error) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		deadline = time.Now().Add(DefaultDeadline)
@@ -69,14 +69,14 @@ func (s *Set) Look(ctx context.Context) (Look, error) {
 	})
 	select {
 	case result := <-look:
-		return result.Val.(Look), nil
+		return result.Val.(Snapshot), nil
 	case <-ctx.Done():
-		return Look{}, context.Cause(ctx)
+		return Snapshot{}, context.Cause(ctx)
 	}
 }
 
-func (s *Set) look(ctx context.Context) Look {
-	look := Look{At: time.Now(), Outcomes: make([]Outcome, len(s.collectors))}
+func (s *Set) look(ctx context.Context) Snapshot {
+	look := Snapshot{At: time.Now(), Outcomes: make([]Outcome, len(s.collectors))}
 	var wait sync.WaitGroup
 	for i, c := range s.collectors {
 		wait.Go(func() { look.Outcomes[i] = s.one(ctx, c) })
@@ -140,15 +140,15 @@ func (s *Set) safely(ctx context.Context, c Collector) (r Report, err error) {
 			s.log.Error("panic", "collector", c.Name(), "err", err, "stack", string(debug.Stack()))
 		}
 	}()
-	return c.Look(ctx)
+	return c.Collect(ctx)
 }
 
 // Collect sends every sample of the look, and how the collectors fared.
-func (l Look) Collect(ch chan<- prometheus.Metric) {
+func (l Snapshot) Collect(ch chan<- prometheus.Metric) {
 	var self Report
 	for _, o := range l.Outcomes {
-		self.set("rainbond_collector_success", flag(o.Err == nil), o.Collector)
-		self.set("rainbond_collector_duration_seconds", o.Took.Seconds(), o.Collector)
+		self.addSample("rainbond_collector_success", flag(o.Err == nil), o.Collector)
+		self.addSample("rainbond_collector_duration_seconds", o.Took.Seconds(), o.Collector)
 		for _, m := range o.Report.Metrics {
 			ch <- m
 		}
@@ -159,10 +159,10 @@ func (l Look) Collect(ch chan<- prometheus.Metric) {
 }
 
 // Describe sends nothing: a look's metrics are known when it has been taken.
-func (l Look) Describe(chan<- *prometheus.Desc) {}
+func (l Snapshot) Describe(chan<- *prometheus.Desc) {}
 
 // Gather returns the look's samples as metric families.
-func (l Look) Gather() ([]*dto.MetricFamily, error) {
+func (l Snapshot) Gather() ([]*dto.MetricFamily, error) {
 	registry := prometheus.NewRegistry()
 	if err := registry.Register(l); err != nil {
 		return nil, err
@@ -171,7 +171,7 @@ func (l Look) Gather() ([]*dto.MetricFamily, error) {
 }
 
 // Evidence returns the evidence of every collector.
-func (l Look) Evidence() []Evidence {
+func (l Snapshot) Evidence() []Evidence {
 	var all []Evidence
 	for _, o := range l.Outcomes {
 		all = append(all, o.Report.Evidence...)
@@ -191,10 +191,10 @@ func withMemo(ctx context.Context) context.Context {
 	return context.WithValue(ctx, memoKey{}, &memo{answers: map[any]func() any{}})
 }
 
-// OncePerLook returns ask, asked at most once in one look for one key: two
+// OncePerCollection returns ask, asked at most once in one look for one key: two
 // collectors that want the same thing share one answer. Outside a look, every
 // call asks.
-func OncePerLook[Q any, A any](key func(Q) string, ask func(context.Context, Q) A) func(context.Context, Q) A {
+func OncePerCollection[Q any, A any](key func(Q) string, ask func(context.Context, Q) A) func(context.Context, Q) A {
 	id := new(byte) // tells this question from others of the same key
 	type question struct {
 		id  *byte

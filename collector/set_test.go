@@ -20,14 +20,14 @@ type looker struct {
 	look func(context.Context) (Report, error)
 }
 
-func (l looker) Name() string                             { return l.name }
-func (l looker) Look(ctx context.Context) (Report, error) { return l.look(ctx) }
+func (l looker) Name() string                                { return l.name }
+func (l looker) Collect(ctx context.Context) (Report, error) { return l.look(ctx) }
 
 func well(name string) looker {
 	return looker{name, func(context.Context) (Report, error) { return Report{}, nil }}
 }
 
-func success(t *testing.T, look Look) string {
+func success(t *testing.T, look Snapshot) string {
 	t.Helper()
 	var got []string
 	for _, o := range look.Outcomes {
@@ -52,7 +52,7 @@ func TestTroubleSpoilsItsOwnCollectorOnly(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		begin := time.Now()
-		look, err := set.Look(ctx)
+		look, err := set.Collect(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,7 +76,7 @@ func TestACollectorHasEightTenthsOfTheTime(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		begin := time.Now()
-		look, err := set.Look(ctx)
+		look, err := set.Collect(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,13 +104,13 @@ func TestTwoScrapesShareOneLookAndOneHangingUpDoesNotEndIt(t *testing.T) {
 		impatient, hangUp := context.WithCancel(t.Context())
 		var scrapes sync.WaitGroup
 		scrapes.Go(func() {
-			if _, err := set.Look(impatient); !errors.Is(err, context.Canceled) {
+			if _, err := set.Collect(impatient); !errors.Is(err, context.Canceled) {
 				t.Errorf("the one that hung up got %v", err)
 			}
 		})
 		synctest.Wait()
 		scrapes.Go(func() {
-			look, err := set.Look(t.Context())
+			look, err := set.Collect(t.Context())
 			if err != nil || look.Outcomes[0].Err != nil {
 				t.Errorf("the one that stayed got %v, %v", err, look.Outcomes)
 			}
@@ -135,7 +135,7 @@ func TestAStuckLookIsJoinedNotPiledUp(t *testing.T) {
 		}})
 		for range 5 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			if _, err := set.Look(ctx); err != nil {
+			if _, err := set.Collect(ctx); err != nil {
 				t.Error(err)
 			}
 			cancel()
@@ -145,7 +145,7 @@ func TestAStuckLookIsJoinedNotPiledUp(t *testing.T) {
 		}
 		close(free)
 		synctest.Wait()
-		look, err := set.Look(t.Context())
+		look, err := set.Collect(t.Context())
 		if err != nil || look.Outcomes[0].Err != nil {
 			t.Errorf("free again, it says %v, %v", err, look.Outcomes[0].Err)
 		}
@@ -154,7 +154,7 @@ func TestAStuckLookIsJoinedNotPiledUp(t *testing.T) {
 
 func TestOneLookAsksOnce(t *testing.T) {
 	var asked atomic.Int32
-	ask := OncePerLook(func(q string) string { return q }, func(_ context.Context, q string) string {
+	ask := OncePerCollection(func(q string) string { return q }, func(_ context.Context, q string) string {
 		asked.Add(1)
 		return "answer to " + q
 	})
@@ -168,7 +168,7 @@ func TestOneLookAsksOnce(t *testing.T) {
 	}
 	set := NewSet(slog.New(slog.DiscardHandler), asker("one"), asker("two"))
 	for look := int32(1); look <= 2; look++ {
-		if _, err := set.Look(t.Context()); err != nil {
+		if _, err := set.Collect(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if got := asked.Load(); got != look {
@@ -192,7 +192,7 @@ func TestTheLogTellsAChangeOnce(t *testing.T) {
 		return Report{}, err
 	}})
 	for range len(troubles) {
-		if _, err := set.Look(t.Context()); err != nil {
+		if _, err := set.Collect(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -206,7 +206,7 @@ func TestALookTellsHowItsCollectorsFared(t *testing.T) {
 	set := NewSet(slog.New(slog.DiscardHandler),
 		well(SlugAPI),
 		looker{SlugDisk, func(context.Context) (Report, error) { return Report{}, errors.New("no root") }})
-	look, err := set.Look(t.Context())
+	look, err := set.Collect(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

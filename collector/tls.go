@@ -41,7 +41,7 @@ func NewTLS(region string, read LogReader) Collector {
 
 func (d *door) Name() string { return SlugTLS }
 
-func (d *door) Look(ctx context.Context) (Report, error) {
+func (d *door) Collect(ctx context.Context) (Report, error) {
 	began := time.Now()
 	err := d.read(ctx, d.count)
 	var r Report
@@ -56,9 +56,9 @@ func (d *door) Look(ctx context.Context) (Report, error) {
 		if !ok {
 			continue
 		}
-		r.set("rainbond_api_tls_handshake_error_last_timestamp_seconds", float64(last.at.UnixMilli())/1000, d.region, string(class))
+		r.addSample("rainbond_api_tls_handshake_error_last_timestamp_seconds", float64(last.at.UnixMilli())/1000, d.region, string(class))
 		if class != fault.Benign {
-			r.saw(EvidenceLogLine, last.at.UTC().Format(time.RFC3339)+" "+last.Peer+": "+last.Text, labelRegion, d.region, "class", string(class))
+			r.addEvidence(EvidenceLogLine, last.at.UTC().Format(time.RFC3339)+" "+last.Peer+": "+last.Text, labelRegion, d.region, "class", string(class))
 		}
 	}
 	return r, err

@@ -196,7 +196,7 @@ func (d Diagnosis) Verdict() Verdict {
 
 // Diagnose judges one look. It fails only when the look's samples contradict
 // each other or an expression cannot be evaluated; the error names the rule.
-func (d *Doctor) Diagnose(ctx context.Context, look collector.Look) (Diagnosis, error) {
+func (d *Doctor) Diagnose(ctx context.Context, look collector.Snapshot) (Diagnosis, error) {
 	diagnosis := Diagnosis{At: look.At}
 	for _, o := range look.Outcomes {
 		if o.Err == nil {

@@ -64,7 +64,7 @@ func newDoctor(t *testing.T) *Doctor {
 	return d
 }
 
-func diagnose(t *testing.T, d *Doctor, look collector.Look) Diagnosis {
+func diagnose(t *testing.T, d *Doctor, look collector.Snapshot) Diagnosis {
 	t.Helper()
 	diagnosis, err := d.Diagnose(t.Context(), look)
 	if err != nil {
@@ -92,13 +92,13 @@ func sawAt(name string, metrics []prometheus.Metric, seen ...collector.Evidence)
 	return collector.Outcome{Collector: name, Report: collector.Report{Metrics: metrics, Evidence: seen}, Took: time.Second}
 }
 
-func lookOf(outcomes ...collector.Outcome) collector.Look {
-	return collector.Look{At: noon, Outcomes: outcomes}
+func lookOf(outcomes ...collector.Outcome) collector.Snapshot {
+	return collector.Snapshot{At: noon, Outcomes: outcomes}
 }
 
 // sick is a look at a region with stale certificates, a component that waits,
 // and a collector that could not look.
-func sick() collector.Look {
+func sick() collector.Snapshot {
 	return lookOf(
 		sawAt(collector.SlugAPI, []prometheus.Metric{
 			metric("rainbond_api_up", 0, "rainbond"),
@@ -136,7 +136,7 @@ func sick() collector.Look {
 }
 
 // well is a look at a region of which there is nothing to say.
-func well() collector.Look {
+func well() collector.Snapshot {
 	var outcomes []collector.Outcome
 	for _, slug := range collector.Slugs {
 		outcomes = append(outcomes, sawAt(slug, nil))
@@ -180,7 +180,7 @@ func TestTheVerdictTellsFaultsFromNotHavingSeen(t *testing.T) {
 	unseen := well()
 	unseen.Outcomes[5].Err = errors.New("no root")
 	for name, c := range map[string]struct {
-		look collector.Look
+		look collector.Snapshot
 		want Verdict
 	}{
 		"all well":          {well(), Healthy},
@@ -234,7 +234,7 @@ func TestTheLeastAndTheMostOfOneLookAreWhatItSaw(t *testing.T) {
 }
 
 func TestRecordingRulesAreEvaluatedFirst(t *testing.T) {
-	refused := func(ready float64) collector.Look {
+	refused := func(ready float64) collector.Snapshot {
 		return lookOf(
 			sawAt(collector.SlugAPI, []prometheus.Metric{metric("rainbond_api_probe_failed", 1, "rainbond", "connect", "refused"), metric("rainbond_api_up", 0, "rainbond")},
 				evidence(collector.EvidenceError, "connect: connection refused", "rainbond_region", "rainbond", "phase", "connect", "reason", "refused")),
@@ -440,7 +440,7 @@ func TestOurOwnRulesFindNothingInAnEmptyLook(t *testing.T) {
 	for _, slug := range collector.Slugs {
 		slugs = append(slugs, sawAt(slug, nil))
 	}
-	for name, look := range map[string]collector.Look{"no collectors": lookOf(), "nothing seen": lookOf(slugs...)} {
+	for name, look := range map[string]collector.Snapshot{"no collectors": lookOf(), "nothing seen": lookOf(slugs...)} {
 		if got := diagnose(t, d, look); len(got.Findings) > 0 {
 			t.Errorf("%s: %s", name, outline(got))
 		}

@@ -21,7 +21,7 @@ const maxEvidence = 6
 // region, for a rule may read it only to rule it out. What shares most labels
 // with the alert comes first. It names the collectors that
 // saw trouble, too.
-func (r rule) evidence(look collector.Look, alert labels.Labels) (picked []collector.Evidence, seenBy []string) {
+func (r rule) evidence(look collector.Snapshot, alert labels.Labels) (picked []collector.Evidence, seenBy []string) {
 	type candidate struct {
 		collector.Evidence
 		shared int
@@ -66,7 +66,7 @@ func (r rule) offered(o collector.Outcome, alert labels.Labels) []collector.Evid
 // look has.
 func tellsOfTrouble(e collector.Evidence) bool {
 	switch e.What {
-	case collector.EvidenceAddress, collector.EvidenceLatency, collector.EvidenceFigures:
+	case collector.EvidenceAddress, collector.EvidenceLatency, collector.EvidenceUsage:
 		return false
 	}
 	return true

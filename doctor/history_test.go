@@ -13,7 +13,7 @@ import (
 )
 
 // blind is a look at which nobody could look.
-func blind() collector.Look {
+func blind() collector.Snapshot {
 	var outcomes []collector.Outcome
 	for _, slug := range collector.Slugs {
 		outcomes = append(outcomes, collector.Outcome{Collector: slug, Err: errors.New("dial tcp 127.0.0.1:6443: connect: connection refused")})
@@ -23,7 +23,7 @@ func blind() collector.Look {
 
 func TestChangesAreLinesForALog(t *testing.T) {
 	doctor := newDoctor(t)
-	filling := func() collector.Look {
+	filling := func() collector.Snapshot {
 		look := well()
 		var nodes []prometheus.Metric
 		for i := range 20 {
@@ -38,7 +38,7 @@ func TestChangesAreLinesForALog(t *testing.T) {
 		for _, look := range []struct {
 			after time.Duration
 			what  string
-			look  collector.Look
+			look  collector.Snapshot
 		}{
 			{0, "all is well", well()},
 			{10 * time.Second, "all is well", well()},

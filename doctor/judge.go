@@ -26,7 +26,7 @@ type firing struct {
 // judge evaluates every rule in the order of the file. Recording rules leave
 // their result in the store for those that follow. It returns the alerts that
 // hold, and the names of those that this look cannot answer.
-func (d *Doctor) judge(ctx context.Context, store *samples, look collector.Look) (alerts []firing, skipped []string, err error) {
+func (d *Doctor) judge(ctx context.Context, store *samples, look collector.Snapshot) (alerts []firing, skipped []string, err error) {
 	raised := map[string]bool{}
 	for _, r := range d.rules {
 		if r.needsHistory || r.absent && !saw(look, r.slugs()) {
@@ -61,7 +61,7 @@ func (r rule) name() string { return r.alert + r.record }
 
 // saw tells whether the look saw all these symptoms. Where it did not,
 // nothing is known to be absent.
-func saw(look collector.Look, slugs []string) bool {
+func saw(look collector.Snapshot, slugs []string) bool {
 	for _, slug := range slugs {
 		looked := func(o collector.Outcome) bool { return o.Collector == slug && o.Err == nil }
 		if slug != collector.SlugExporter && !slices.ContainsFunc(look.Outcomes, looked) {
@@ -108,7 +108,7 @@ const preamble = "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}{{
 
 // raise makes the alert of one sample of the rule's expression, labels and
 // annotations expanded as Prometheus does it.
-func (d *Doctor) raise(ctx context.Context, r rule, s promql.Sample, store *samples, look collector.Look) firing {
+func (d *Doctor) raise(ctx context.Context, r rule, s promql.Sample, store *samples, look collector.Snapshot) firing {
 	data := template.AlertTemplateData(s.Metric.Map(), nil, "", s)
 	expand := func(text string) string {
 		expander := template.NewTemplateExpander(ctx, preamble+text, "__alert_"+r.alert, data,

@@ -19,9 +19,9 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 )
 
-func siteOf(t *testing.T, look collector.Look) *Site {
+func siteOf(t *testing.T, look collector.Snapshot) *Site {
 	return &Site{
-		Look:   func(context.Context) (collector.Look, error) { return look, nil },
+		Look:   func(context.Context) (collector.Snapshot, error) { return look, nil },
 		Doctor: newDoctor(t),
 		Guide: map[string][]byte{
 			LangEN: []byte("# Guide\n\n## Certificates *differ* {#cert-mismatch}\n\nRun `kubectl`. <script>alert(1)</script>\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n"),
@@ -53,7 +53,7 @@ func prose(page string) string {
 }
 
 func TestThePageTellsWhatTheTerminalTells(t *testing.T) {
-	for name, look := range map[string]collector.Look{"sick": sick(), "well": well(), "disk-only": lookOf(sawAt(collector.SlugDisk, nil))} {
+	for name, look := range map[string]collector.Snapshot{"sick": sick(), "well": well(), "disk-only": lookOf(sawAt(collector.SlugDisk, nil))} {
 		for _, lang := range []string{LangEN, LangZH} {
 			w := get(siteOf(t, look), "/?lang="+lang)
 			if w.Code != http.StatusOK {
@@ -70,7 +70,7 @@ func TestThePageTellsWhatTheTerminalTells(t *testing.T) {
 func TestThePageHasOneCardForEachSymptomInTheOrderOfTheDocument(t *testing.T) {
 	cards := regexp.MustCompile(`<section class="card ([a-z]+)" id="([a-z-]+)"`)
 	for name, c := range map[string]struct {
-		look collector.Look
+		look collector.Snapshot
 		want string
 	}{
 		"sick":      {sick(), "api:affected tls:affected cert:critical node-role:well component:warning disk:unable"},
@@ -109,7 +109,7 @@ func TestTheLanguageIsTheReaders(t *testing.T) {
 func TestThePageForbidsWhatItDoesNotNeed(t *testing.T) {
 	s := siteOf(t, sick())
 	s.Style = ".more { color: red }"
-	s.Beside = func(string, collector.Look, Diagnosis) Beside { return Beside{} }
+	s.Beside = func(string, collector.Snapshot, Diagnosis) Beside { return Beside{} }
 	hashes := func(pattern, page string) (all []string) {
 		for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(page, -1) {
 			sum := sha256.Sum256([]byte(m[1]))
@@ -171,7 +171,7 @@ func TestAdviceForThoseWhoCouldNotLookStandsOnce(t *testing.T) {
 
 func TestWhatStandsBesideIsInItsPlace(t *testing.T) {
 	s := siteOf(t, well())
-	s.Beside = func(lang string, _ collector.Look, d Diagnosis) Beside {
+	s.Beside = func(lang string, _ collector.Snapshot, d Diagnosis) Beside {
 		return Beside{Lead: "<p>lead</p>", Aside: template.HTML("<form>switch in " + lang + "</form>"), Follow: template.HTML("<p>" + string(d.Verdict()) + " follows</p>")}
 	}
 	body := get(s, "/?lang=zh").Body.String()
@@ -190,14 +190,14 @@ func TestThePageSaysSinceWhen(t *testing.T) {
 	s := siteOf(t, healthy)
 	at := healthy.At
 	synctest.Test(t, func(t *testing.T) {
-		for i, look := range []collector.Look{healthy, ill, ill, ill} {
+		for i, look := range []collector.Snapshot{healthy, ill, ill, ill} {
 			look.At = at.Add(time.Duration(i) * 45 * time.Second)
 			s.Notice(t.Context(), look) // the second comes too soon to be judged
 			synctest.Wait()
 		}
 	})
 	ill.At = at.Add(5 * time.Minute)
-	s.Look = func(context.Context) (collector.Look, error) { return ill, nil }
+	s.Look = func(context.Context) (collector.Snapshot, error) { return ill, nil }
 	for lang, want := range map[string]string{"en": "Seen since 2026-05-01 12:01:30 UTC (3m30s)", "zh": "2026-05-01 12:01:30 UTC 起出现（已持续 3m30s）"} {
 		if body := get(s, "/?lang="+lang).Body.String(); !strings.Contains(body, want) {
 			t.Errorf("no %s in\n%s", want, prose(body))
@@ -206,7 +206,7 @@ func TestThePageSaysSinceWhen(t *testing.T) {
 	// Who has seen it at the first look does not know what was before.
 	began := ill
 	s = siteOf(t, ill)
-	s.Look = func(context.Context) (collector.Look, error) { return ill, nil }
+	s.Look = func(context.Context) (collector.Snapshot, error) { return ill, nil }
 	for after, want := range []string{"", "Seen since this exporter&#39;s first look, " + began.At.Format(pageTime) + " (1m0s)"} {
 		ill.At = began.At.Add(time.Duration(after) * time.Minute)
 		body := get(s, "/").Body.String()
@@ -218,7 +218,7 @@ func TestThePageSaysSinceWhen(t *testing.T) {
 
 // twoRegions is a look at two regions, one of which cannot be reached, and
 // one with the name of a script.
-func twoRegions(more ...string) collector.Look {
+func twoRegions(more ...string) collector.Snapshot {
 	look := well()
 	for _, name := range append([]string{`<script>alert("region")</script>`}, more...) {
 		look.Outcomes[5].Report.Metrics = append(look.Outcomes[5].Report.Metrics, metric("rainbond_node_root_used_ratio", 0.9, name, "node-1"))
@@ -274,10 +274,10 @@ func TestOfManyRegionsTheWorstAreOffered(t *testing.T) {
 func TestALookThatFailsIsToldAsSuch(t *testing.T) {
 	s := siteOf(t, well())
 	var left time.Duration
-	s.Look = func(ctx context.Context) (collector.Look, error) {
+	s.Look = func(ctx context.Context) (collector.Snapshot, error) {
 		deadline, _ := ctx.Deadline()
 		left = time.Until(deadline)
-		return collector.Look{}, errors.New("out of patience")
+		return collector.Snapshot{}, errors.New("out of patience")
 	}
 	page := get(s, "/?lang=en")
 	if page.Code != http.StatusServiceUnavailable || !strings.Contains(page.Body.String(), "look: out of patience") || strings.Contains(page.Body.String(), `class="card`) {

@@ -56,7 +56,7 @@ var phrases = map[string]Words{
 	collector.EvidencePod:         {"pod", "Pod"},
 	collector.EvidenceAlarm:       {"alarm", "告警"},
 	collector.EvidenceNode:        {"node", "节点"},
-	collector.EvidenceFigures:     {"figures", "用量"},
+	collector.EvidenceUsage:       {"figures", "用量"},
 
 	"lang":            {"en", "zh"},
 	"html_lang":       {"en", "zh-CN"},

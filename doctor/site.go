@@ -24,14 +24,14 @@ import (
 // ask nothing of anybody else.
 type Site struct {
 	// Look takes a look. It is asked for each page, with lookTimeout.
-	Look   func(context.Context) (collector.Look, error)
+	Look   func(context.Context) (collector.Snapshot, error)
 	Doctor *Doctor
 	// Guide is the guide in Markdown by language; headings bear their anchors
 	// as {#anchor}.
 	Guide map[string][]byte
 	// Beside is what stands beside the diagnosis, when there is something: the
 	// demo's tour. Its styles are in Style.
-	Beside func(lang string, look collector.Look, d Diagnosis) Beside
+	Beside func(lang string, look collector.Snapshot, d Diagnosis) Beside
 	Style  string
 
 	mu      sync.Mutex // guards the rest
@@ -108,7 +108,7 @@ func secure(next http.Handler, more string) http.Handler {
 }
 
 // look takes a look and judges it.
-func (s *Site) look(ctx context.Context) (collector.Look, Diagnosis, error) {
+func (s *Site) look(ctx context.Context) (collector.Snapshot, Diagnosis, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	look, err := s.Look(ctx)
@@ -120,7 +120,7 @@ func (s *Site) look(ctx context.Context) (collector.Look, Diagnosis, error) {
 }
 
 // judge judges a look and remembers what was found.
-func (s *Site) judge(ctx context.Context, look collector.Look) (Diagnosis, error) {
+func (s *Site) judge(ctx context.Context, look collector.Snapshot) (Diagnosis, error) {
 	d, err := s.Doctor.Diagnose(ctx, look)
 	if err != nil {
 		return d, err
@@ -142,7 +142,7 @@ func (s *Site) judge(ctx context.Context, look collector.Look) (Diagnosis, error
 // scrape, so that the page can say since when. It judges few of them, and lets
 // nobody wait for that: a thousand faults take seconds. The judgement is given
 // up when ctx ends.
-func (s *Site) Notice(ctx context.Context, look collector.Look) {
+func (s *Site) Notice(ctx context.Context, look collector.Snapshot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if look.At.Sub(s.last) >= noticeEvery {

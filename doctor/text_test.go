@@ -23,7 +23,7 @@ func textOf(t *testing.T, d Diagnosis, style Style) []byte {
 
 func TestTextForTheTerminal(t *testing.T) {
 	doctor := newDoctor(t)
-	for name, look := range map[string]collector.Look{"sick": sick(), "well": well(), "blind": blind()} {
+	for name, look := range map[string]collector.Snapshot{"sick": sick(), "well": well(), "blind": blind()} {
 		d := diagnose(t, doctor, look)
 		for _, lang := range []string{LangEN, LangZH} {
 			golden(t, name+"."+lang+".txt", textOf(t, d, Style{Lang: lang}))
@@ -146,7 +146,7 @@ func TestEveryPhraseIsInBothLanguages(t *testing.T) {
 }
 
 func TestJSONHoldsBothLanguages(t *testing.T) {
-	for name, look := range map[string]collector.Look{"sick": sick(), "well": well()} {
+	for name, look := range map[string]collector.Snapshot{"sick": sick(), "well": well()} {
 		var b bytes.Buffer
 		if err := JSON(&b, diagnose(t, newDoctor(t), look)); err != nil {
 			t.Fatal(err)

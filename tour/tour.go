@@ -48,7 +48,7 @@ type told struct {
 }
 
 // New makes the tour of a demo that is healthy, as the look shows it.
-func New(d *demo.Demo, judge *doctor.Doctor, healthy collector.Look) (*Tour, error) {
+func New(d *demo.Demo, judge *doctor.Doctor, healthy collector.Snapshot) (*Tour, error) {
 	families, err := healthy.Gather()
 	if err != nil {
 		return nil, fmt.Errorf("gather the healthy region: %w", err)
@@ -65,7 +65,7 @@ func New(d *demo.Demo, judge *doctor.Doctor, healthy collector.Look) (*Tour, err
 }
 
 // Beside is the tour beside a diagnosis, for the status page.
-func (t *Tour) Beside(lang string, look collector.Look, d doctor.Diagnosis) doctor.Beside {
+func (t *Tour) Beside(lang string, look collector.Snapshot, d doctor.Diagnosis) doctor.Beside {
 	s := t.stop(lang, look, d)
 	return doctor.Beside{Lead: write("lead", s), Aside: t.demo.Aside(lang), Follow: write("follow", s)}
 }
@@ -106,7 +106,7 @@ type page struct {
 // starts are the scenarios to begin with: what happens most.
 var starts = []string{"cert-rotated-broken", "api-refused-pod-ready", "disk-takes-api"}
 
-func (t *Tour) stop(lang string, look collector.Look, d doctor.Diagnosis) stop {
+func (t *Tour) stop(lang string, look collector.Snapshot, d doctor.Diagnosis) stop {
 	s := stop{Lang: lang, Scenario: t.demo.Scenario(), At: d.At, Count: len(demo.Scenarios) - 1}
 	for _, one := range demo.Scenarios {
 		if slices.Contains(starts, one.Name) {
@@ -188,7 +188,7 @@ func write(name string, s stop) template.HTML {
 
 // Start takes the tour's look at the healthy region, and breaks what the
 // scenario breaks only then.
-func Start(ctx context.Context, d *demo.Demo, judge *doctor.Doctor, look func(context.Context) (collector.Look, error)) (*Tour, error) {
+func Start(ctx context.Context, d *demo.Demo, judge *doctor.Doctor, look func(context.Context) (collector.Snapshot, error)) (*Tour, error) {
 	scenario := d.Scenario()
 	if err := d.Set(demo.Healthy); err != nil {
 		return nil, err

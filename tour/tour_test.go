@@ -59,9 +59,9 @@ func TestOnlyWhatMeansSomethingHasChanged(t *testing.T) {
 }
 
 // disk is a look at nothing but a node's root, so far used.
-func disk(used float64) collector.Look {
+func disk(used float64) collector.Snapshot {
 	ratio := prometheus.NewDesc("rainbond_node_root_used_ratio", "Used.", []string{"rainbond_region", "node"}, nil)
-	return collector.Look{At: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC), Outcomes: []collector.Outcome{{
+	return collector.Snapshot{At: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC), Outcomes: []collector.Outcome{{
 		Collector: collector.SlugDisk,
 		Report:    collector.Report{Metrics: []prometheus.Metric{prometheus.MustNewConstMetric(ratio, prometheus.GaugeValue, used, "rainbond", "node-1")}},
 	}}}
@@ -78,7 +78,7 @@ func TestTheTourOfAFault(t *testing.T) {
 		t.Fatal(err)
 	}
 	var seen []string // what was set when the healthy region was looked at
-	tour, err := Start(t.Context(), d, judge, func(context.Context) (collector.Look, error) {
+	tour, err := Start(t.Context(), d, judge, func(context.Context) (collector.Snapshot, error) {
 		seen = append(seen, d.Scenario().Name)
 		return disk(0.4), nil
 	})
@@ -137,7 +137,7 @@ func TestWithoutALookAtTheHealthyRegionThereIsNoTour(t *testing.T) {
 	}
 	defer d.Close()
 	judge, _ := doctor.New(rules.Rules, rules.Alertmanager)
-	_, err = Start(t.Context(), d, judge, func(context.Context) (collector.Look, error) { return collector.Look{}, errors.New("no time") })
+	_, err = Start(t.Context(), d, judge, func(context.Context) (collector.Snapshot, error) { return collector.Snapshot{}, errors.New("no time") })
 	if err == nil || err.Error() != "look at the healthy region: no time" {
 		t.Error(err)
 	}

@@ -78,7 +78,7 @@ func (f *flags) looker(life context.Context, far *progress) (func(context.Contex
 	return func(ctx context.Context) (doctor.Diagnosis, error) {
 		limited, cancel := context.WithTimeout(ctx, f.timeout)
 		defer cancel()
-		look, err := set.Look(limited)
+		look, err := set.Collect(limited)
 		if err != nil {
 			return doctor.Diagnosis{}, fmt.Errorf("look: %w", err)
 		}

@@ -63,7 +63,7 @@ func (b *byRegion) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case ok: // what is known beside an error counts
 		looking := context.WithValue(r.Context(), foundKey{}, found{region, err})
-		metrics(b.watch(name).Look, b.log).ServeHTTP(w, r.WithContext(looking))
+		metrics(b.watch(name).Collect, b.log).ServeHTTP(w, r.WithContext(looking))
 	case err != nil:
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 	default:

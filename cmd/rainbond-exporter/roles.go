@@ -89,7 +89,7 @@ func (s source) collectors(f *flags) ([]collector.Collector, error) {
 
 // oncePerLook lets the collectors of one look share one probe.
 func oncePerLook(probe func(context.Context, fault.Region) fault.Trace) func(context.Context, fault.Region) fault.Trace {
-	return collector.OncePerLook(func(r fault.Region) string { return r.Name + " " + r.URL }, probe)
+	return collector.OncePerCollection(func(r fault.Region) string { return r.Name + " " + r.URL }, probe)
 }
 
 // questions are what several collectors ask.
@@ -138,11 +138,11 @@ func (s source) collector(name string, f *flags, ask questions) (collector.Colle
 }
 
 // inside is the cluster we are in; nil where we have no Kubernetes API.
-func (s source) inside(f *flags) *collector.Inside {
+func (s source) inside(f *flags) *collector.Cluster {
 	if s.kube == nil {
 		return nil
 	}
-	return &collector.Inside{Region: f.regionName, DirectURL: f.directURL, Nodes: s.kube.Nodes}
+	return &collector.Cluster{Region: f.regionName, DirectURL: f.directURL, Nodes: s.kube.Nodes}
 }
 
 // told is what the operator has been told to run, asked once in a look.
@@ -159,7 +159,7 @@ func onceInALook[A any](ask func(context.Context) (A, error)) func(context.Conte
 		it  A
 		err error
 	}
-	once := collector.OncePerLook(func(struct{}) string { return "" }, func(ctx context.Context, _ struct{}) (a answer) {
+	once := collector.OncePerCollection(func(struct{}) string { return "" }, func(ctx context.Context, _ struct{}) (a answer) {
 		a.it, a.err = ask(ctx)
 		return a
 	})

@@ -65,7 +65,7 @@ func (f *flags) do(ctx context.Context, out, errs io.Writer) (int, error) {
 		return f.check(ctx, out, errs)
 	}
 	beside.handler, beside.style = d.Switch(), tour.Style
-	beside.begin = func(ctx context.Context, judge *doctor.Doctor, look func(context.Context) (collector.Look, error)) error {
+	beside.begin = func(ctx context.Context, judge *doctor.Doctor, look func(context.Context) (collector.Snapshot, error)) error {
 		t, err := tour.Start(ctx, d, judge, look)
 		if err == nil {
 			beside.beside = t.Beside
@@ -88,11 +88,11 @@ func (f *flags) pointAt(d *demo.Demo) {
 // A site is what the status page has beside the diagnosis; nothing, when it
 // is zero.
 type site struct {
-	beside  func(lang string, look collector.Look, d doctor.Diagnosis) doctor.Beside
+	beside  func(lang string, look collector.Snapshot, d doctor.Diagnosis) doctor.Beside
 	style   string
 	path    string // where handler answers
 	handler http.Handler
 	// begin is called before anybody is answered; it may set beside.
-	begin   func(ctx context.Context, judge *doctor.Doctor, look func(context.Context) (collector.Look, error)) error
+	begin   func(ctx context.Context, judge *doctor.Doctor, look func(context.Context) (collector.Snapshot, error)) error
 	changed func() // called when the region has become another; serve sets it
 }

@@ -72,7 +72,7 @@ func (f *flags) serve(ctx context.Context, beside *site) error {
 	if err := begin(from); err != nil {
 		return err
 	}
-	look := func(ctx context.Context) (collector.Look, error) { return set.Load().Look(ctx) }
+	look := func(ctx context.Context) (collector.Snapshot, error) { return set.Load().Collect(ctx) }
 	judge, err := f.judge()
 	if err != nil {
 		return err
@@ -121,8 +121,8 @@ func (f *flags) serve(ctx context.Context, beside *site) error {
 }
 
 // noticed tells the page what a scrape has seen; life ends what it makes of it.
-func noticed(life context.Context, look func(context.Context) (collector.Look, error), page *doctor.Site) func(context.Context) (collector.Look, error) {
-	return func(ctx context.Context) (collector.Look, error) {
+func noticed(life context.Context, look func(context.Context) (collector.Snapshot, error), page *doctor.Site) func(context.Context) (collector.Snapshot, error) {
+	return func(ctx context.Context) (collector.Snapshot, error) {
 		seen, err := look(ctx)
 		if err == nil {
 			page.Notice(life, seen)
@@ -184,7 +184,7 @@ func (o own) reloaded(err error) {
 
 // metrics answers a scrape with one look, within the scraper's own deadline,
 // and with what others gather beside it.
-func metrics(look func(context.Context) (collector.Look, error), log *slog.Logger, others ...prometheus.Gatherer) http.Handler {
+func metrics(look func(context.Context) (collector.Snapshot, error), log *slog.Logger, others ...prometheus.Gatherer) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), scrapeTimeout(r))
 		defer cancel()
