@@ -210,7 +210,7 @@ func (a *api) lookInside(ctx context.Context, r *Report, region fault.Region, t 
 	if err != nil {
 		return // the collectors that need the nodes say so
 	}
-	address, gone := fault.OfNoNode(region.URL, nodes)
+	address, gone := fault.AddressWithoutNode(region.URL, nodes)
 	r.addSample("rainbond_api_address_without_node", flag(gone), region.Name)
 	if gone {
 		r.addEvidence(EvidenceNode, address+" is the address of no node; theirs are "+fault.Addresses(nodes), labelRegion, region.Name)
@@ -230,7 +230,7 @@ func left(ctx context.Context) time.Duration {
 }
 
 func (a *api) tellPast(r *Report, direct fault.Region, t fault.Trace) {
-	answers, known := fault.AnswersPast(t)
+	answers, known := fault.AnswersDirectly(t)
 	if !known {
 		return
 	}
@@ -249,7 +249,7 @@ func (a *api) explain(r *Report, name string, f fault.Failure, failed bool, t fa
 	about := []string{labelRegion, name}
 	if failed {
 		about = append(about, "phase", string(f.Phase), "reason", string(f.Reason))
-		if f.Reason == fault.ClientNotAsked {
+		if f.Reason == fault.ClientNotRequested {
 			r.addEvidence(EvidenceError, "no client certificate was asked for", about...)
 		}
 		for _, err := range []error{t.Err, t.Distrust} {
@@ -265,7 +265,7 @@ func (a *api) explain(r *Report, name string, f fault.Failure, failed bool, t fa
 	if t.Address != "" {
 		where += " (" + t.Address + ")"
 	}
-	for _, err := range t.Missed {
+	for _, err := range t.FailedAddresses {
 		where += "; before it " + err.Error()
 	}
 	r.addEvidence(EvidenceAddress, where, about...)

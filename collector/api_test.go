@@ -246,7 +246,7 @@ func TestRegionsWhoseTurnDoesNotComeAreUnknown(t *testing.T) {
 }
 
 func TestAnAddressThatFailedBeforeAnotherAnsweredIsNamed(t *testing.T) {
-	trace := fault.Trace{URL: rainbond.URL, Address: "10.0.0.1:8443", Status: 200, Missed: []error{errors.New("dial tcp 10.0.0.9:8443: i/o timeout")}}
+	trace := fault.Trace{URL: rainbond.URL, Address: "10.0.0.1:8443", Status: 200, FailedAddresses: []error{errors.New("dial tcp 10.0.0.9:8443: i/o timeout")}}
 	c := NewAPI(fixed([]fault.Region{rainbond}, nil), func(context.Context, fault.Region) fault.Trace { return trace }, nil, nil)
 	report, err := c.Collect(t.Context())
 	if err != nil {

@@ -43,7 +43,7 @@ type reading struct {
 }
 
 func newReading(r fault.Reading, withKey bool) reading {
-	told := reading{place: string(r.Place), kind: string(r.Kind), damage: r.Damage, words: r.Words, withKey: withKey, keyMisfit: r.KeyMisfit}
+	told := reading{place: string(r.Place), kind: string(r.Kind), damage: r.Damage, words: r.Message, withKey: withKey, keyMisfit: r.KeyMismatch}
 	if r.Cert != nil {
 		told.fingerprint, told.notAfter = string(r.Fingerprint()), r.Cert.NotAfter
 	}
@@ -116,7 +116,7 @@ func consoleCopies(region fault.Region) []fault.Copy {
 // leaf is the certificate that rbd-api serves. A stranger who asks for no
 // client certificate is not rbd-api, whatever it presents.
 func leaf(t fault.Trace) []byte {
-	if len(t.Served) == 0 || t.Unasked && t.Distrust != nil {
+	if len(t.Served) == 0 || t.CertificateNotRequested && t.Distrust != nil {
 		return nil
 	}
 	return t.Served[0]
@@ -180,7 +180,7 @@ func (c *compared) tell(r *Report, region string) {
 	for _, m := range c.comparisons {
 		r.addSample("rainbond_certificate_mismatch", flag(m.Differs), region, string(m.Kind), string(m.Place), string(m.Reference))
 		if m.Differs {
-			r.addEvidence(EvidenceFingerprint, m.Words, labelRegion, region, "kind", string(m.Kind), "place", string(m.Place), "reference", string(m.Reference))
+			r.addEvidence(EvidenceFingerprint, m.Text, labelRegion, region, "kind", string(m.Kind), "place", string(m.Place), "reference", string(m.Reference))
 		}
 	}
 }

@@ -144,7 +144,7 @@ func TestCertificatesOfFivePlaces(t *testing.T) {
 }
 
 func TestAStrangersCertificateIsComparedWithNothing(t *testing.T) {
-	trace := fault.Trace{Served: [][]byte{{1}}, Unasked: true, Distrust: errors.New("unknown authority")}
+	trace := fault.Trace{Served: [][]byte{{1}}, CertificateNotRequested: true, Distrust: errors.New("unknown authority")}
 	if leaf(trace) != nil {
 		t.Error("a proxy's certificate is taken for rbd-api's")
 	}

@@ -87,7 +87,7 @@ func (c *component) lookAtPods(ctx context.Context, r *Report) error {
 		for _, reason := range fault.WaitReasons {
 			if n := w.Waiting[reason]; n > 0 {
 				r.addSample("rainbond_component_waiting", float64(n), c.region, w.Component, string(reason))
-				r.addEvidence(EvidencePod, w.Words[reason], labelRegion, c.region, "component", w.Component, "reason", string(reason))
+				r.addEvidence(EvidencePod, w.Messages[reason], labelRegion, c.region, "component", w.Component, "reason", string(reason))
 			}
 		}
 		r.addSample("rainbond_component_restarts_total", c.count(w.Component, pods), c.region, w.Component)

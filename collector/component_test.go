@@ -109,7 +109,7 @@ func TestWhatTheConsoleShows(t *testing.T) {
 
 func TestNodesThatOnlyThePlatformKnows(t *testing.T) {
 	nodes := []fault.Node{{Name: "n1", Hostname: "n1"}}
-	told := fault.Platform{ForGateway: []string{"n1"}, ForChaos: []string{"n9"}}
+	told := fault.Platform{GatewayNodes: []string{"n1"}, ChaosNodes: []string{"n9"}}
 	report := shows(t, NewNodeRole("rainbond", fault.DefaultRoleNames, fixed(nodes, nil), fixed(told, nil)),
 		`rainbond_node_placement_unmatched{component="rbd-chaos",node="n9",rainbond_region="rainbond"} 1`, "rainbond_node_placement_unmatched")
 	if got := said(report); !strings.Contains(got, "rbd-chaos is to run on n9") {

@@ -141,7 +141,7 @@ func (m Metric) reasons() []string {
 			reasons = append(reasons, f.Reason)
 		}
 	case SlugTLS:
-		for _, s := range fault.Spellings {
+		for _, s := range fault.HandshakePatterns {
 			reasons = append(reasons, s.Reason)
 		}
 	case SlugCert:

@@ -33,7 +33,7 @@ type handshakeAt struct {
 // NewTLS returns the collector of symptom tls for the region of that name.
 func NewTLS(region string, read LogReader) Collector {
 	d := &door{region: region, read: read, errors: counterVec("rainbond_api_tls_handshake_errors_total"), last: map[fault.Class]handshakeAt{}}
-	for _, s := range fault.Spellings {
+	for _, s := range fault.HandshakePatterns {
 		d.errors.WithLabelValues(region, string(s.Class), string(s.Reason))
 	}
 	return d

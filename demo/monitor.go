@@ -46,7 +46,7 @@ func (m monitor) alarms() any {
 // scrape is out of its memory.
 func (m monitor) lastScrape() any {
 	samples := []any{}
-	if m.stale < fault.MonitorMemory {
+	if m.stale < fault.MonitorWindow {
 		now := time.Now()
 		last := float64(now.Add(-m.stale).UnixMilli()) / 1000
 		samples = append(samples, map[string]any{"metric": map[string]string{}, "value": [2]any{now.Unix(), strconv.FormatFloat(last, 'f', 3, 64)}})

@@ -18,7 +18,7 @@ type Monitor struct {
 	// Shown are the alarms on the console's list.
 	Shown []ShownAlarm
 	// LastScrape is when rbd-monitor collected anything last; zero when it has
-	// not within MonitorMemory.
+	// not within MonitorWindow.
 	LastScrape time.Time
 }
 
@@ -48,8 +48,8 @@ const (
 	AlertsPath = "/api/v1/alerts"
 	// QueryPath is where the region's API lets rbd-monitor be queried.
 	QueryPath = "/api/v1/query"
-	// MonitorMemory is how far back LastScrapeQuery looks.
-	MonitorMemory = time.Hour
+	// MonitorWindow is how far back LastScrapeQuery looks.
+	MonitorWindow = time.Hour
 	// LastScrapeQuery asks for the time of the youngest sample of any target.
 	// A plain max(timestamp(up)) forgets after five minutes.
 	LastScrapeQuery = "max(max_over_time(timestamp(up)[1h:1m]))"

@@ -31,12 +31,12 @@ type Reading struct {
 	Place Place
 	Kind  Kind
 	Cert  *x509.Certificate // nil when Damage says why
-	// Damage is why there is no certificate; Words say it to people.
-	Damage Reason
-	Words  string
-	// KeyMisfit is why the private key beside the certificate does not fit
+	// Damage is why there is no certificate; Message explains it.
+	Damage  Reason
+	Message string
+	// KeyMismatch is why the private key beside the certificate does not fit
 	// it; "" when it fits or the place holds none.
-	KeyMisfit string
+	KeyMismatch string
 }
 
 // A Fingerprint identifies a certificate: the SHA-256 of its DER, in hex. In
@@ -60,10 +60,10 @@ func (f Fingerprint) Short() string { return string(f[:min(len(f), 12)]) }
 // trailing blanks, text around the PEM, certificates after the first.
 func ReadCopy(c Copy) Reading {
 	r := Reading{Place: c.Place, Kind: c.Kind}
-	r.Cert, r.Damage, r.Words = readPEM(c)
+	r.Cert, r.Damage, r.Message = readPEM(c)
 	if r.Cert != nil && c.Key != nil {
 		if _, err := tls.X509KeyPair(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: r.Cert.Raw}), c.Key); err != nil {
-			r.KeyMisfit = misfit(c.Key)
+			r.KeyMismatch = misfit(c.Key)
 		}
 	}
 	return r
@@ -74,7 +74,7 @@ func ReadServed(der []byte) Reading {
 	r := Reading{Place: Served, Kind: Server}
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
-		r.Damage, r.Words = Damaged, err.Error()
+		r.Damage, r.Message = Damaged, err.Error()
 		return r
 	}
 	r.Cert = cert
@@ -159,7 +159,7 @@ type Comparison struct {
 	Place     Place // whose certificate is questioned
 	Reference Place // against whose
 	Differs   bool
-	Words     string // the two fingerprints, for people
+	Text      string // the relation that does not hold, with both fingerprints
 }
 
 // Compare says who disagrees with whom. What cannot be read, or is not there,

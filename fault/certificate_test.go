@@ -78,13 +78,13 @@ func TestDamageIsNamedAndNoKeyIsQuoted(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			got := ReadCopy(row.copied)
-			if got.Damage != row.want || got.Cert != nil || got.Words == "" {
-				t.Errorf("got %q (%s), want %q", got.Damage, got.Words, row.want)
+			if got.Damage != row.want || got.Cert != nil || got.Message == "" {
+				t.Errorf("got %q (%s), want %q", got.Damage, got.Message, row.want)
 			}
 			if !slices.Contains(Damages, got.Damage) {
 				t.Errorf("%q is not listed", got.Damage)
 			}
-			if line := strings.Split(string(g.ServerKey), "\n")[3]; strings.Contains(got.Words, line) {
+			if line := strings.Split(string(g.ServerKey), "\n")[3]; strings.Contains(got.Message, line) {
 				t.Error("the words quote the key")
 			}
 		})
@@ -104,7 +104,7 @@ func TestAKeyThatDoesNotFitIsNamed(t *testing.T) {
 		{"of another certificate", old.ClientKey, "the key belongs to another certificate"},
 		{"indented", Secret("  " + string(g.ClientKey)), "the key cannot be read (leading_space)"},
 	} {
-		if got := ReadCopy(Copy{PEM: g.Client, Key: row.key}).KeyMisfit; got != row.want {
+		if got := ReadCopy(Copy{PEM: g.Client, Key: row.key}).KeyMismatch; got != row.want {
 			t.Errorf("%s: %q, want %q", row.name, got, row.want)
 		}
 	}

@@ -11,8 +11,8 @@ type Component struct {
 	// Waiting counts the pods that should be ready and are not, by what they
 	// wait for; empty when the component is well.
 	Waiting map[Reason]int
-	// Words are the kubelet's or scheduler's own, by reason: "pod: message".
-	Words map[Reason]string
+	// Messages are the kubelet's or scheduler's own, by reason: "pod: message".
+	Messages map[Reason]string
 }
 
 // What a pod waits for. A kubelet's reason that is not listed is Other.
@@ -73,7 +73,7 @@ func FromWorkloads(workloads []Workload, pods []Pod, expected []string) []Compon
 	}
 	var all []Component
 	for _, w := range workloads {
-		c := Component{Workload: w, Waiting: map[Reason]int{}, Words: map[Reason]string{}}
+		c := Component{Workload: w, Waiting: map[Reason]int{}, Messages: map[Reason]string{}}
 		c.judge(byName[w.Component])
 		all = append(all, c)
 	}
@@ -126,8 +126,8 @@ func (c *Component) judge(pods []Pod) {
 
 func (c *Component) wait(reason Reason, words string) {
 	c.Waiting[reason]++
-	if c.Words[reason] == "" {
-		c.Words[reason] = words
+	if c.Messages[reason] == "" {
+		c.Messages[reason] = words
 	}
 }
 
@@ -163,8 +163,8 @@ func (p Pod) waits() (Reason, string) {
 		return reason, c.words()
 	}
 	for _, c := range p.Containers {
-		if !c.Ready && c.Ended != "" {
-			if c.Ended == string(OutOfMemory) {
+		if !c.Ready && c.Terminated != "" {
+			if c.Terminated == string(OutOfMemory) {
 				return OutOfMemory, c.words()
 			}
 			return Crashed, c.words()
@@ -188,7 +188,7 @@ func (p Pod) waits() (Reason, string) {
 
 // words are what the kubelet says of a container that does not run.
 func (c Container) words() string {
-	text := "container " + c.Name + ": " + cmp.Or(c.Waiting, c.Ended)
+	text := "container " + c.Name + ": " + cmp.Or(c.Waiting, c.Terminated)
 	if c.LastExit != "" {
 		text += ", last ended with " + c.LastExit
 	}

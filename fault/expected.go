@@ -10,14 +10,14 @@ import (
 // trusted. The zero Platform is one of which nothing is known.
 type Platform struct {
 	Components []RbdComponent
-	// OwnHub and OwnDB are true where the platform runs its own registry and
+	// InternalHub and InternalDB are true where the platform runs its own registry and
 	// database. An external one replaces them, and their RbdComponents stay
 	// without a workload for ever (rainbond-operator, controllers/handler,
 	// hub.go and db.go).
-	OwnHub, OwnDB bool
-	// ForGateway and ForChaos are the names in nodesForGateway and
+	InternalHub, InternalDB bool
+	// GatewayNodes and ChaosNodes are the names in nodesForGateway and
 	// nodesForChaos.
-	ForGateway, ForChaos []string
+	GatewayNodes, ChaosNodes []string
 }
 
 // A RbdComponent is one component that the operator has been told to run.
@@ -43,7 +43,7 @@ const (
 func (p Platform) Expected() []string {
 	var all []string
 	for _, c := range p.Components {
-		replaced := c.Name == hub && !p.OwnHub || c.Name == db && !p.OwnDB
+		replaced := c.Name == hub && !p.InternalHub || c.Name == db && !p.InternalDB
 		if !c.Zero && !c.Unsupported && !replaced {
 			all = append(all, c.Name)
 		}
@@ -62,7 +62,7 @@ func (p Platform) Unmatched(nodes []Node) []Placement {
 	for _, pinned := range []struct {
 		component string
 		names     []string
-	}{{gateway, p.ForGateway}, {chaos, p.ForChaos}} {
+	}{{gateway, p.GatewayNodes}, {chaos, p.ChaosNodes}} {
 		for _, name := range pinned.names {
 			place := Placement{pinned.component, name}
 			borne := slices.ContainsFunc(nodes, func(n Node) bool { return strings.EqualFold(n.Hostname, name) })

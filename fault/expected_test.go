@@ -15,9 +15,9 @@ func TestWhatAnExternalServiceReplacesIsNotExpected(t *testing.T) {
 		p    Platform
 		want string
 	}{
-		{"all its own", Platform{Components: components, OwnHub: true, OwnDB: true}, "rbd-api rbd-hub rbd-db"},
-		{"an external hub", Platform{Components: components, OwnDB: true}, "rbd-api rbd-db"},
-		{"an external database", Platform{Components: components, OwnHub: true}, "rbd-api rbd-hub"},
+		{"all its own", Platform{Components: components, InternalHub: true, InternalDB: true}, "rbd-api rbd-hub rbd-db"},
+		{"an external hub", Platform{Components: components, InternalDB: true}, "rbd-api rbd-db"},
+		{"an external database", Platform{Components: components, InternalHub: true}, "rbd-api rbd-hub"},
 		{"nothing known", Platform{}, ""},
 	} {
 		if got := strings.Join(row.p.Expected(), " "); got != row.want {
@@ -42,7 +42,7 @@ func TestAComponentWithoutAWorkloadIsAnExplicitZero(t *testing.T) {
 
 func TestNamesThatNoNodeBears(t *testing.T) {
 	nodes := []Node{{Name: "n1", Hostname: "n1"}, {Name: "n2", Hostname: "host-two"}}
-	p := Platform{ForGateway: []string{"n1", "N1", "gone", "gone"}, ForChaos: []string{"n2", "host-two"}}
+	p := Platform{GatewayNodes: []string{"n1", "N1", "gone", "gone"}, ChaosNodes: []string{"n2", "host-two"}}
 	want := []Placement{{"rbd-gateway", "gone"}, {"rbd-chaos", "n2"}}
 	if got := p.Unmatched(nodes); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)

@@ -25,16 +25,16 @@ type Handshake struct {
 	Text   string // the server's own words
 }
 
-// A Spelling is one way in which a server written in Go tells of a failed
+// A HandshakePattern is one way in which a server written in Go tells of a failed
 // handshake.
-type Spelling struct {
-	Words  string // how the text begins or, when within, what it holds
-	Within bool
-	Class  Class
-	Reason Reason
+type HandshakePattern struct {
+	Text     string // the prefix of the message, or a substring with Anywhere
+	Anywhere bool
+	Class    Class
+	Reason   Reason
 }
 
-// Spellings is the vocabulary of crypto/tls and net/http at rbd-api's door.
+// HandshakePatterns is the vocabulary of crypto/tls and net/http at rbd-api's door.
 // What real clients (Go, curl, openssl, Python; TLS 1.2 and 1.3) make it say
 // is in docs/handshakes.md; the rest is read in their sources. The first that
 // fits counts.
@@ -42,7 +42,7 @@ type Spelling struct {
 // "remote error" is an alert that the client sent about the region's
 // certificate. OpenSSL under TLS 1.3 sends it unencrypted, so that the server
 // cannot read it and says "bad record MAC" (golang/go#76767).
-var Spellings = []Spelling{
+var HandshakePatterns = []HandshakePattern{
 	{"remote error: tls: unknown certificate authority", false, Trust, "unknown_ca"},
 	{"remote error: tls: bad certificate", false, Trust, "bad_certificate"},
 	{"remote error: tls: error decrypting message", false, Trust, "decrypt_error"},
@@ -101,17 +101,17 @@ func FromLogLine(line []byte) (Handshake, bool) {
 		return Handshake{}, false
 	}
 	text = bytes.TrimSpace(text[:min(len(text), maxHandshakeText)])
-	for _, s := range Spellings {
+	for _, s := range HandshakePatterns {
 		if s.fits(text) {
 			return Handshake{Peer: string(peer[:min(len(peer), 64)]), Class: s.Class, Reason: s.Reason, Text: string(bytes.ToValidUTF8(text, []byte("\uFFFD")))}, true
 		}
 	}
-	panic("fault: Spellings ends without a spelling that fits every text")
+	panic("fault: HandshakePatterns ends without a spelling that fits every text")
 }
 
-func (s Spelling) fits(text []byte) bool {
-	if s.Within {
-		return bytes.Contains(text, []byte(s.Words))
+func (s HandshakePattern) fits(text []byte) bool {
+	if s.Anywhere {
+		return bytes.Contains(text, []byte(s.Text))
 	}
-	return bytes.HasPrefix(text, []byte(s.Words))
+	return bytes.HasPrefix(text, []byte(s.Text))
 }

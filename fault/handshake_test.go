@@ -89,7 +89,7 @@ func FuzzFromLogLine(f *testing.F) {
 		if !bytes.Contains(line, handshakeMark) {
 			t.Errorf("%q has no mark", line)
 		}
-		if !slices.Contains(Classes, h.Class) || !slices.ContainsFunc(Spellings, func(s Spelling) bool { return s.Class == h.Class && s.Reason == h.Reason }) {
+		if !slices.Contains(Classes, h.Class) || !slices.ContainsFunc(HandshakePatterns, func(s HandshakePattern) bool { return s.Class == h.Class && s.Reason == h.Reason }) {
 			t.Errorf("%q: %s/%s is in no closed list", line, h.Class, h.Reason)
 		}
 	})

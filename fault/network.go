@@ -32,8 +32,8 @@ func FromTrace(t Trace) (f Failure, failed bool) {
 	switch {
 	case t.Err != nil && (t.Distrust == nil || fromAlert(t.Err) != ""):
 		return known(fromError(t.Phase, t.Err)), true
-	case t.Unasked:
-		return Failure{TLS, ClientNotAsked}, true
+	case t.CertificateNotRequested:
+		return Failure{TLS, ClientNotRequested}, true
 	case t.Distrust != nil:
 		// Whoever answers, or broke off, is nobody whom the console's CA vouches for.
 		return Failure{TLS, fromVerdict(t.Distrust)}, true
@@ -49,11 +49,11 @@ func FromTrace(t Trace) (f Failure, failed bool) {
 	return Failure{}, false
 }
 
-// AnswersPast says whether rbd-api itself is there, from a request that went
+// AnswersDirectly says whether rbd-api itself is there, from a request that went
 // past the gateway. Whether it accepts the certificates does not matter: to
 // refuse them it must be there. Known is false when the Service's name means
 // nothing where we ask.
-func AnswersPast(t Trace) (answers, known bool) {
+func AnswersDirectly(t Trace) (answers, known bool) {
 	f, failed := FromTrace(t)
 	return !failed || f.Phase == TLS && len(t.Served) > 0, !failed || f.Phase != Resolve
 }
@@ -93,7 +93,7 @@ func fromLookup(err error) Reason {
 	var dns *net.DNSError
 	switch {
 	case isTimeout(err):
-		return NameServerSilent
+		return NameServerTimeout
 	case !errors.As(err, &dns):
 		return Other
 	case dns.IsNotFound:

@@ -36,8 +36,8 @@ func TestErrorsHaveReasons(t *testing.T) {
 		want  Failure
 	}{
 		{"no such name", Resolve, &net.DNSError{IsNotFound: true}, Failure{Resolve, NameUnknown}},
-		{"name server silent", Resolve, &net.DNSError{IsTimeout: true}, Failure{Resolve, NameServerSilent}},
-		{"name server silent until the look's end", Resolve, context.DeadlineExceeded, Failure{Resolve, NameServerSilent}},
+		{"name server silent", Resolve, &net.DNSError{IsTimeout: true}, Failure{Resolve, NameServerTimeout}},
+		{"name server silent until the look's end", Resolve, context.DeadlineExceeded, Failure{Resolve, NameServerTimeout}},
 		{"SERVFAIL", Resolve, &net.DNSError{IsTemporary: true, Err: "server misbehaving"}, Failure{Resolve, NameServerFailed}},
 		{"not a URL", Resolve, errors.New("no"), Failure{Resolve, Other}},
 		{"dropped", Connect, dialed(syscall.ETIMEDOUT), Failure{Connect, Dropped}},
@@ -102,10 +102,10 @@ func TestAnswersHaveReasons(t *testing.T) {
 		{"wrong name", Trace{Status: 200, Distrust: x509.HostnameError{Certificate: &x509.Certificate{}, Host: "x"}}, Failure{TLS, ServerWrongName}},
 		{"expired", Trace{Status: 200, Distrust: x509.CertificateInvalidError{Reason: x509.Expired}}, Failure{TLS, ServerExpired}},
 		{"both refuse each other", Trace{Phase: Processing, Err: alert("bad certificate"), Distrust: untrusted}, Failure{TLS, ClientRefused}},
-		{"nobody asked for our certificate", Trace{Status: 200, Unasked: true}, Failure{TLS, ClientNotAsked}},
-		{"nor is it trusted", Trace{Status: 502, Unasked: true, Distrust: untrusted}, Failure{TLS, ClientNotAsked}},
-		{"nor does it stay", Trace{Phase: Processing, Err: io.EOF, Unasked: true, Distrust: untrusted}, Failure{TLS, ClientNotAsked}},
-		{"not asked, and closed", Trace{Phase: Processing, Err: io.EOF, Unasked: true}, Failure{Processing, Closed}},
+		{"nobody asked for our certificate", Trace{Status: 200, CertificateNotRequested: true}, Failure{TLS, ClientNotRequested}},
+		{"nor is it trusted", Trace{Status: 502, CertificateNotRequested: true, Distrust: untrusted}, Failure{TLS, ClientNotRequested}},
+		{"nor does it stay", Trace{Phase: Processing, Err: io.EOF, CertificateNotRequested: true, Distrust: untrusted}, Failure{TLS, ClientNotRequested}},
+		{"not asked, and closed", Trace{Phase: Processing, Err: io.EOF, CertificateNotRequested: true}, Failure{Processing, Closed}},
 		{"a stranger who breaks off", Trace{Phase: Processing, Err: io.EOF, Distrust: untrusted}, Failure{TLS, ServerUntrusted}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -132,7 +132,7 @@ func TestWhoIsThereBehindTheGateway(t *testing.T) {
 		{"refused", Trace{Phase: Connect, Err: dialed(syscall.ECONNREFUSED)}, false, true},
 		{"outside the cluster", Trace{Phase: Resolve, Err: &net.DNSError{IsNotFound: true}}, false, false},
 	} {
-		if answers, known := AnswersPast(row.trace); answers != row.answers || known != row.known {
+		if answers, known := AnswersDirectly(row.trace); answers != row.answers || known != row.known {
 			t.Errorf("%s: answers %v, known %v", row.name, answers, known)
 		}
 	}

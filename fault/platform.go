@@ -48,13 +48,13 @@ type Pod struct {
 
 // A Container is one container, init containers included.
 type Container struct {
-	Name     string
-	Ready    bool
-	Waiting  string // reason: CrashLoopBackOff, ImagePullBackOff, ContainerCreating, ...
-	Message  string // the kubelet's words beside the reason
-	Ended    string // reason of a termination that nothing has followed yet; "" for an init container that ended well
-	LastExit string // reason of the last termination: Error, OOMKilled, ...
-	Restarts int
+	Name       string
+	Ready      bool
+	Waiting    string // reason: CrashLoopBackOff, ImagePullBackOff, ContainerCreating, ...
+	Message    string // the kubelet's words beside the reason
+	Terminated string // reason of a termination that nothing has followed yet; "" for an init container that ended well
+	LastExit   string // reason of the last termination: Error, OOMKilled, ...
+	Restarts   int
 }
 
 // A Filesystem is what statfs says of one mount.

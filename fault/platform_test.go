@@ -68,11 +68,11 @@ func TestAnAddressThatBelongsToNoNode(t *testing.T) {
 		{"https://region.example:8443", "region.example", false},
 		{"https://[", "", false},
 	} {
-		if address, gone := OfNoNode(row.url, nodes); address != row.address || gone != row.gone {
+		if address, gone := AddressWithoutNode(row.url, nodes); address != row.address || gone != row.gone {
 			t.Errorf("%s: %s, %v", row.url, address, gone)
 		}
 	}
-	if _, gone := OfNoNode("https://10.0.0.9:8443", nil); gone {
+	if _, gone := AddressWithoutNode("https://10.0.0.9:8443", nil); gone {
 		t.Error("without nodes nothing is known")
 	}
 	if got := Addresses(nodes); got != "10.0.0.1, 10.0.0.2, fd00::2" {
@@ -118,7 +118,7 @@ func TestWhatAComponentWaitsFor(t *testing.T) {
 			"CrashLoopBackOff 1 rbd-chaos-1: container init: CrashLoopBackOff"},
 		{"a reason we do not know", chaos("Deployment", 1, 0), []Pod{pod(Pod{Containers: []Container{{Name: "c", Waiting: "Sulking"}}})},
 			"other 1 rbd-chaos-1: container c: Sulking"},
-		{"ended a moment ago", chaos("Deployment", 1, 0), []Pod{pod(Pod{Containers: []Container{{Name: "c", Ended: "Error"}}})},
+		{"ended a moment ago", chaos("Deployment", 1, 0), []Pod{pod(Pod{Containers: []Container{{Name: "c", Terminated: "Error"}}})},
 			"Error 1 rbd-chaos-1: container c: Error"},
 		{"one container of two", chaos("Deployment", 1, 0), []Pod{pod(Pod{Containers: []Container{{Name: "a", Ready: true}, {Name: "b"}}})},
 			"NotReady 1 rbd-chaos-1: container b runs and is not ready"},
@@ -133,7 +133,7 @@ func TestWhatAComponentWaitsFor(t *testing.T) {
 			pod(Pod{Containers: []Container{{Name: "c", Waiting: "ErrImagePull"}}})}, "ImagePullBackOff 1 rbd-chaos-1: container c: ErrImagePull"},
 		{"only pods that have ended", chaos("Deployment", 1, 0), []Pod{pod(Pod{Name: "a", Phase: "Failed"}), pod(Pod{Name: "b", Phase: "Succeeded"})}, "NoPod 1 no pod exists"},
 		{"the workload knows better", chaos("Deployment", 2, 1), []Pod{pod(Pod{Ready: true})}, "other 1 the pods are well and the workload says that they are not ready"},
-		{"out of memory a moment ago", chaos("Deployment", 1, 0), []Pod{pod(Pod{Containers: []Container{{Name: "c", Ended: "OOMKilled"}}})}, "OOMKilled 1 rbd-chaos-1: container c: OOMKilled"},
+		{"out of memory a moment ago", chaos("Deployment", 1, 0), []Pod{pod(Pod{Containers: []Container{{Name: "c", Terminated: "OOMKilled"}}})}, "OOMKilled 1 rbd-chaos-1: container c: OOMKilled"},
 		{"the kubelet has said nothing yet", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Pending"})}, "ContainerCreating 1 rbd-chaos-1: the kubelet has not started it yet"},
 		{"the kubelet has said only what it cannot mount", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Pending", Mount: `secret "s" not found`})}, `FailedMount 1 rbd-chaos-1: secret "s" not found`},
 		{"leftovers of a healthy component", chaos("Deployment", 1, 1), []Pod{pod(Pod{Name: "old", Phase: "Failed", Evicted: true}), pod(Pod{Ready: true})}, ""},
@@ -144,7 +144,7 @@ func TestWhatAComponentWaitsFor(t *testing.T) {
 			got := FromWorkloads([]Workload{row.workload}, row.pods, nil)[0]
 			var said []string
 			for _, reason := range slices.Sorted(maps.Keys(got.Waiting)) {
-				said = append(said, fmt.Sprintf("%s %d %s", reason, got.Waiting[reason], got.Words[reason]))
+				said = append(said, fmt.Sprintf("%s %d %s", reason, got.Waiting[reason], got.Messages[reason]))
 				if !slices.Contains(WaitReasons, reason) {
 					t.Errorf("%q is not listed", reason)
 				}

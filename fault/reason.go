@@ -26,29 +26,29 @@ type Reason string
 
 // Why a request to the region API failed.
 const (
-	NameUnknown      Reason = "name_unknown"       // the name has no address (NXDOMAIN)
-	NameServerSilent Reason = "name_server_silent" // the name server did not answer
-	NameServerFailed Reason = "name_server_failed" // the name server answered SERVFAIL or the like
-	Dropped          Reason = "dropped"            // packets vanish: a firewall or a dead host
-	Refused          Reason = "refused"            // nobody listens on the port
-	Unreachable      Reason = "unreachable"        // no route, or ICMP unreachable
-	Reset            Reason = "reset"              // the connection was reset
-	Closed           Reason = "closed"             // accepted, then closed without an answer: a gateway without a server behind it
-	PlainHTTP        Reason = "plain_http"         // the port answers HTTP without TLS
-	OldTLS           Reason = "old_tls"            // the server offers only TLS 1.1 or older
-	ServerUntrusted  Reason = "server_untrusted"   // the server's certificate is not signed by our CA
-	ServerWrongName  Reason = "server_wrong_name"  // signed by our CA, but for another name
-	ServerExpired    Reason = "server_expired"     // signed by our CA, but not valid today
-	ClientRefused    Reason = "client_refused"     // the server refused our client certificate
-	ClientNotSent    Reason = "client_not_sent"    // the server wanted a client certificate and got none
-	ClientNotAsked   Reason = "client_not_asked"   // no client certificate was asked for: something else than rbd-api ends TLS
-	ClientUnreadable Reason = "client_unreadable"  // our own CA, certificate or key cannot be used, so nothing was sent
-	Timeout          Reason = "timeout"            // no end within the console's own limit of 30 s
-	Status           Reason = "status"             // an HTTP status other than 200
-	TokenRefused     Reason = "token_refused"      // 401 or 403: the region wants another token
-	WrongBody        Reason = "wrong_body"         // 200, but the page is not Rainbond's
-	NotReady         Reason = "not_ready"          // /v2/cluster/ready says 503
-	Other            Reason = "other"              // none of these; see the evidence
+	NameUnknown        Reason = "name_unknown"       // the name has no address (NXDOMAIN)
+	NameServerTimeout  Reason = "name_server_silent" // the name server did not answer
+	NameServerFailed   Reason = "name_server_failed" // the name server answered SERVFAIL or the like
+	Dropped            Reason = "dropped"            // packets vanish: a firewall or a dead host
+	Refused            Reason = "refused"            // nobody listens on the port
+	Unreachable        Reason = "unreachable"        // no route, or ICMP unreachable
+	Reset              Reason = "reset"              // the connection was reset
+	Closed             Reason = "closed"             // accepted, then closed without an answer: a gateway without a server behind it
+	PlainHTTP          Reason = "plain_http"         // the port answers HTTP without TLS
+	OldTLS             Reason = "old_tls"            // the server offers only TLS 1.1 or older
+	ServerUntrusted    Reason = "server_untrusted"   // the server's certificate is not signed by our CA
+	ServerWrongName    Reason = "server_wrong_name"  // signed by our CA, but for another name
+	ServerExpired      Reason = "server_expired"     // signed by our CA, but not valid today
+	ClientRefused      Reason = "client_refused"     // the server refused our client certificate
+	ClientNotSent      Reason = "client_not_sent"    // the server wanted a client certificate and got none
+	ClientNotRequested Reason = "client_not_asked"   // no client certificate was asked for: something else than rbd-api ends TLS
+	ClientUnreadable   Reason = "client_unreadable"  // our own CA, certificate or key cannot be used, so nothing was sent
+	Timeout            Reason = "timeout"            // no end within the console's own limit of 30 s
+	Status             Reason = "status"             // an HTTP status other than 200
+	TokenRefused       Reason = "token_refused"      // 401 or 403: the region wants another token
+	WrongBody          Reason = "wrong_body"         // 200, but the page is not Rainbond's
+	NotReady           Reason = "not_ready"          // /v2/cluster/ready says 503
+	Other              Reason = "other"              // none of these; see the evidence
 )
 
 // A Failure says in which phase a request failed, and why.
@@ -60,11 +60,11 @@ type Failure struct {
 // Failures lists every pair of phase and reason that a probe can report, in
 // display order. Each is exported from the start, as 0.
 var Failures = []Failure{
-	{Resolve, NameUnknown}, {Resolve, NameServerSilent}, {Resolve, NameServerFailed}, {Resolve, Other},
+	{Resolve, NameUnknown}, {Resolve, NameServerTimeout}, {Resolve, NameServerFailed}, {Resolve, Other},
 	{Connect, Dropped}, {Connect, Refused}, {Connect, Unreachable}, {Connect, Reset}, {Connect, Other},
 	{TLS, Timeout}, {TLS, Reset}, {TLS, Closed}, {TLS, PlainHTTP}, {TLS, OldTLS},
 	{TLS, ServerUntrusted}, {TLS, ServerWrongName}, {TLS, ServerExpired},
-	{TLS, ClientRefused}, {TLS, ClientNotSent}, {TLS, ClientNotAsked}, {TLS, ClientUnreadable}, {TLS, Other},
+	{TLS, ClientRefused}, {TLS, ClientNotSent}, {TLS, ClientNotRequested}, {TLS, ClientUnreadable}, {TLS, Other},
 	{Processing, Timeout}, {Processing, Reset}, {Processing, Closed}, {Processing, Status},
 	{Processing, TokenRefused}, {Processing, NotReady}, {Processing, Other},
 	{Transfer, Timeout}, {Transfer, Reset}, {Transfer, Closed}, {Transfer, WrongBody}, {Transfer, Other},

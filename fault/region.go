@@ -41,9 +41,9 @@ const DefaultServerName = "rbd-api-api"
 type Trace struct {
 	URL     string // what was asked, without credentials
 	Address string // the ip:port spoken to, or tried last; "" if there was none
-	// Missed is what came of the addresses that were tried before one
+	// FailedAddresses is what came of the addresses that were tried before one
 	// answered, when the name has several.
-	Missed []error
+	FailedAddresses []error
 
 	// Durations has an entry for each phase that ended well.
 	Durations map[Phase]time.Duration
@@ -61,9 +61,9 @@ type Trace struct {
 	// token: so the server's verdict on our certificate is known too, and we
 	// leave no handshake error in the log that we read.
 	Distrust error
-	// Unasked says that the handshake was well and nobody asked for our
+	// CertificateNotRequested says that the handshake was well and nobody asked for our
 	// certificate. Rbd-api always asks (rainbond, api/server/api.go).
-	Unasked bool
+	CertificateNotRequested bool
 
 	// Ready is the answer of /v2/cluster/ready by check: AllChecks, and each
 	// that the region names. Nil when it was not asked or the region is older

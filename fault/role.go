@@ -94,10 +94,10 @@ func (n Node) roles(names RoleNames) []string {
 	return roles
 }
 
-// OfNoNode returns the address in a region's URL, and whether it is the
+// AddressWithoutNode returns the address in a region's URL, and whether it is the
 // address of none of the nodes: then the server's IP has changed, or a load
 // balancer stands before them. A URL with a name says nothing.
-func OfNoNode(rawURL string, nodes []Node) (address string, gone bool) {
+func AddressWithoutNode(rawURL string, nodes []Node) (address string, gone bool) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		return "", false

@@ -270,7 +270,7 @@ func TestObjectsAreStripped(t *testing.T) {
 					{Name: "side", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Error", ExitCode: 1}}}},
 			}})), fault.Pod{Name: "p", UID: "u", Component: "rbd-api", Node: "n1", OwnerKind: "ReplicaSet", Phase: "Pending", Unschedulable: "0/1 nodes",
 			Containers: []fault.Container{{Name: "rbd-api", Waiting: "CrashLoopBackOff", Message: "back-off", LastExit: "OOMKilled", Restarts: 7},
-				{Name: "side", Ended: "Error", LastExit: "Error"}, {Name: "init", Ready: true, LastExit: "Completed"}}}},
+				{Name: "side", Terminated: "Error", LastExit: "Error"}, {Name: "init", Ready: true, LastExit: "Completed"}}}},
 		{"evicted", first(pod(&corev1.Pod{Status: corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted"}})), fault.Pod{Phase: "Failed", Evicted: true}},
 	} {
 		if !reflect.DeepEqual(row.got, row.want) {

@@ -44,14 +44,14 @@ func TestNamesAndTheirServer(t *testing.T) {
 			if spoke := strings.TrimSuffix(trace.Address, ":"+port); spoke != row.spoke {
 				t.Errorf("spoke to %q, want %q", spoke, row.spoke)
 			}
-			said := fmt.Sprint(trace.Missed, trace.Err)
+			said := fmt.Sprint(trace.FailedAddresses, trace.Err)
 			for _, address := range row.failed {
 				if !strings.Contains(said, "dial tcp "+address+port) {
 					t.Errorf("it is not said that %s failed: %s", address, said)
 				}
 			}
-			if row.want == "well" && len(trace.Missed) != len(row.failed) {
-				t.Errorf("missed %v", trace.Missed)
+			if row.want == "well" && len(trace.FailedAddresses) != len(row.failed) {
+				t.Errorf("missed %v", trace.FailedAddresses)
 			}
 		})
 	}
@@ -81,8 +81,8 @@ func TestAfterAnAddressThatIsSilentTheNextOneAnswers(t *testing.T) {
 	silent := fullPortAt(t, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 77}, Port: number})
 	p := &Prober{Resolver: nameServer(t, 0, []string{"127.0.0.77", "127.0.0.1"}, false)}
 	trace, got := look(t, p, regionAt("region.example:"+port, g))
-	if got != "well" || trace.Address != address || fmt.Sprint(trace.Missed) != "[dial tcp "+silent+": i/o timeout]" {
-		t.Errorf("%s: spoke to %s after %v", got, trace.Address, trace.Missed)
+	if got != "well" || trace.Address != address || fmt.Sprint(trace.FailedAddresses) != "[dial tcp "+silent+": i/o timeout]" {
+		t.Errorf("%s: spoke to %s after %v", got, trace.Address, trace.FailedAddresses)
 	}
 }
 

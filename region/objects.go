@@ -145,7 +145,7 @@ func container(status corev1.ContainerStatus) fault.Container {
 		kept.LastExit = ended.Reason
 		// An init container that ended well is ready, and has not failed.
 		if !status.Ready || ended.ExitCode != 0 {
-			kept.Ended = ended.Reason
+			kept.Terminated = ended.Reason
 		}
 	}
 	return kept

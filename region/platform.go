@@ -115,15 +115,15 @@ func (k *Kube) rainbondCluster(ctx context.Context, p *fault.Platform) error {
 	if err := k.resource(ctx, &cluster, "get", "rainbondclusters", clusterName); err != nil || cluster.Metadata.Name == "" {
 		return err
 	}
-	p.OwnHub = cluster.Spec.ImageHub != nil && cluster.Spec.ImageHub.Domain == ownRegistry
-	p.OwnDB = cluster.Spec.RegionDatabase == nil || cluster.Spec.UIDatabase == nil
+	p.InternalHub = cluster.Spec.ImageHub != nil && cluster.Spec.ImageHub.Domain == ownRegistry
+	p.InternalDB = cluster.Spec.RegionDatabase == nil || cluster.Spec.UIDatabase == nil
 	names := func(nodes pinned) (all []string) {
 		for _, n := range nodes {
 			all = append(all, n.Name)
 		}
 		return all
 	}
-	p.ForGateway, p.ForChaos = names(cluster.Spec.NodesForGateway), names(cluster.Spec.NodesForChaos)
+	p.GatewayNodes, p.ChaosNodes = names(cluster.Spec.NodesForGateway), names(cluster.Spec.NodesForChaos)
 	return nil
 }
 

@@ -65,8 +65,8 @@ func TestWhatTheOperatorHasBeenToldToRun(t *testing.T) {
 	k, log := asked(t, map[string]string{componentsPath: componentsJSON, clusterPath: clusterJSON})
 	got, err := k.Platform(t.Context())
 	want := fault.Platform{
-		Components: []fault.RbdComponent{{Name: "rbd-api"}, {Name: "rbd-hub"}, {Name: "rbd-etcd", Unsupported: true}, {Name: "rbd-app-ui", Zero: true}},
-		ForGateway: []string{"n1"}, ForChaos: []string{"n1", "n2"},
+		Components:   []fault.RbdComponent{{Name: "rbd-api"}, {Name: "rbd-hub"}, {Name: "rbd-etcd", Unsupported: true}, {Name: "rbd-app-ui", Zero: true}},
+		GatewayNodes: []string{"n1"}, ChaosNodes: []string{"n1", "n2"},
 	}
 	if err != nil || !reflect.DeepEqual(got, want) || log.Len() > 0 {
 		t.Errorf("got  %+v, %v\nwant %+v\n%s", got, err, want, log)
@@ -76,7 +76,7 @@ func TestWhatTheOperatorHasBeenToldToRun(t *testing.T) {
 func TestAPlatformWithItsOwnHubAndDatabase(t *testing.T) {
 	own := strings.NewReplacer("hub.example.com", "goodrain.me", "uiDatabase", "other").Replace(clusterJSON)
 	k, _ := asked(t, map[string]string{componentsPath: componentsJSON, clusterPath: own})
-	if got, err := k.Platform(t.Context()); err != nil || !got.OwnHub || !got.OwnDB {
+	if got, err := k.Platform(t.Context()); err != nil || !got.InternalHub || !got.InternalDB {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }
@@ -113,7 +113,7 @@ func TestAnAnswerOfAMinuteAgoStandsForOneThatDoesNotCome(t *testing.T) {
 		t.Error(err)
 	}
 	answers[clusterPath], answers[componentsPath] = "500", "500"
-	if got, err := k.Platform(t.Context()); err != nil || len(got.ForChaos) != 2 {
+	if got, err := k.Platform(t.Context()); err != nil || len(got.ChaosNodes) != 2 {
 		t.Errorf("a moment later: %+v, %v", got, err)
 	}
 	k.known.at = k.known.at.Add(-staleAfter)

@@ -153,7 +153,7 @@ func (q *request) connect(ctx context.Context, ips []string, port string) error 
 		q.trace.Address = net.JoinHostPort(ip, port)
 		conn, err := dialer.DialContext(ctx, "tcp", q.trace.Address)
 		if err == nil {
-			q.plain, q.trace.Missed = conn, errs
+			q.plain, q.trace.FailedAddresses = conn, errs
 			return nil
 		}
 		errs = append(errs, err)
@@ -184,7 +184,7 @@ func (q *request) handshake(ctx context.Context, id *identity) error {
 		CurvePreferences: []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521},
 	})
 	err := q.conn.HandshakeContext(ctx)
-	q.trace.Unasked = err == nil && !asked
+	q.trace.CertificateNotRequested = err == nil && !asked
 	return err
 }
 
@@ -348,9 +348,9 @@ func (p *Prober) identity(r fault.Region) (*identity, error) {
 		reading := fault.ReadCopy(fault.Copy{Place: r.Place, Kind: part.kind, PEM: part.pem, Key: part.key})
 		switch {
 		case reading.Damage != "":
-			return nil, &fault.UnusableError{Part: part.name, Err: fmt.Errorf("%s: %s", reading.Damage, reading.Words)}
-		case reading.KeyMisfit != "":
-			return nil, &fault.UnusableError{Part: "client key", Err: errors.New(reading.KeyMisfit)}
+			return nil, &fault.UnusableError{Part: part.name, Err: fmt.Errorf("%s: %s", reading.Damage, reading.Message)}
+		case reading.KeyMismatch != "":
+			return nil, &fault.UnusableError{Part: "client key", Err: errors.New(reading.KeyMismatch)}
 		}
 	}
 	id.authorities = fault.Certificates(r.CA)
