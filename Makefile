@@ -41,7 +41,7 @@ fuzz: ## some ten seconds for each parser that reads what others wrote (FUZZ=40 
 	@go clean -fuzzcache # what counts is the committed corpus; a large cache would eat the time
 	@go test ./fault -run '^$$' -fuzz '^FuzzFromLogLine$$' -fuzztime $(FUZZ)00000x
 	@go test ./fault -run '^$$' -fuzz '^FuzzReadCopy$$' -fuzztime $(FUZZ)00000x
-	@go test ./region -run '^$$' -fuzz '^FuzzParseConfig$$' -fuzztime $$(($(FUZZ) * 2000))x
+	@go test ./console -run '^$$' -fuzz '^FuzzParseConfig$$' -fuzztime $$(($(FUZZ) * 2000))x
 
 e2e: build ## real parts: API server, Prometheus, Alertmanager, webhook; MariaDB; curl, openssl, Python
 	@tools/build etcd kube-apiserver prometheus alertmanager promtool promtool-2.20 promtool-2.35 prometheus-2.20 amtool

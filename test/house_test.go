@@ -22,7 +22,10 @@ var mayImport = map[string][]string{
 	"docs":       {},
 	"dashboards": {},
 	"demo/pki":   {},
-	"region":     {"fault"},
+	"probe":      {"fault"},
+	"kube":       {"fault"},
+	"console":    {"fault"},
+	"filesystem": {"fault"},
 	"collector":  {"fault"},
 	"doctor":     {"collector", "rules"},
 	"demo":       {"fault", "demo/pki"},
@@ -91,12 +94,12 @@ func TestKubernetesAndFlagsStayWhereTheyBelong(t *testing.T) {
 		folder := strings.TrimPrefix(p.ImportPath, module)
 		for _, path := range p.Imports {
 			switch {
-			case strings.HasPrefix(path, "k8s.io/") && folder != "region" && folder != "demo":
-				t.Errorf("%s imports %s; only region talks to Kubernetes, and demo imitates it", folder, path)
-			case strings.HasSuffix(path, "/kingpin/v2") && !strings.HasPrefix(folder, "cmd/") && folder != "region":
+			case strings.HasPrefix(path, "k8s.io/") && folder != "kube" && folder != "demo":
+				t.Errorf("%s imports %s; only kube talks to Kubernetes, and demo imitates it", folder, path)
+			case strings.HasSuffix(path, "/kingpin/v2") && !strings.HasPrefix(folder, "cmd/") && folder != "filesystem":
 				t.Errorf("%s imports kingpin; flags are read in cmd", folder)
-			case strings.HasPrefix(path, "github.com/prometheus/node_exporter") && folder != "region":
-				t.Errorf("%s imports node_exporter; region/rootfs.go alone does", folder)
+			case strings.HasPrefix(path, "github.com/prometheus/node_exporter") && folder != "filesystem":
+				t.Errorf("%s imports node_exporter; only filesystem does", folder)
 			}
 		}
 	}

@@ -9,8 +9,11 @@ import (
 	"time"
 
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
+	"github.com/rainbond-exporter/rainbond-exporter/console"
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
-	"github.com/rainbond-exporter/rainbond-exporter/region"
+	"github.com/rainbond-exporter/rainbond-exporter/filesystem"
+	"github.com/rainbond-exporter/rainbond-exporter/kube"
+	"github.com/rainbond-exporter/rainbond-exporter/probe"
 )
 
 // A role is only a list of collectors.
@@ -25,8 +28,8 @@ func roleNames() []string { return slices.Sorted(maps.Keys(roles)) }
 // A source is where the collectors get what they look at. What is nil is not
 // looked at: a node's exporter has no Kubernetes API, a cluster's has no disk.
 type source struct {
-	config *region.ConfigFile
-	kube   *region.Kube
+	config *console.ConfigFile
+	kube   *kube.Kube
 	root   func(context.Context) (fault.Filesystem, error)
 	mounts func(context.Context) ([]fault.Mount, error)
 	far    *progress // is told how far a look has come; nil where nobody waits
@@ -38,7 +41,7 @@ func connect(life context.Context, f *flags, log *slog.Logger) (source, error) {
 	var s source
 	var err error
 	if f.configFile != "" {
-		if s.config, err = region.OpenConfig(f.configFile); err != nil {
+		if s.config, err = console.OpenConfig(f.configFile); err != nil {
 			return s, err
 		}
 	}
@@ -47,7 +50,7 @@ func connect(life context.Context, f *flags, log *slog.Logger) (source, error) {
 	}
 	s.root, s.mounts = f.root, f.mounts
 	if s.root == nil && slices.Contains(f.wanted(), collector.SlugDisk) && slices.Contains(f.roles, "node") {
-		s.root, s.mounts, err = region.Disks(log, f.procfs, f.rootfs)
+		s.root, s.mounts, err = filesystem.Disks(log, f.procfs, f.rootfs)
 	}
 	return s, err
 }
@@ -57,9 +60,9 @@ func (s source) watching(life context.Context, f *flags, log *slog.Logger) (sour
 	if !slices.Contains(f.roles, "cluster") {
 		return s, nil
 	}
-	config, err := region.KubeConfig(f.kubeconfig, f.context)
+	config, err := kube.KubeConfig(f.kubeconfig, f.context)
 	if err == nil {
-		s.kube, err = region.NewKube(life, config, f.namespace, log)
+		s.kube, err = kube.NewKube(life, config, f.namespace, log)
 	}
 	return s, err
 }
@@ -69,7 +72,7 @@ func (s source) knowsRegions() bool { return s.config != nil || s.kube != nil }
 
 // collectors makes the wanted collectors over the source.
 func (s source) collectors(f *flags) ([]collector.Collector, error) {
-	prober := &region.Prober{Resolver: f.resolver}
+	prober := &probe.Prober{Resolver: f.resolver}
 	ask := questions{
 		regions: onceInALook(s.far.regions(s.regions(f.regionName))),
 		probe:   oncePerLook(s.far.probe(prober.Probe)),

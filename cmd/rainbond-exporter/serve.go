@@ -26,7 +26,7 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/docs"
 	"github.com/rainbond-exporter/rainbond-exporter/doctor"
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
-	"github.com/rainbond-exporter/rainbond-exporter/region"
+	"github.com/rainbond-exporter/rainbond-exporter/probe"
 )
 
 // scrapeHeader is where Prometheus says how long it will wait, in seconds.
@@ -100,7 +100,7 @@ func (f *flags) serve(ctx context.Context, beside *site) error {
 	}
 	each := &byRegion{names: from.names(f.regionName), region: from.region(f.regionName), lastRead: from.lastRead(), log: log,
 		prober: func() func(context.Context, fault.Region) fault.Trace {
-			return (&region.Prober{Resolver: f.resolver}).Probe
+			return (&probe.Prober{Resolver: f.resolver}).Probe
 		}}
 	page := &doctor.Site{Look: look, Doctor: judge, Beside: beside.beside, Style: beside.style, Guide: map[string][]byte{"zh": docs.GuideZH, "en": docs.GuideEN}}
 

@@ -22,7 +22,7 @@ import (
 
 	"github.com/rainbond-exporter/rainbond-exporter/demo/pki"
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
-	"github.com/rainbond-exporter/rainbond-exporter/region"
+	"github.com/rainbond-exporter/rainbond-exporter/probe"
 )
 
 // serverFolder makes this test binary the region API, in a process of its
@@ -264,7 +264,7 @@ func BenchmarkProbe(b *testing.B) {
 		p.probe(b, 1) // what is read once is read
 		p.cpu = 0
 	}
-	prober := new(region.Prober)
+	prober := new(probe.Prober)
 	probe := func() {
 		trace := prober.Probe(b.Context(), s.region)
 		if f, failed := fault.FromTrace(trace); failed {

@@ -18,10 +18,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rainbond-exporter/rainbond-exporter/console"
 	"github.com/rainbond-exporter/rainbond-exporter/demo"
 	"github.com/rainbond-exporter/rainbond-exporter/demo/pki"
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
-	"github.com/rainbond-exporter/rainbond-exporter/region"
+	"github.com/rainbond-exporter/rainbond-exporter/kube"
+	"github.com/rainbond-exporter/rainbond-exporter/probe"
 )
 
 var update = flag.Bool("update", false, "write docs/handshakes.md instead of comparing it")
@@ -204,7 +206,7 @@ type place struct {
 	files   files
 	regions func(context.Context) ([]fault.Region, error)
 	address string
-	logs    *region.Logs
+	logs    *kube.Logs
 	stale   pki.Generation
 }
 
@@ -215,15 +217,15 @@ func newPlace(t *testing.T, scenario string) *place {
 		t.Fatal(err)
 	}
 	t.Cleanup(d.Close)
-	kubeconfig, err := region.KubeConfig(d.Kubeconfig(), "")
+	kubeconfig, err := kube.KubeConfig(d.Kubeconfig(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	kube, err := region.NewKube(t.Context(), kubeconfig, demo.Namespace, slog.New(slog.DiscardHandler))
+	kube, err := kube.NewKube(t.Context(), kubeconfig, demo.Namespace, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	config, err := region.OpenConfig(d.ConfigFile())
+	config, err := console.OpenConfig(d.ConfigFile())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -288,7 +290,7 @@ func (p *place) ours(t *testing.T, v visit) string {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	failure, failed := fault.FromTrace(new(region.Prober).Probe(ctx, r))
+	failure, failed := fault.FromTrace(new(probe.Prober).Probe(ctx, r))
 	p.heard(t, failed && failure.Reason == fault.ClientRefused) // the line that our own probe leaves
 	if !failed {
 		return "well"

@@ -12,10 +12,10 @@ import (
 	"testing"
 	"time"
 
+	consoleconfig "github.com/rainbond-exporter/rainbond-exporter/console"
 	"github.com/rainbond-exporter/rainbond-exporter/demo"
 	"github.com/rainbond-exporter/rainbond-exporter/demo/pki"
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
-	regionio "github.com/rainbond-exporter/rainbond-exporter/region"
 )
 
 // Where console and region are apart, one exporter stands beside the console
@@ -148,7 +148,7 @@ func newDemo(t *testing.T) *demo.Demo {
 // consoleCopy is what the demo's console holds of its region.
 func consoleCopy(t *testing.T, d *demo.Demo) (address string, g pki.Generation) {
 	t.Helper()
-	config, err := regionio.OpenConfig(d.ConfigFile())
+	config, err := consoleconfig.OpenConfig(d.ConfigFile())
 	must(t, err)
 	regions, err := config.Regions(t.Context())
 	must(t, err)

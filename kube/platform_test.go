@@ -1,0 +1,149 @@
+package kube
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/rainbond-exporter/rainbond-exporter/fault"
+)
+
+const (
+	componentsJSON = `{"kind":"RbdComponentList","items":[
+		{"metadata":{"name":"rbd-api"},"spec":{"replicas":1},"status":{"conditions":[{"type":"Ready","status":"True"}]}},
+		{"metadata":{"name":"rbd-hub"},"spec":{},"status":{"conditions":[{"type":"Ready","status":"False","reason":"PrerequisitesFailed"}]}},
+		{"metadata":{"name":"rbd-etcd"},"spec":{},"status":{"conditions":[{"type":"Ready","status":"False","reason":"UnsupportedType"}]}},
+		{"metadata":{"name":"rbd-app-ui"},"spec":{"replicas":0}}]}`
+	clusterJSON = `{"kind":"RainbondCluster","metadata":{"name":"rainbondcluster"},"spec":{"imageHub":{"domain":"hub.example.com","password":"secret"},
+		"regionDatabase":{"host":"db","password":"secret"},"uiDatabase":{"host":"db","password":"secret"},
+		"nodesForGateway":[{"name":"n1","internalIP":"10.0.0.1"}],"nodesForChaos":[{"name":"n1"},{"name":"n2"}]}}`
+)
+
+// asked is a Kube whose API server answers with answers by path, else 404. A
+// status before a colon is answered instead of 200.
+func asked(t *testing.T, answers map[string]string) (*Kube, *bytes.Buffer) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, status := answers[r.URL.Path], http.StatusOK
+		if body == "" {
+			body = "404"
+		}
+		if _, err := fmt.Sscanf(body, "%d", &status); err == nil {
+			body = fmt.Sprintf(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":%q,"code":%d}`,
+				map[int]string{403: "Forbidden", 404: "NotFound"}[status], status)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		fmt.Fprint(w, body)
+	}))
+	t.Cleanup(server.Close)
+	var log bytes.Buffer
+	k, err := NewKube(t.Context(), &rest.Config{Host: server.URL}, testNamespace, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k, &log
+}
+
+const (
+	componentsPath = "/apis/rainbond.io/v1alpha1/namespaces/rbd-system/rbdcomponents"
+	clusterPath    = "/apis/rainbond.io/v1alpha1/namespaces/rbd-system/rainbondclusters/rainbondcluster"
+	eventsPath     = "/api/v1/namespaces/rbd-system/events"
+)
+
+func TestWhatTheOperatorHasBeenToldToRun(t *testing.T) {
+	k, log := asked(t, map[string]string{componentsPath: componentsJSON, clusterPath: clusterJSON})
+	got, err := k.Platform(t.Context())
+	want := fault.Platform{
+		Components:   []fault.RbdComponent{{Name: "rbd-api"}, {Name: "rbd-hub"}, {Name: "rbd-etcd", Unsupported: true}, {Name: "rbd-app-ui", Zero: true}},
+		GatewayNodes: []string{"n1"}, ChaosNodes: []string{"n1", "n2"},
+	}
+	if err != nil || !reflect.DeepEqual(got, want) || log.Len() > 0 {
+		t.Errorf("got  %+v, %v\nwant %+v\n%s", got, err, want, log)
+	}
+}
+
+func TestAPlatformWithItsOwnHubAndDatabase(t *testing.T) {
+	own := strings.NewReplacer("hub.example.com", "goodrain.me", "uiDatabase", "other").Replace(clusterJSON)
+	k, _ := asked(t, map[string]string{componentsPath: componentsJSON, clusterPath: own})
+	if got, err := k.Platform(t.Context()); err != nil || !got.InternalHub || !got.InternalDB {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func TestWhatMayNotBeReadIsUnknownAndSaidOnce(t *testing.T) {
+	k, log := asked(t, map[string]string{componentsPath: "403", eventsPath: "403"})
+	for range 2 {
+		if got, err := k.Platform(t.Context()); err != nil || !reflect.DeepEqual(got, fault.Platform{}) {
+			t.Errorf("got %+v, %v", got, err)
+		}
+		if got, err := k.FailedMounts(t.Context()); err != nil || len(got) > 0 {
+			t.Errorf("got %v, %v", got, err)
+		}
+	}
+	for _, want := range []string{
+		"the exporter needs list on rbdcomponents.rainbond.io in namespace rbd-system",
+		"get rainbondclusters", "does not exist",
+		"the exporter needs list on events in namespace rbd-system",
+	} {
+		if strings.Count(log.String(), want) != 1 {
+			t.Errorf("not said once: %s\n%s", want, log)
+		}
+	}
+}
+
+func TestAnAnswerOfAMinuteAgoStandsForOneThatDoesNotCome(t *testing.T) {
+	answers := map[string]string{componentsPath: componentsJSON, clusterPath: "500"}
+	k, _ := asked(t, answers)
+	if got, err := k.Platform(t.Context()); err == nil || len(got.Components) != 4 {
+		t.Errorf("before the first answer: %+v, %v", got, err)
+	}
+	answers[clusterPath] = clusterJSON
+	if _, err := k.Platform(t.Context()); err != nil {
+		t.Error(err)
+	}
+	answers[clusterPath], answers[componentsPath] = "500", "500"
+	if got, err := k.Platform(t.Context()); err != nil || len(got.ChaosNodes) != 2 {
+		t.Errorf("a moment later: %+v, %v", got, err)
+	}
+	k.known.at = k.known.at.Add(-staleAfter)
+	if _, err := k.Platform(t.Context()); err == nil {
+		t.Error("an hour later: no error")
+	}
+}
+
+func TestTheKubeletsLastWordsOnAVolume(t *testing.T) {
+	k, _ := asked(t, map[string]string{eventsPath: `{"kind":"EventList","apiVersion":"v1","items":[
+		{"metadata":{"name":"a"},"involvedObject":{"uid":"u1"},"reason":"FailedMount","message":"older","lastTimestamp":"2026-11-24T02:00:00Z"},
+		{"metadata":{"name":"b"},"involvedObject":{"uid":"u1"},"reason":"FailedMount","message":"MountVolume.SetUp failed for volume \"region-api-ssl\" : secret \"rbd-api-server-cert\" not found","lastTimestamp":"2026-11-24T02:09:00Z"},
+		{"metadata":{"name":"c"},"involvedObject":{"uid":"u1"},"reason":"FailedMount","message":"oldest","lastTimestamp":null,"eventTime":"2026-11-24T01:00:00.000000Z"},
+		{"metadata":{"name":"d"},"involvedObject":{"uid":"u2"},"reason":"FailedMount","message":"another pod","lastTimestamp":"2026-11-24T02:00:00Z"}]}`})
+	got, err := k.FailedMounts(t.Context())
+	want := map[string]string{"u1": `MountVolume.SetUp failed for volume "region-api-ssl" : secret "rbd-api-server-cert" not found`, "u2": "another pod"}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %v, %v\nwant %v", got, err, want)
+	}
+}
+
+func TestAFrozenAPIServerDelaysNobodyBeyondTheLook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAPI(t)
+		a.hangs = true
+		k := a.kube(t)
+		ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+		defer cancel()
+		if _, err := k.Platform(ctx); err == nil || !strings.Contains(err.Error(), "list rbdcomponents: no answer from http://kube.test in time") {
+			t.Errorf("error %v", err)
+		}
+	})
+}
