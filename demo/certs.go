@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"fmt"
 	"net"
 	"sync"
 	"time"
@@ -8,36 +9,38 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/demo/pki"
 )
 
-// certs are the generations of certificates that scenarios need, each made
-// once and only when first needed: three RSA keys of the operator's size take
-// a second or more.
+// certs returns the sets of certificates that scenarios need.
 type certs struct {
 	bits int
-	say  func(string, ...any)
-
-	mu   sync.Mutex
-	made map[string]pki.Generation
+	logf func(string, ...any)
 }
 
-// The generations.
+// The sets of certificates.
 const (
-	usual    = "usual"    // what a healthy region has, everywhere
-	other    = "other"    // what the operator made before or after the usual one
-	expiring = "expiring" // somebody's own, with ten days left
-	expired  = "expired"  // somebody's own, with none left
+	usual    = "usual"    // in all five places of a healthy region
+	other    = "other"    // from another rotation: the operator generated it before or after the usual one
+	expiring = "expiring" // a replaced set that expires in ten days
+	expired  = "expired"  // a replaced set that has expired
 )
 
-func newCerts(bits int, say func(string, ...any)) *certs {
-	return &certs{bits: bits, say: say, made: map[string]pki.Generation{}}
-}
+func newCerts(bits int, logf func(string, ...any)) *certs { return &certs{bits: bits, logf: logf} }
 
+// generated contains the sets of certificates by key size and name. All demos
+// of a process share them, because three RSA keys take up to a few seconds.
+var generated = struct {
+	sync.Mutex
+	sets map[string]pki.Generation
+}{sets: map[string]pki.Generation{}}
+
+// generation returns the set of that name. It generates the set on first use.
 func (c *certs) generation(name string) (pki.Generation, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if g, ok := c.made[name]; ok {
+	generated.Lock()
+	defer generated.Unlock()
+	key := fmt.Sprint(c.bits, name)
+	if g, ok := generated.sets[key]; ok {
 		return g, nil
 	}
-	c.say("making certificates (RSA %d) …", c.bits)
+	c.logf("generating certificates (RSA %d) …", c.bits)
 	now := time.Now()
 	made := now.Add(-age)
 	until := made.AddDate(pki.OperatorYears, 0, 0)
@@ -49,7 +52,7 @@ func (c *certs) generation(name string) (pki.Generation, error) {
 	}
 	g, err := pki.NewValid(c.bits, made, until, net.IPv4(127, 0, 0, 1))
 	if err == nil {
-		c.made[name] = g
+		generated.sets[key] = g
 	}
 	return g, err
 }

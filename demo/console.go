@@ -23,10 +23,11 @@ const (
 	tableFile = "db.sqlite3"
 )
 
-// secondName is what the console calls its second region.
+// secondName is the name of the second region in the console.
 const secondName = "second"
 
-// A folder holds the demo's files; nobody else may read them.
+// A folder is the directory of the demo's files, which only their owner can
+// read.
 type folder string
 
 func newFolder() (folder, error) {
@@ -36,7 +37,7 @@ func newFolder() (folder, error) {
 
 func (f folder) path(name string) string { return filepath.Join(string(f), name) }
 
-// write replaces a file whole, so that no reader sees half of it.
+// write replaces a file atomically.
 func (f folder) write(name, text string) error {
 	fresh := f.path(name + ".new")
 	if err := os.WriteFile(fresh, []byte(text), 0o600); err != nil {
@@ -45,8 +46,8 @@ func (f folder) write(name, text string) error {
 	return os.Rename(fresh, f.path(name))
 }
 
-// writeKubeconfig leads kubectl and client-go to the simulated cluster. It
-// needs no credentials: what is there is worth nothing.
+// writeKubeconfig writes a kubeconfig for the simulated cluster. It contains no
+// credentials.
 func (f folder) writeKubeconfig(server string) error {
 	return f.write(kubeconfigFile, fmt.Sprintf(`apiVersion: v1
 kind: Config
@@ -67,8 +68,8 @@ current-context: demo
 `, server, namespace))
 }
 
-// writeConsole writes what the console holds: its regions, and the PEM files
-// that they name. What the console does not hold is removed.
+// writeConsole writes the console's regions and the PEM files that they name,
+// and removes the files that the console does not have.
 func (f folder) writeConsole(ctx context.Context, w *world) error {
 	regions := map[string]*world{RegionName: w, secondName: w.second}
 	text := "# The console's copy of its regions, as its table region_info would hold it.\nregions:\n"
@@ -93,7 +94,7 @@ func (f folder) writeConsole(ctx context.Context, w *world) error {
 	return f.write(configFile, text)
 }
 
-// copyOf is what the copy of a region's file is called.
+// copyOf returns the name of a region's copy of the file.
 func copyOf(region, file string) string {
 	if region == RegionName {
 		return file
@@ -101,7 +102,7 @@ func copyOf(region, file string) string {
 	return region + "." + file
 }
 
-// put writes a file of a region, or removes it when the console has none.
+// put writes a file of a region, or removes it if the console does not have it.
 func (f folder) put(name string, in *world, file string) error {
 	if in != nil {
 		if text, ok := in.console[file]; ok {
@@ -118,16 +119,16 @@ func (f folder) remove(name string) error {
 	return nil
 }
 
-// A row of the table region_info: a region that answers nobody.
+// A row is one of the table region_info: a region that does not respond.
 type row struct{ name, status string }
 
-// writeTable makes the console's database anew, with the columns that are
-// read. A database without rows is none.
+// writeTable creates the console's database with the columns that the exporter
+// reads. Without rows there is no database.
 func (f folder) writeTable(ctx context.Context, rows []row) (err error) {
 	if err := f.remove(tableFile); err != nil || rows == nil {
 		return err
 	}
-	if err := f.write(tableFile, ""); err != nil { // which nobody else may read
+	if err := f.write(tableFile, ""); err != nil { // with mode 0600
 		return err
 	}
 	db, err := sql.Open("sqlite", f.path(tableFile))

@@ -1,7 +1,7 @@
-// Package demo is a region that breaks on purpose: a region API with real
-// mutual TLS, a Kubernetes API that answers real client-go, and a console's
-// copy of the certificates in real files, all on loopback. Who looks at it
-// needs to know nothing of it: it is a kubeconfig and a configuration file.
+// Package demo simulates a region that can be broken: a region API with real
+// mutual TLS, a Kubernetes API that works with client-go, and the console's
+// copy of the certificates in files, all on loopback. A user of the package
+// needs only a kubeconfig and a configuration file.
 package demo
 
 import (
@@ -20,14 +20,14 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-// Options say how to start a demo.
+// Options configure a demo.
 type Options struct {
-	Scenario string    // what is broken at first; "" is healthy
-	Progress io.Writer // gets a line for each step that takes time; nil: nobody
-	Bits     int       // size of the RSA keys; 0 is the operator's, which take seconds to make
-	// Switched is called after each change of the scenario, with its name, and
-	// before Start returns, so that a reader who keeps what it read can read
-	// again. It must not call Set. Nil: nobody is called.
+	Scenario string    // the first scenario; "" is Healthy
+	Progress io.Writer // receives a line for each slow step; nil discards them
+	Bits     int       // size of the RSA keys; 0 is the operator's size, which takes seconds to generate
+	// Switched is called with the name of the scenario after each change, the
+	// first time before Start returns. A caller with a cache can invalidate it.
+	// Switched must not call Set. It may be nil.
 	Switched func(scenario string)
 }
 
@@ -37,20 +37,20 @@ type Demo struct {
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
 	switched func(string)
-	say      func(format string, args ...any)
+	logf     func(format string, args ...any)
 	began    time.Time
 	certs    *certs
 	console  folder
 	kube     *kube
-	door     *door // the region's address, as the console has it
-	past     *door // rbd-api itself, past the gateway
-	second   *door // another region's address
+	listener *listener // the address of the region that the console uses
+	direct   *listener // rbd-api itself, bypassing the gateway
+	second   *listener // the address of another region
 	names    *nameServer
 	log      *podLog
 
 	mu      sync.Mutex // held while the scenario changes
 	closed  bool
-	changes int // how often the scenario has changed: each time, rbd-api is a new pod
+	changes int // number of scenario changes; each one creates a new pod of rbd-api
 
 	state   sync.Mutex // guards what the page and the disk collector read
 	current Scenario
@@ -59,7 +59,7 @@ type Demo struct {
 }
 
 // Start starts a demo, which runs until Close. An unknown scenario is an
-// error that lists those there are.
+// error that lists the known ones.
 func Start(ctx context.Context, o Options) (*Demo, error) {
 	if o.Scenario == "" {
 		o.Scenario = Healthy
@@ -75,8 +75,8 @@ func Start(ctx context.Context, o Options) (*Demo, error) {
 	}
 	d := &Demo{began: time.Now(), switched: o.Switched}
 	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	d.say = func(format string, args ...any) { fmt.Fprintf(o.Progress, "demo: "+format+"\n", args...) }
-	d.certs = newCerts(o.Bits, d.say)
+	d.logf = func(format string, args ...any) { fmt.Fprintf(o.Progress, "demo: "+format+"\n", args...) }
+	d.certs = newCerts(o.Bits, d.logf)
 	if err := d.start(o.Scenario); err != nil {
 		d.Close()
 		return nil, fmt.Errorf("start the demo: %w", err)
@@ -90,13 +90,13 @@ func (d *Demo) start(scenario string) error {
 		return err
 	}
 	d.log = newPodLog()
-	if d.door, err = newDoor(d.log); err != nil {
+	if d.listener, err = newListener(d.log); err != nil {
 		return err
 	}
-	if d.past, err = newDoor(d.log); err != nil {
+	if d.direct, err = newListener(d.log); err != nil {
 		return err
 	}
-	if d.second, err = newDoor(newPodLog()); err != nil {
+	if d.second, err = newListener(newPodLog()); err != nil {
 		return err
 	}
 	if d.names, err = newNameServer(d.ctx); err != nil {
@@ -111,48 +111,49 @@ func (d *Demo) start(scenario string) error {
 	if err := d.Set(scenario); err != nil {
 		return err
 	}
-	d.say("region API at %s, Kubernetes API at %s, files in %s", d.door.port.url("https"), d.kube.port.url("http"), d.console)
+	d.logf("region API at %s, Kubernetes API at %s, files in %s", d.listener.port.url("https"), d.kube.port.url("http"), d.console)
 	return nil
 }
 
-// Kubeconfig is the path of a kubeconfig that leads to the simulated cluster.
+// Kubeconfig returns the path of a kubeconfig for the simulated cluster.
 func (d *Demo) Kubeconfig() string { return d.console.path(kubeconfigFile) }
 
-// ConfigFile is the path of a configuration file with the console's copy of
-// the region. A change of scenario may rewrite it.
+// ConfigFile returns the path of a configuration file with the console's copy
+// of the region. A change of the scenario may rewrite it.
 func (d *Demo) ConfigFile() string { return d.console.path(configFile) }
 
-// DirectURL is where rbd-api answers those who go past the gateway, as the
+// DirectURL returns the URL of rbd-api that bypasses the gateway, as the
 // Service rbd-api-api does in a real cluster.
-func (d *Demo) DirectURL() string { return d.past.port.url("https") }
+func (d *Demo) DirectURL() string { return d.direct.port.url("https") }
 
-// Resolver asks the demo's name server, which knows no name, or is silent.
+// Resolver returns a resolver that queries the demo's DNS server. That server
+// returns NXDOMAIN for every name, or does not respond.
 func (d *Demo) Resolver() *net.Resolver { return d.names.resolver() }
 
-// Root is the simulated root file system of a node.
+// Root returns the simulated root file system of a node.
 func (d *Demo) Root(context.Context) (fault.Filesystem, error) {
 	d.state.Lock()
 	defer d.state.Unlock()
 	return d.root, nil
 }
 
-// Mounts are the simulated file systems of that node beside its root.
+// Mounts returns the other simulated file systems of that node.
 func (d *Demo) Mounts(context.Context) ([]fault.Mount, error) {
 	d.state.Lock()
 	defer d.state.Unlock()
 	return d.mounts, nil
 }
 
-// Scenario is the one that is set.
+// Scenario returns the current scenario.
 func (d *Demo) Scenario() Scenario {
 	d.state.Lock()
 	defer d.state.Unlock()
 	return d.current
 }
 
-// Set breaks what the scenario breaks, or several scenarios whose names stand
-// with + between them, and mends everything else. Rbd-api becomes a new pod
-// with a new log, as it would be after a repair. An unknown name is an
+// Set injects the faults of the scenario and repairs everything else. Several
+// names joined by + are several scenarios at once. Rbd-api becomes a new pod
+// with a new log, as after a repair. An unknown name is an
 // UnknownScenarioError.
 func (d *Demo) Set(name string) error {
 	s, err := find(name)
@@ -168,7 +169,7 @@ func (d *Demo) Set(name string) error {
 	if err != nil {
 		return fmt.Errorf("scenario %s: %w", name, err)
 	}
-	if err := d.become(w); err != nil {
+	if err := d.apply(w); err != nil {
 		return fmt.Errorf("scenario %s: %w", name, err)
 	}
 	d.state.Lock()
@@ -176,7 +177,7 @@ func (d *Demo) Set(name string) error {
 	d.current, d.root, d.mounts = s, w.root, w.mounts
 	d.state.Unlock()
 	if !again {
-		d.say("scenario %s: %s", name, s.Title["en"])
+		d.logf("scenario %s: %s", name, s.Title["en"])
 	}
 	if d.switched != nil {
 		d.switched(name)
@@ -184,32 +185,32 @@ func (d *Demo) Set(name string) error {
 	return nil
 }
 
-// world is the healthy world with the scenario's breakage.
+// world returns the healthy world with the faults of the scenario.
 func (d *Demo) world(s Scenario) (*world, error) {
 	d.changes++
-	w := newWorld(d.certs, d.door.port.url("https"), d.began, d.changes)
+	w := newWorld(d.certs, d.listener.port.url("https"), d.began, d.changes)
 	w.secondURL = d.second.port.url("https")
-	if s.breaks != nil {
-		s.breaks(w)
+	if s.inject != nil {
+		s.inject(w)
 	}
 	return w, w.err
 }
 
-// become makes the world visible. The door opens last: whoever gets through
-// it finds everything else in place.
-func (d *Demo) become(w *world) error {
-	d.door.close()
-	d.past.close()
+// apply makes the world visible. The listener opens last, so that a client that
+// connects finds everything else in place.
+func (d *Demo) apply(w *world) error {
+	d.listener.close()
+	d.direct.close()
 	d.second.close()
-	d.names.silent.Store(w.unnamed)
+	d.names.silent.Store(w.dnsSilent)
 	d.log.restart(w.logged)
 	if err := d.console.writeConsole(d.ctx, w); err != nil {
 		return err
 	}
-	if err := d.kube.become(d.ctx, w); err != nil {
+	if err := d.kube.apply(d.ctx, w); err != nil {
 		return err
 	}
-	if err := d.past.open(d.ctx, w.past()); err != nil {
+	if err := d.direct.open(d.ctx, w.direct()); err != nil {
 		return err
 	}
 	if w.second != nil {
@@ -217,7 +218,7 @@ func (d *Demo) become(w *world) error {
 			return err
 		}
 	}
-	return d.door.open(d.ctx, w)
+	return d.listener.open(d.ctx, w)
 }
 
 // Close stops everything and removes the files.
@@ -229,10 +230,10 @@ func (d *Demo) Close() {
 		return
 	}
 	d.closed = true
-	for _, door := range []*door{d.door, d.past, d.second} {
-		if door != nil {
-			door.close()
-			door.port.release()
+	for _, l := range []*listener{d.listener, d.direct, d.second} {
+		if l != nil {
+			l.close()
+			l.port.release()
 		}
 	}
 	if d.kube != nil {
@@ -243,12 +244,12 @@ func (d *Demo) Close() {
 		d.names.close()
 	}
 	if d.console != "" {
-		_ = os.RemoveAll(string(d.console)) // it is in the system's folder for what may be lost
+		_ = os.RemoveAll(string(d.console)) // in the system's temporary directory
 	}
 }
 
-// An UnknownScenarioError says that there is no scenario of that name, and
-// which there are.
+// An UnknownScenarioError is the name of a scenario that does not exist. Its
+// message lists the existing ones.
 type UnknownScenarioError string
 
 func (e UnknownScenarioError) Error() string {
@@ -256,10 +257,10 @@ func (e UnknownScenarioError) Error() string {
 	for _, s := range Scenarios {
 		names = append(names, s.Name)
 	}
-	return fmt.Sprintf("unknown scenario %q; expected one of %s, or several with + between them", string(e), strings.Join(names, ", "))
+	return fmt.Sprintf("unknown scenario %q; expected one of %s, or several joined by +", string(e), strings.Join(names, ", "))
 }
 
-// find returns the scenario of that name, or those whose names it joins.
+// find returns the scenario of that name. A name with + is several at once.
 func find(name string) (Scenario, error) {
 	var found Scenario
 	for n, one := range strings.Split(name, and) {

@@ -19,10 +19,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// A kube is the simulated Kubernetes API: lists and watches of the few
-// resources that the exporter reads, with resource versions as client-go
-// needs them, objects by name, and the log of the rbd-api pod. It imitates a
-// server without streaming lists, which client-go then does without.
+// A kube is the simulated Kubernetes API: lists and watches of the resources
+// that the exporter reads, with the resource versions that client-go requires,
+// objects by name, and the log of the rbd-api pod. Like a server without
+// streaming lists, it rejects sendInitialEvents.
 type kube struct {
 	*store
 	port *port
@@ -40,12 +40,13 @@ func newKube(log *podLog) (*kube, error) {
 	return &kube{store: newStore(), port: p, log: log}, err
 }
 
-// become shows the world's objects, or stays away, as the world has it.
-func (k *kube) become(ctx context.Context, w *world) error {
+// apply replaces the objects by those of the world, or stops the API if the
+// world has none.
+func (k *kube) apply(ctx context.Context, w *world) error {
 	k.mu.Lock()
 	k.forbidden = w.forbidden
 	k.mu.Unlock()
-	k.store.become(w.objects())
+	k.store.apply(w.objects())
 	switch {
 	case w.kubeDown:
 		k.close()
@@ -53,17 +54,17 @@ func (k *kube) become(ctx context.Context, w *world) error {
 	case k.server != nil:
 		return nil
 	}
-	listener, err := k.port.listen(ctx)
+	ln, err := k.port.listen(ctx)
 	if err != nil {
 		return err
 	}
 	server := &http.Server{Handler: k.handler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
 	k.server = server
-	k.wait.Go(func() { _ = server.Serve(listener) }) // ends with Close
+	k.wait.Go(func() { _ = server.Serve(ln) }) // ends with Close
 	return nil
 }
 
-// close ends the API and every watch.
+// close stops the API and every watch.
 func (k *kube) close() {
 	if k.server != nil {
 		_ = k.server.Close()
@@ -72,12 +73,12 @@ func (k *kube) close() {
 	}
 }
 
-// A resource is what there is to ask for.
+// A resource is one that the API serves.
 type resource struct {
 	group, name, kind string
 	version           string // "" is v1
 	namespaced        bool
-	byName            bool // may not be listed: nobody should list Secrets
+	byName            bool // get only; the exporter must not list Secrets
 }
 
 var resources = []resource{
@@ -93,7 +94,7 @@ var resources = []resource{
 	{group: operatorGroup, version: operatorVersion, name: "rainbondclusters", kind: "RainbondCluster", namespaced: true},
 }
 
-// apiVersion is the version of the API that the resource is of.
+// apiVersion returns the resource's group and version.
 func (r resource) apiVersion() string {
 	return schema.GroupVersion{Group: r.group, Version: cmp.Or(r.version, "v1")}.String()
 }
@@ -102,7 +103,7 @@ func (r resource) in() schema.GroupResource {
 	return schema.GroupResource{Group: r.group, Resource: r.name}
 }
 
-// prefix is where the resource's paths begin.
+// prefix returns the beginning of the resource's paths.
 func (r resource) prefix() string {
 	if r.group == "" {
 		return "/api/v1"
@@ -133,7 +134,8 @@ func (k *kube) handler() http.Handler {
 	return mux
 }
 
-// allowed refuses what the world forbids, in the API server's words.
+// allowed returns a handler that rejects what the world forbids, with the API
+// server's message.
 func (k *kube) allowed(res resource, verb string, serve func(http.ResponseWriter, *http.Request, resource)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if !k.forbids(res) {
@@ -166,8 +168,8 @@ func (k *kube) one(w http.ResponseWriter, r *http.Request, res resource) {
 	write(w, http.StatusOK, o)
 }
 
-// many answers a list, or a watch. A limit is not obeyed: a server may send
-// more than was asked for.
+// many serves a list or a watch. It ignores limit: a server may return more
+// items than requested.
 func (k *kube) many(w http.ResponseWriter, r *http.Request, res resource) {
 	s, err := newSelection(r)
 	if err != nil {
@@ -196,8 +198,8 @@ type list struct {
 	Items           []object `json:"items"`
 }
 
-// podLog answers with the log of the rbd-api container; other containers have
-// said nothing. The query is obeyed as the kubelet obeys it, follow excepted.
+// podLog serves the log of the rbd-api container; those of other containers are
+// empty. It implements the kubelet's query parameters except follow.
 func (k *kube) podLog(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	pod, _ := k.get(key{"pods", r.PathValue("namespace"), name}).(*corev1.Pod)
@@ -216,14 +218,14 @@ func (k *kube) podLog(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// write answers with JSON.
+// write sends v as JSON.
 func write(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(v) // an error is the client's end
 }
 
-// refuse answers with a Status object, as client-go expects it.
+// refuse sends the error as a Status object, which client-go expects.
 func refuse(w http.ResponseWriter, err *apierrors.StatusError) {
 	status := err.Status()
 	status.TypeMeta = metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}

@@ -25,7 +25,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// A cluster is real client-go, as any reader of the kubeconfig has it.
+// A cluster is a client-go client made from the kubeconfig.
 type cluster struct {
 	typedcore.CoreV1Interface
 	apps typedapps.AppsV1Interface
@@ -53,7 +53,7 @@ func connect(t *testing.T, d *Demo) cluster {
 	return cluster{core, apps}
 }
 
-func TestAnInformerSeesASwitchAndItsEnd(t *testing.T) {
+func TestReflectorSeesASwitchAndItsEnd(t *testing.T) {
 	d := start(t, "healthy")
 	c := connect(t, d)
 	pods := mirror(t, &cache.ListWatch{
@@ -84,7 +84,7 @@ func TestAnInformerSeesASwitchAndItsEnd(t *testing.T) {
 	}
 }
 
-func TestAWatchGoesOnAfterTheAPIWasAway(t *testing.T) {
+func TestWatchContinuesAfterTheAPIWasDown(t *testing.T) {
 	d := start(t, "healthy")
 	c := connect(t, d)
 	nodes := mirror(t, &cache.ListWatch{
@@ -94,16 +94,16 @@ func TestAWatchGoesOnAfterTheAPIWasAway(t *testing.T) {
 		},
 	}, &corev1.Node{})
 	count := func() string { return fmt.Sprint(len(nodes.ListKeys())) }
-	eventually(t, "at first", "5", count)
+	eventually(t, "at the start", "5", count)
 	set(t, d, "watch-kube-down")
 	if _, err := c.Nodes().List(t.Context(), metav1.ListOptions{}); err == nil || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("got %v, want connection refused", err)
 	}
 	set(t, d, "node-joining")
-	eventually(t, "back, with one node more", "6", count)
+	eventually(t, "restarted, with one more node", "6", count)
 }
 
-// mirror keeps a store current with a real reflector until the test ends.
+// mirror fills a store with a reflector until the test ends.
 func mirror(t *testing.T, lw *cache.ListWatch, kind runtime.Object) cache.Store {
 	t.Helper()
 	store := cache.NewStore(cache.MetaNamespaceKeyFunc)
@@ -120,7 +120,7 @@ func mirror(t *testing.T, lw *cache.ListWatch, kind runtime.Object) cache.Store 
 	return store
 }
 
-// eventually waits for what a watch brings.
+// eventually waits for a result of a watch.
 func eventually(t *testing.T, when, want string, got func() string) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -135,7 +135,7 @@ func eventually(t *testing.T, when, want string, got func() string) {
 	}
 }
 
-func TestAHealthyRegionHasTheComponentsOfV6(t *testing.T) {
+func TestHealthyRegionHasTheComponentsOfV6(t *testing.T) {
 	d := start(t, "healthy")
 	c := connect(t, d)
 	var got []string
@@ -180,7 +180,7 @@ func TestAHealthyRegionHasTheComponentsOfV6(t *testing.T) {
 	}
 }
 
-func TestListsObeySelectors(t *testing.T) {
+func TestListsApplySelectors(t *testing.T) {
 	d := start(t, "healthy")
 	c := connect(t, d)
 	for _, test := range []struct {
@@ -211,7 +211,7 @@ func TestListsObeySelectors(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotThereIsRefusedAsKubernetesRefusesIt(t *testing.T) {
+func TestErrorsAreThoseOfKubernetes(t *testing.T) {
 	d := start(t, "healthy")
 	c := connect(t, d)
 	if _, err := c.Secrets(namespace).Get(t.Context(), serverSecret, metav1.GetOptions{}); err != nil {
@@ -237,11 +237,11 @@ func TestWhatIsNotThereIsRefusedAsKubernetesRefusesIt(t *testing.T) {
 		t.Errorf("a list after a watch: got %v", err)
 	}
 	if _, err := c.apps.StatefulSets(namespace).List(t.Context(), metav1.ListOptions{}); err != nil {
-		t.Error("StatefulSets suffer with Deployments:", err)
+		t.Error("StatefulSets are forbidden, too:", err)
 	}
 }
 
-func TestAWatchIsToldWhatLeavesItsSelection(t *testing.T) {
+func TestWatchReportsObjectsThatLeaveTheSelection(t *testing.T) {
 	d := start(t, "healthy")
 	c := connect(t, d)
 	list, err := c.Nodes().List(t.Context(), metav1.ListOptions{LabelSelector: roleLabel + "/worker"})
@@ -273,13 +273,13 @@ func TestAWatchIsToldWhatLeavesItsSelection(t *testing.T) {
 	}
 }
 
-func TestAWatchThatComesTooLateMustListAgain(t *testing.T) {
+func TestWatchOfAnOldVersionExpires(t *testing.T) {
 	s := newStore()
 	node := func(version string) map[key]object {
-		return map[key]object{{"nodes", "", "node-1"}: &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-1", Labels: map[string]string{"turn": version}}}}
+		return map[key]object{{"nodes", "", "node-1"}: &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-1", Labels: map[string]string{"serial": version}}}}
 	}
 	for i := range maxChanges + 10 {
-		s.become(node(fmt.Sprint(i)))
+		s.apply(node(fmt.Sprint(i)))
 	}
 	k := &kube{store: s}
 	w := httptest.NewRecorder()
@@ -293,7 +293,7 @@ func TestAWatchThatComesTooLateMustListAgain(t *testing.T) {
 	}
 }
 
-func TestAnIdleWatchGetsBookmarksAndEndsInTime(t *testing.T) {
+func TestIdleWatchGetsBookmarksAndEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := &kube{store: newStore()}
 		w := httptest.NewRecorder()
@@ -309,7 +309,7 @@ func TestAnIdleWatchGetsBookmarksAndEndsInTime(t *testing.T) {
 	})
 }
 
-func TestOnlyWhatChangesGetsANewVersion(t *testing.T) {
+func TestOnlyChangedObjectsGetANewVersion(t *testing.T) {
 	d := start(t, "healthy")
 	c := connect(t, d)
 	versions := func() map[string]string {
@@ -354,7 +354,7 @@ func logOf(t *testing.T, c cluster, component string, options corev1.PodLogOptio
 	return string(text), err
 }
 
-func TestTheLogTellsWhoFailsAtTheDoor(t *testing.T) {
+func TestLogContainsFailedHandshakes(t *testing.T) {
 	d := start(t, "healthy")
 	c := connect(t, d)
 	const unknown = `tls: failed to verify certificate: x509: certificate signed by unknown authority (possibly because of "crypto/rsa: verification error" while trying to verify candidate authority certificate "Goodrain, INC.")`
@@ -381,7 +381,7 @@ func TestTheLogTellsWhoFailsAtTheDoor(t *testing.T) {
 				_, reason, _ := strings.Cut(strings.TrimSpace(rest), ": ")
 				got = append(got, reason)
 				if _, err := time.Parse("2006/01/02 15:04:05", line[:19]); err != nil {
-					t.Errorf("not as the standard logger writes: %s", line)
+					t.Errorf("not in the standard logger's format: %s", line)
 				}
 			}
 		}
@@ -390,26 +390,26 @@ func TestTheLogTellsWhoFailsAtTheDoor(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", test.scenario, got, test.want)
 		}
 		if !strings.Contains(text, "] ip=unknown module=rbd-api api listen on (HTTPs) ") {
-			t.Errorf("%s: no ordinary lines:\n%s", test.scenario, text)
+			t.Errorf("%s: no lines of rbd-api's logger:\n%s", test.scenario, text)
 		}
 	}
 }
 
-func TestVisitorsComeBackUntilTheScenarioEnds(t *testing.T) {
+func TestClientsReconnectUntilTheScenarioEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &door{log: newPodLog(), port: &port{}}
-		w := &world{replayed: []string{"remote error: tls: unknown certificate authority"}}
-		d.visit(t.Context(), w)
-		time.Sleep(2*visitEvery + time.Second) //nolint:forbidigo // the bubble's clock
+		d := &listener{log: newPodLog(), port: &port{}}
+		w := &world{replayedErrors: []string{"remote error: tls: unknown certificate authority"}}
+		d.connectClients(t.Context(), w)
+		time.Sleep(2*reconnectInterval + time.Second) //nolint:forbidigo // the bubble's clock
 		d.close()
-		time.Sleep(2 * visitEvery) //nolint:forbidigo // the bubble's clock
+		time.Sleep(2 * reconnectInterval) //nolint:forbidigo // the bubble's clock
 		if got := len(d.log.since(time.Time{}, -1)); got != 3 {
-			t.Errorf("came %d times, want 3", got)
+			t.Errorf("connected %d times, want 3", got)
 		}
 	})
 }
 
-func TestTheLogObeysItsQuery(t *testing.T) {
+func TestLogAppliesItsQuery(t *testing.T) {
 	d := start(t, "healthy")
 	c := connect(t, d)
 	now := time.Now()
@@ -435,7 +435,7 @@ func TestTheLogObeysItsQuery(t *testing.T) {
 	}
 }
 
-func TestALogThatCannotBeHadIsRefusedInTheKubeletsWords(t *testing.T) {
+func TestLogErrorsAreThoseOfTheKubelet(t *testing.T) {
 	d := start(t, "healthy")
 	c := connect(t, d)
 	set(t, d, "component-mount")

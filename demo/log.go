@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// maxLogLines is how many lines the pod log keeps, as the kubelet's rotation
-// would.
+// maxLogLines is the number of lines that the pod log keeps, like the kubelet's
+// log rotation.
 const maxLogLines = 10_000
 
-// A podLog is the log of the rbd-api container: what its process wrote to
-// standard error, line by line, with the time at which the runtime saw it.
+// A podLog is the log of the rbd-api container: the lines that its process
+// wrote to standard error, with the time at which the runtime received each.
 type podLog struct {
 	mu    sync.Mutex
 	lines []logLine
@@ -27,7 +27,7 @@ type logLine struct {
 
 func newPodLog() *podLog { return &podLog{grown: make(chan struct{})} }
 
-// restart empties the log, as that of a new pod, which begins with the given
+// restart replaces the log by that of a new pod, which starts with the given
 // lines.
 func (l *podLog) restart(lines []string) {
 	l.mu.Lock()
@@ -38,8 +38,8 @@ func (l *podLog) restart(lines []string) {
 	}
 }
 
-// Write adds one line. It is the io.Writer of rbd-api's loggers, which write
-// a line at a time.
+// Write appends one line. It implements io.Writer for rbd-api's loggers, which
+// write a line per call.
 func (l *podLog) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -52,8 +52,8 @@ func (l *podLog) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// since returns the last tail lines (all, if tail is negative) that are not
-// older than from.
+// since returns those of the last tail lines (of all lines if tail is negative)
+// that are not older than from.
 func (l *podLog) since(from time.Time, tail int) []logLine {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -70,7 +70,7 @@ func (l *podLog) since(from time.Time, tail int) []logLine {
 	return since
 }
 
-// await returns when the log tells of n failed handshakes, or ctx ends.
+// await returns when the log contains n failed handshakes, or when ctx ends.
 func (l *podLog) await(ctx context.Context, n int) {
 	for {
 		l.mu.Lock()
@@ -93,14 +93,14 @@ func (l *podLog) await(ctx context.Context, n int) {
 	}
 }
 
-// ordinary is a line as rbd-api's own logger writes it (rainbond,
+// ordinary returns a line in the format of rbd-api's own logger (rainbond,
 // config/configs/options.go).
 func ordinary(level, message string) string {
 	return level + time.Now().Format("[2006/01/02 15:04:05]") + " ip=unknown module=rbd-api " + message
 }
 
-// handshakeError is a line as the standard logger writes it for a server
-// whose client failed at the door. The peer of real ones is the gateway's
+// handshakeError returns a line in the format of the standard logger for a
+// client whose handshake failed. As in real regions, the peer is the gateway's
 // address on the pod network, never the console's.
 func handshakeError(reason string) string {
 	return time.Now().Format("2006/01/02 15:04:05") + " http: TLS handshake error from 10.42.0.1:49522: " + reason

@@ -11,7 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// A logQuery is what the query of pods/log asks for.
+// A logQuery contains the query parameters of pods/log.
 type logQuery struct {
 	since      time.Time
 	tail       int // -1: all
@@ -19,8 +19,8 @@ type logQuery struct {
 	timestamps bool
 }
 
-// parseLogQuery reads the query as the API server and the kubelet do, with
-// their words for what cannot be had.
+// parseLogQuery parses the query as the API server and the kubelet do, with
+// their error messages.
 func parseLogQuery(query url.Values, pod *corev1.Pod) (q logQuery, err error) {
 	if err := hasLog(query, pod); err != nil {
 		return q, err
@@ -49,7 +49,7 @@ func parseLogQuery(query url.Values, pod *corev1.Pod) (q logQuery, err error) {
 	return q, nil
 }
 
-// hasLog says why there is no log, if there is none.
+// hasLog returns an error if the container has no log.
 func hasLog(query url.Values, pod *corev1.Pod) error {
 	container := query.Get("container")
 	if container == "" {
@@ -74,7 +74,7 @@ func hasLog(query url.Values, pod *corev1.Pod) error {
 	return nil
 }
 
-// show writes the lines as the query wants them; a limit may cut a line.
+// show formats the lines as the query requests; a limit may cut a line.
 func (q logQuery) show(lines []logLine) string {
 	var b strings.Builder
 	for _, line := range lines {

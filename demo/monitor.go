@@ -10,14 +10,14 @@ import (
 )
 
 // A monitor is rbd-monitor, the platform's own Prometheus, as the region's API
-// hands its answers on.
+// proxies it.
 type monitor struct {
-	away  bool
-	stale time.Duration // since it has collected anything
-	rings []string      // alarms that the console shows
+	away   bool
+	stale  time.Duration // since it has collected anything
+	firing []string      // alarms that the console shows
 }
 
-// handle answers for rbd-monitor what is asked of it.
+// handle registers the endpoints of rbd-monitor that the exporter queries.
 func (m monitor) handle(mux *http.ServeMux) {
 	for path, data := range map[string]func() any{fault.AlertsPath: m.alarms, fault.QueryPath: m.lastScrape} {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
@@ -33,7 +33,7 @@ func (m monitor) handle(mux *http.ServeMux) {
 
 func (m monitor) alarms() any {
 	all := []any{}
-	for _, name := range m.rings {
+	for _, name := range m.firing {
 		all = append(all, map[string]any{
 			"labels":      map[string]string{"alertname": name, "Alert": "Rainbond", "PageAlarm": "true", "Region": "cloud"},
 			"annotations": map[string]string{}, "state": "firing", "activeAt": time.Now().Add(-2 * time.Hour), "value": "1e+00",
@@ -42,8 +42,8 @@ func (m monitor) alarms() any {
 	return map[string]any{"alerts": all}
 }
 
-// lastScrape answers the one query that is asked, with nothing where the last
-// scrape is out of its memory.
+// lastScrape is the result of the exporter's query. It is empty if the last
+// scrape is older than Prometheus' lookback.
 func (m monitor) lastScrape() any {
 	samples := []any{}
 	if m.stale < fault.MonitorWindow {

@@ -1,9 +1,10 @@
 package demo
 
-// What the demo's region is called wherever names are asked for.
+// Names in the simulated region.
 const (
-	Namespace  = namespace  // where its platform runs
-	RegionName = "rainbond" // in its console
-	NodeName   = "node-1"   // the node whose disk Root is
-	Path       = "/demo"    // where the form of Aside leads
+	Namespace  = namespace  // the namespace of the platform
+	RegionName = "rainbond" // the region's name in the console
+
+	NodeName = "node-1" // the node whose disk Root is
+	Path     = "/demo"  // the target of the form of Aside
 )

@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// A nameServer knows no name at all, and may fall silent. Names that are to
-// fail can so be asked for without asking anybody outside.
+// A nameServer is a DNS server that returns NXDOMAIN for every name, or does
+// not respond. It lets names fail without a query to the outside.
 type nameServer struct {
 	socket net.PacketConn
 	silent atomic.Bool
@@ -29,8 +29,8 @@ func (s *nameServer) close() {
 	<-s.ended
 }
 
-// serve sends each question back as its own answer: no such name (RFC 1035,
-// section 4.1.1).
+// serve returns each query as its own response with the code NXDOMAIN (RFC
+// 1035, section 4.1.1).
 func (s *nameServer) serve() {
 	defer close(s.ended)
 	const header, response, rcode, nameError = 12, 0x80, 0x0f, 3
@@ -49,7 +49,7 @@ func (s *nameServer) serve() {
 	}
 }
 
-// resolver asks the server, whatever the system is configured to ask.
+// resolver returns a resolver that queries only this server.
 func (s *nameServer) resolver() *net.Resolver {
 	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "udp4", s.socket.LocalAddr().String())

@@ -13,10 +13,10 @@ const (
 	clientSecret    = "rbd-api-client-cert"
 )
 
-// plural is what the operator's resources are called in paths.
+// plural maps the kinds of the operator's resources to their names in paths.
 var plural = map[string]string{"RbdComponent": "rbdcomponents", "RainbondCluster": "rainbondclusters"}
 
-// objects is the world as the Kubernetes API has it.
+// objects returns the Kubernetes objects of the world.
 func (w *world) objects() map[key]object {
 	all := map[key]object{}
 	put := func(resource string, o object) { all[key{resource, o.GetNamespace(), o.GetName()}] = o }
@@ -29,13 +29,13 @@ func (w *world) objects() map[key]object {
 			put("pods", p)
 		}
 	}
-	for _, p := range w.strays {
+	for _, p := range w.otherPods {
 		put("pods", p)
 	}
 	for _, e := range w.events {
 		put("events", e)
 	}
-	for _, o := range w.told() {
+	for _, o := range w.operatorObjects() {
 		put(plural[o.GetObjectKind().GroupVersionKind().Kind], o)
 	}
 	put("configmaps", w.regionConfigMap())
@@ -48,8 +48,8 @@ func (w *world) objects() map[key]object {
 	return all
 }
 
-// regionConfigMap is what people copy into a console. The PEM files stand in
-// binaryData.
+// regionConfigMap returns the ConfigMap from which administrators copy
+// certificates into a console. The PEM files are in binaryData.
 func (w *world) regionConfigMap() *corev1.ConfigMap {
 	return &corev1.ConfigMap{
 		TypeMeta:   metav1.TypeMeta{Kind: "ConfigMap", APIVersion: "v1"},
@@ -65,8 +65,8 @@ func (w *world) regionConfigMap() *corev1.ConfigMap {
 	}
 }
 
-// secret is an Opaque one, not kubernetes.io/tls: the operator has keys of
-// its own.
+// secret returns a Secret of type Opaque, not kubernetes.io/tls: the operator
+// uses its own keys.
 func (w *world) secret(name string, data map[string][]byte) *corev1.Secret {
 	labels := operatorLabels("rbd-api")
 	labels["availableips"] = "127_0_0_1"

@@ -8,22 +8,23 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// operatorGroup is whose the operator's custom resources are.
+// operatorGroup is the API group of the operator's custom resources.
 const (
 	operatorGroup   = "rainbond.io"
 	operatorVersion = "v1alpha1"
 )
 
-// Orders are what the RainbondCluster says.
-type orders struct {
+// A clusterSpec is the spec of the RainbondCluster.
+type clusterSpec struct {
 	externalDB  bool
 	externalHub bool
 	gateway     []string // nodesForGateway
 	chaos       []string // nodesForChaos
 }
 
-// custom is one of the operator's resources. Its status is as untrue as in
-// the field: Ready latches, and Running is false for ever.
+// custom returns one of the operator's resources. Its status is as unreliable
+// as the real one: Ready never becomes False again, and Running is always
+// False.
 func (w *world) custom(kind, name string, spec, condition map[string]any) object {
 	o := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": operatorGroup + "/" + operatorVersion, "kind": kind,
@@ -36,9 +37,10 @@ func (w *world) custom(kind, name string, spec, condition map[string]any) object
 	return o
 }
 
-// told is what the operator has been told to run: every component there is,
-// those that something external replaces, and the cluster.
-func (w *world) told() []object {
+// operatorObjects returns the operator's resources: an RbdComponent for each
+// component and for those that something external replaces, and the
+// RainbondCluster.
+func (w *world) operatorObjects() []object {
 	ready := map[string]any{"type": "Ready", "status": "True", "reason": "Ready"}
 	failed := map[string]any{"type": "Ready", "status": "False", "reason": "PrerequisitesFailed"}
 	var all []object
@@ -54,7 +56,7 @@ func (w *world) told() []object {
 			all = append(all, w.custom("RbdComponent", name, map[string]any{}, failed))
 		}
 	}
-	for _, name := range w.unmade {
+	for _, name := range w.workloadMissing {
 		all = append(all, w.custom("RbdComponent", name, map[string]any{}, ready))
 	}
 	nodes := func(names []string) (all []any) {
@@ -65,25 +67,26 @@ func (w *world) told() []object {
 	}
 	spec := map[string]any{
 		"imageHub":        map[string]any{"domain": "goodrain.me"},
-		"nodesForGateway": nodes(w.orders.gateway), "nodesForChaos": nodes(w.orders.chaos),
+		"nodesForGateway": nodes(w.spec.gateway), "nodesForChaos": nodes(w.spec.chaos),
 	}
-	if w.orders.externalHub {
+	if w.spec.externalHub {
 		spec["imageHub"] = map[string]any{"domain": "hub.example.com"}
 	}
-	if w.orders.externalDB {
+	if w.spec.externalDB {
 		spec["regionDatabase"], spec["uiDatabase"] = map[string]any{"host": "db.example.com"}, map[string]any{"host": "db.example.com"}
 	}
 	running := map[string]any{"type": "Running", "status": "False", "reason": "PrecheckNotReady"}
 	return append(all, w.custom("RainbondCluster", "rainbondcluster", spec, running))
 }
 
-// remove takes a component away, workload and all.
+// remove removes components with their workloads.
 func (w *world) remove(names ...string) {
 	w.components = slices.DeleteFunc(w.components, func(c *component) bool { return slices.Contains(names, c.name) })
 }
 
-// complain is the kubelet's word about a volume that the pod cannot mount.
-func (w *world) complain(p *corev1.Pod, message string) {
+// addMountEvent adds the kubelet's event about a volume that the pod cannot
+// mount.
+func (w *world) addMountEvent(p *corev1.Pod, message string) {
 	name := p.Name + "." + suffix(message, 16)
 	w.events = append(w.events, &corev1.Event{
 		TypeMeta:       metav1.TypeMeta{Kind: "Event", APIVersion: "v1"},

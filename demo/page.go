@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// maxForm bounds the form that a browser may send.
+// maxForm is the maximum size of a form in bytes.
 const maxForm = 4 << 10
 
-// Switch changes the scenario: POST with the form value scenario, answered
-// with 303 to the page. Other sites' pages may not use it, although they can
-// reach the loopback address.
+// Switch returns a handler that changes the scenario: a POST with the form
+// value scenario redirects to the page (303). Cross-origin requests are
+// rejected, because pages of other sites can reach the loopback address.
 func (d *Demo) Switch() http.Handler {
 	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(d.change))
 }
@@ -21,7 +21,7 @@ func (d *Demo) Switch() http.Handler {
 func (d *Demo) change(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		http.Error(w, "expected POST with the form value scenario", http.StatusMethodNotAllowed)
+		http.Error(w, "expected a POST with the form value scenario", http.StatusMethodNotAllowed)
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
@@ -42,23 +42,23 @@ func (d *Demo) change(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusSeeOther)
 }
 
-// A group holds the scenarios of one slug.
+// A group contains the scenarios of one slug.
 type group struct {
 	slug  string
 	title map[string]string
 }
 
-// groups are all there are, in display order.
+// groups are all groups, in display order.
 var groups = []group{
 	{slugHealthy, title("正常", "Healthy")},
 	{"api", title("集群端 API", "Region API")},
-	{"tls", title("TLS 握手", "TLS handshakes")},
+	{"tls", title("TLS 握手", "TLS handshake")},
 	{"cert", title("证书", "Certificates")},
 	{"node-role", title("节点角色", "Node roles")},
 	{"component", title("平台组件", "Platform components")},
 	{"disk", title("磁盘空间", "Disk space")},
 	{slugRegion, title("多个集群", "Several regions")},
-	{slugWatch, title("监控自身", "The watcher itself")},
+	{slugWatch, title("监控自身", "Monitoring itself")},
 }
 
 var aside = template.Must(template.New("aside").Parse(`<form class="demo-switch" method="post" action="demo?lang={{.Lang}}">
@@ -90,15 +90,15 @@ type (
 	}
 )
 
-// Aside is the list of scenarios as a form for the page, in the language zh
-// or en (anything else is en). It needs neither script nor style: the group
-// of the current scenario is open.
+// Aside returns the list of scenarios as an HTML form in the language zh or en
+// (any other is en). The group of the current scenario is open. The form needs
+// neither script nor style.
 func (d *Demo) Aside(lang string) template.HTML {
 	if lang != "zh" {
 		lang = "en"
 	}
 	current := strings.Split(d.Scenario().Name, and)
-	data := asideData{Lang: lang, Title: title("演示：让什么出故障", "Demo: what to break")[lang]}
+	data := asideData{Lang: lang, Title: title("演示：模拟故障", "Demo: simulate a fault")[lang]}
 	for _, g := range groups {
 		group := asideGroup{Title: g.title[lang], Open: g.slug == slugHealthy}
 		for _, s := range Scenarios {
@@ -112,7 +112,7 @@ func (d *Demo) Aside(lang string) template.HTML {
 	}
 	var b strings.Builder
 	if err := aside.Execute(&b, data); err != nil {
-		panic("demo: the aside's template: " + err.Error()) // its data are our own
+		panic("demo: the aside's template: " + err.Error()) // cannot happen: the data are constant
 	}
 	return template.HTML(b.String())
 }

@@ -20,7 +20,7 @@ func post(d *Demo, target, scenario, site string) *httptest.ResponseRecorder {
 	return w
 }
 
-func TestThePageSwitchesTheScenario(t *testing.T) {
+func TestFormSwitchesTheScenario(t *testing.T) {
 	d := start(t, "healthy")
 	for _, test := range []struct {
 		target, scenario, site string
@@ -34,7 +34,7 @@ func TestThePageSwitchesTheScenario(t *testing.T) {
 		{"/demo", "disk-82", "cross-site", 403, "cross-origin request", "healthy"},
 		{"/demo", "disk-99", "same-origin", 400, `unknown scenario "disk-99"; expected one of healthy, api-name-unknown`, "healthy"},
 		{"/demo", "disk-82+node-role-none", "same-origin", 303, "./", "disk-82+node-role-none"},
-		{"/demo", "component-unmade+component-pending", "same-origin", 400, "scenario component-unmade+component-pending: these cannot hold together", "disk-82+node-role-none"},
+		{"/demo", "component-unmade+component-pending", "same-origin", 400, "scenario component-unmade+component-pending: these scenarios exclude each other", "disk-82+node-role-none"},
 		{"/demo", "healthy", "same-origin", 303, "./", "healthy"},
 		{"/demo", "", "same-origin", 400, `unknown scenario ""; expected one of healthy`, "healthy"},
 		{"/demo", strings.Repeat("x", maxForm), "same-origin", 400, `unknown scenario ""`, "healthy"},
@@ -57,13 +57,13 @@ func TestThePageSwitchesTheScenario(t *testing.T) {
 	}
 }
 
-func TestTheAsideListsEveryScenarioAndMarksTheCurrent(t *testing.T) {
+func TestAsideListsEveryScenarioAndMarksTheCurrent(t *testing.T) {
 	d := start(t, "disk-readonly")
 	for _, test := range []struct{ lang, begin, current string }{
-		{"zh", "<form class=\"demo-switch\" method=\"post\" action=\"demo?lang=zh\">\n<h2>演示：让什么出故障</h2>\n<details open>\n<summary>正常</summary>\n<button name=\"scenario\" value=\"healthy\" title=\"healthy\">一切正常</button>\n</details>\n<details>\n<summary>集群端 API</summary>\n",
+		{"zh", "<form class=\"demo-switch\" method=\"post\" action=\"demo?lang=zh\">\n<h2>演示：模拟故障</h2>\n<details open>\n<summary>正常</summary>\n<button name=\"scenario\" value=\"healthy\" title=\"healthy\">一切正常</button>\n</details>\n<details>\n<summary>集群端 API</summary>\n",
 			`<button name="scenario" value="disk-readonly" title="disk-readonly" class="current" aria-current="true">根分区变为只读</button>`},
-		{"fr", "<form class=\"demo-switch\" method=\"post\" action=\"demo?lang=en\">\n<h2>Demo: what to break</h2>\n<details open>\n<summary>Healthy</summary>\n<button name=\"scenario\" value=\"healthy\" title=\"healthy\">all is well</button>\n</details>\n<details>\n<summary>Region API</summary>\n",
-			`<button name="scenario" value="disk-readonly" title="disk-readonly" class="current" aria-current="true">the root has become read-only</button>`},
+		{"fr", "<form class=\"demo-switch\" method=\"post\" action=\"demo?lang=en\">\n<h2>Demo: simulate a fault</h2>\n<details open>\n<summary>Healthy</summary>\n<button name=\"scenario\" value=\"healthy\" title=\"healthy\">The region is healthy</button>\n</details>\n<details>\n<summary>Region API</summary>\n",
+			`<button name="scenario" value="disk-readonly" title="disk-readonly" class="current" aria-current="true">The root file system is read-only</button>`},
 	} {
 		html := string(d.Aside(test.lang))
 		if !strings.HasPrefix(html, test.begin) {
@@ -74,7 +74,7 @@ func TestTheAsideListsEveryScenarioAndMarksTheCurrent(t *testing.T) {
 		}
 		for _, s := range Scenarios {
 			if strings.Count(html, `value="`+s.Name+`"`) != 1 {
-				t.Errorf("%s: %s is not there exactly once", test.lang, s.Name)
+				t.Errorf("%s: %s is not listed exactly once", test.lang, s.Name)
 			}
 		}
 		if strings.Contains(html, "<script") || strings.Contains(html, "style") {

@@ -13,11 +13,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// namespace is where the platform runs.
+// namespace is the namespace of the platform.
 const namespace = "rbd-system"
 
-// A component is one workload of the platform and its pods. Its status is
-// what the pods come to.
+// A component is one workload of the platform and its pods. The workload's
+// status follows from the pods.
 type component struct {
 	name    string
 	kind    string // Deployment, StatefulSet or DaemonSet
@@ -27,14 +27,14 @@ type component struct {
 	pods    []*corev1.Pod
 }
 
-// Labels as the operator sets them on workloads and pods alike
-// (rainbond-operator, util/rbdutil/rbdutil.go).
+// operatorLabels returns the labels that the operator sets on workloads and
+// pods (rainbond-operator, util/rbdutil/rbdutil.go).
 func operatorLabels(name string) map[string]string {
 	return map[string]string{"name": name, "belongTo": "rainbond-operator", "creator": "Rainbond"}
 }
 
-// healthyNodes are five nodes with role labels in the forms that the field
-// has: RKE2 writes "true", kubeadm writes "", and Rainbond's own installer
+// healthyNodes returns five nodes with the forms of role labels that exist in
+// practice: RKE2 writes "true", kubeadm writes "", and Rainbond's installer
 // adds worker="true" (rainbond-console, console/utils/k8s_cli.py).
 func (w *world) healthyNodes() []*corev1.Node {
 	var nodes []*corev1.Node
@@ -54,12 +54,12 @@ func (w *world) healthyNodes() []*corev1.Node {
 		}
 		nodes = append(nodes, node)
 	}
-	// The address in region-config is a node's own.
+	// A node has the address in region-config.
 	nodes[0].Status.Addresses = append(nodes[0].Status.Addresses, corev1.NodeAddress{Type: corev1.NodeExternalIP, Address: "127.0.0.1"})
 	return nodes
 }
 
-// roleLabel is the prefix of role labels; alone it is a mistake.
+// roleLabel is the prefix of role labels. Without a role it is invalid.
 const roleLabel = "node-role.kubernetes.io"
 
 func (w *world) newNode(name, ip string, age time.Duration) *corev1.Node {
@@ -80,15 +80,15 @@ func (w *world) newNode(name, ip string, age time.Duration) *corev1.Node {
 	}
 }
 
-// healthyComponents are the components of v6, with the kinds, containers and
-// pins that the operator gives them.
+// healthyComponents returns the components of v6 with the operator's kinds,
+// containers and node affinity.
 func (w *world) healthyComponents(serial int) []*component {
 	operator := map[string]string{"name": "rainbond-operator", "control-plane": "rainbond-operator", "release": "rainbond"}
 	var all []*component
 	for _, c := range []struct {
 		name, kind string
 		nodes      []string // one for each pod
-		containers []string // "" is the component's own name
+		containers []string // nil: one with the name of the component
 		labels     map[string]string
 	}{
 		{name: "rbd-api", kind: "Deployment", nodes: []string{"node-5"}},
@@ -130,20 +130,20 @@ func (w *world) healthyComponents(serial int) []*component {
 	return all
 }
 
-// healthyStrays are pods that lie about in the namespace of a healthy region
-// and are no component's, though some bear a component's labels
+// healthyOtherPods returns pods that exist in the namespace of a healthy region
+// and belong to no component, although some have a component's labels
 // (rainbond-operator, controllers/handler/hub.go, hostsJob).
-func (w *world) healthyStrays() []*corev1.Pod {
+func (w *world) healthyOtherPods() []*corev1.Pod {
 	build := w.newPod("manual-20261121083005-x8d4k", owner("Job", "manual-20261121083005"), map[string]string{"job": "codebuild"}, "node-4", "builder")
 	hosts := w.newPod("hosts-job-node-5-"+suffix("hosts", 5), owner("Job", "hosts-job-node-5"), operatorLabels("rbd-hub"), "node-5", "hosts-job")
-	end(hosts, corev1.PodSucceeded, 0, "Completed")
-	strays := []*corev1.Pod{build, hosts}
+	terminate(hosts, corev1.PodSucceeded, 0, "Completed")
+	otherPods := []*corev1.Pod{build, hosts}
 	for _, name := range []string{"rbd-worker", "rbd-app-ui"} {
 		old := w.newPod(podName(name, "Deployment", 90), ownerOf(name, "Deployment"), operatorLabels(name), "node-4", name)
 		evict(old)
-		strays = append(strays, old)
+		otherPods = append(otherPods, old)
 	}
-	return strays
+	return otherPods
 }
 
 func (w *world) newPod(name string, owner metav1.OwnerReference, labels map[string]string, node string, containers ...string) *corev1.Pod {
@@ -174,7 +174,8 @@ func (w *world) newPod(name string, owner metav1.OwnerReference, labels map[stri
 	return pod
 }
 
-// ago is a time before the demo began, the same whenever it is asked for.
+// ago returns a time before the start of the demo, always the same for the same
+// duration.
 func (w *world) ago(d time.Duration) metav1.Time { return metav1.NewTime(w.began.Add(-d)) }
 
 func owner(kind, name string) metav1.OwnerReference {
@@ -182,7 +183,7 @@ func owner(kind, name string) metav1.OwnerReference {
 		APIVersion: map[bool]string{true: "batch/v1", false: "apps/v1"}[kind == "Job"]}
 }
 
-// ownerOf is what owns the pods of a workload: a Deployment's belong to its
+// ownerOf returns the owner of the pods of a workload: for a Deployment its
 // ReplicaSet.
 func ownerOf(component, kind string) metav1.OwnerReference {
 	if kind == "Deployment" {
@@ -191,7 +192,7 @@ func ownerOf(component, kind string) metav1.OwnerReference {
 	return owner(kind, component)
 }
 
-// podName is a name as the controllers make it for the n-th pod.
+// podName returns the name that the controllers give to the n-th pod.
 func podName(component, kind string, n int) string {
 	switch kind {
 	case "StatefulSet":
@@ -202,8 +203,8 @@ func podName(component, kind string, n int) string {
 	return component + "-" + suffix(component, 10) + "-" + suffix(fmt.Sprint(component, n), 5)
 }
 
-// suffix looks like the random end that Kubernetes gives to names
-// (apimachinery, util/rand), and is the same for the same seed.
+// suffix returns an end of a name in the form that Kubernetes generates
+// (apimachinery, util/rand). It is the same for the same seed.
 func suffix(seed string, length int) string {
 	const letters = "bcdfghjklmnpqrstvwxz2456789"
 	hash := fnv.New64a()
@@ -215,13 +216,13 @@ func suffix(seed string, length int) string {
 	return string(text)
 }
 
-// uid is the same for the same thing.
+// uid returns the same UID for the same object.
 func uid(kind, name string) types.UID {
 	sum := sha256.Sum256([]byte(kind + "/" + name))
 	return types.UID(fmt.Sprintf("%x-%x-%x-%x-%x", sum[:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16]))
 }
 
-// workload is the component as the apps API has it.
+// workload returns the component's workload and its resource.
 func (c *component) workload(created metav1.Time) (string, object) {
 	meta := metav1.ObjectMeta{Name: c.name, Namespace: namespace, UID: uid(c.kind, c.name), Labels: c.labels, CreationTimestamp: created, Generation: 1}
 	selector := &metav1.LabelSelector{MatchLabels: map[string]string{"name": c.name}}
@@ -257,8 +258,8 @@ func (c *component) workload(created metav1.Time) (string, object) {
 			ReadyReplicas: ready, AvailableReplicas: ready, UnavailableReplicas: max(0, desired-ready)}}
 }
 
-// pinnedTo is the affinity by which the operator pins a component to nodes:
-// either of two labels may bear the node's name.
+// pinnedTo returns the affinity by which the operator pins a component to
+// nodes: either of two labels has the node's name.
 func pinnedTo(nodes []string) *corev1.Affinity {
 	term := func(label string) corev1.NodeSelectorTerm {
 		return corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: label, Operator: corev1.NodeSelectorOpIn, Values: nodes}}}

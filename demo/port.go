@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A port is a TCP port of the loopback address that stays ours while nobody
-// listens on it: a connection to it is then refused, and the address is the
-// same when somebody listens again.
+// A port is a TCP port of the loopback address that stays reserved while no
+// process listens on it: a connection is then refused, and the address is the
+// same when a server listens again.
 type port struct {
 	fd     int // a socket that is bound and never listens
 	number int
@@ -30,8 +30,8 @@ func reserve() (*port, error) {
 	return &port{fd: fd, number: name.(*unix.SockaddrInet4).Port}, nil
 }
 
-// socket is a TCP socket bound to the loopback address. Sockets that share
-// the port must all have asked to.
+// socket returns a TCP socket bound to the loopback address. All sockets of a
+// port need SO_REUSEPORT.
 func socket(number int) (int, error) {
 	syscall.ForkLock.RLock()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)

@@ -7,75 +7,75 @@ import (
 )
 
 var componentScenarios = []Scenario{
-	{"component-crashloop", "component", title("rbd-chaos 反复崩溃", "rbd-chaos crashes again and again"), alerts("RainbondComponentNotReady"),
+	{"component-crashloop", "component", title("rbd-chaos 反复崩溃", "rbd-chaos is crash looping"), alerts("RainbondComponentNotReady"),
 		func(w *world) { crashLoop(w.pod("rbd-chaos"), "dial tcp rbd-mq:6300: connect: connection refused") }},
-	{"component-image", "component", title("rbd-chaos 拉取镜像失败", "rbd-chaos' image cannot be pulled"), alerts("RainbondComponentNotReady"),
+	{"component-image", "component", title("rbd-chaos 拉取镜像失败", "The image of rbd-chaos cannot be pulled"), alerts("RainbondComponentNotReady"),
 		func(w *world) {
-			wait(w.pod("rbd-chaos"), "ImagePullBackOff", `Back-off pulling image "rainbond/rbd-chaos:`+version+`"`)
+			waiting(w.pod("rbd-chaos"), "ImagePullBackOff", `Back-off pulling image "rainbond/rbd-chaos:`+version+`"`)
 		}},
 	{"component-pending", "component", title("rbd-worker 无法调度", "rbd-worker cannot be scheduled"), alerts("RainbondComponentNotReady"),
-		func(w *world) { pend(w.pod("rbd-worker"), "0/5 nodes are available: 5 Insufficient memory.") }},
+		func(w *world) { unschedulable(w.pod("rbd-worker"), "0/5 nodes are available: 5 Insufficient memory.") }},
 	{"component-mount", "component", title("rbd-api 挂载卷失败", "rbd-api cannot mount a volume"), alerts("RainbondRegionAPIDown"),
 		func(w *world) {
-			creating(w.pod("rbd-api"))
-			w.complain(w.pod("rbd-api"), `MountVolume.SetUp failed for volume "accesslog" : hostPath type check failed: /opt/rainbond/logs/rbd-api is not a directory`)
-			w.door.behaviour = hangsUp
+			containerCreating(w.pod("rbd-api"))
+			w.addMountEvent(w.pod("rbd-api"), `MountVolume.SetUp failed for volume "accesslog" : hostPath type check failed: /opt/rainbond/logs/rbd-api is not a directory`)
+			w.listener.behaviour = hangsUp
 		}},
-	{"component-gone", "component", title("rbd-mq 一个 Pod 也没有", "rbd-mq has no pod at all"), alerts("RainbondComponentNotReady"),
+	{"component-gone", "component", title("rbd-mq 一个 Pod 也没有", "rbd-mq has no pod"), alerts("RainbondComponentNotReady"),
 		func(w *world) { w.component("rbd-mq").pods = nil }},
-	{"component-chaos-nowhere", "component", title("nodesForChaos 指定的节点不存在", "nodesForChaos names a node that does not exist"), alerts("RainbondComponentNotReady"),
+	{"component-chaos-nowhere", "component", title("nodesForChaos 指定的节点不存在", "nodesForChaos names only a node that does not exist"), alerts("RainbondComponentNotReady"),
 		func(w *world) {
 			c := w.component("rbd-chaos")
 			c.pinned, c.pods, c.desired = []string{"node-9"}, nil, 0
-			w.orders.chaos = c.pinned
+			w.spec.chaos = c.pinned
 		}},
-	{"component-half", "component", title("rbd-gateway 的两个容器只有一个就绪", "one of rbd-gateway's two containers is ready"), alerts("RainbondComponentNotReady"),
+	{"component-half", "component", title("rbd-gateway 的两个容器只有一个就绪", "One of the two containers of rbd-gateway is not ready"), alerts("RainbondComponentNotReady"),
 		func(w *world) {
-			halve(w.pod("rbd-gateway"))
+			firstContainerNotReady(w.pod("rbd-gateway"))
 		}},
-	{"component-scaled-down", "component", title("管理员将 rbd-hub 缩容到 0（噪声）", "somebody scaled rbd-hub to 0 (noise)"), nil,
+	{"component-scaled-down", "component", title("管理员将 rbd-hub 缩容到 0（不是故障）", "An administrator scaled rbd-hub to 0 (not a fault)"), nil,
 		func(w *world) { w.component("rbd-hub").desired, w.component("rbd-hub").pods = 0, nil }},
-	{"component-job", "component", title("hosts-job 失败（噪声）", "a hosts-job has failed (noise)"), nil,
+	{"component-job", "component", title("hosts-job 失败（不是故障）", "A hosts-job failed (not a fault)"), nil,
 		func(w *world) {
-			for _, p := range w.strays {
+			for _, p := range w.otherPods {
 				if p.OwnerReferences[0].Kind == "Job" && p.Labels["name"] == "rbd-hub" {
-					end(p, corev1.PodFailed, 1, "Error")
+					terminate(p, corev1.PodFailed, 1, "Error")
 				}
 			}
 		}},
-	{"component-unmade", "component", title("operator 没有创建 rbd-worker", "the operator has made no rbd-worker"), alerts("RainbondComponentNotReady"),
+	{"component-unmade", "component", title("operator 没有创建 rbd-worker", "The operator has not created rbd-worker"), alerts("RainbondComponentNotReady"),
 		func(w *world) {
 			w.remove("rbd-worker")
-			w.unmade = []string{"rbd-worker"}
+			w.workloadMissing = []string{"rbd-worker"}
 		}},
-	{"component-database", "component", title("数据库 rbd-db 崩溃，rbd-api 和控制台都起不来", "rbd-db crashes, and rbd-api and the console wait for it"), alerts("RainbondRegionAPIDown"),
+	{"component-database", "component", title("数据库 rbd-db 崩溃，rbd-api 和控制台都起不来", "rbd-db is crash looping, and neither rbd-api nor the console starts"), alerts("RainbondRegionAPIDown"),
 		func(w *world) {
 			crashLoop(w.pod("rbd-db"), "Can't open and lock privilege tables: Table 'mysql.user' doesn't exist")
 			for _, name := range []string{"rbd-api", "rbd-app-ui"} {
-				halve(w.pod(name))
+				firstContainerNotReady(w.pod(name))
 			}
 			// It does not listen before the database answers.
-			w.door.behaviour = refuses
+			w.listener.behaviour = refuses
 		}},
-	{"component-alarm-stuck", "component", title("控制台一直显示 rbd-chaos 故障，而它是好的", "the console shows a fault of rbd-chaos, which is well"), alerts("RainbondComponentAlarmStuck"),
-		func(w *world) { w.door.api.monitor.rings = []string{"BuilderDown"} }},
-	{"component-monitor-stale", "component", title("rbd-monitor 停止采集，控制台的故障列表不可信", "rbd-monitor has stopped collecting"), alerts("RainbondMonitorStale"),
+	{"component-alarm-stuck", "component", title("控制台一直显示 rbd-chaos 故障，而它是正常的", "The console reports a fault of rbd-chaos, which is healthy"), alerts("RainbondComponentAlarmStuck"),
+		func(w *world) { w.listener.api.monitor.firing = []string{"BuilderDown"} }},
+	{"component-monitor-stale", "component", title("rbd-monitor 停止采集，控制台的故障列表不可信", "rbd-monitor has stopped scraping, and the console's fault list is stale"), alerts("RainbondMonitorStale"),
 		func(w *world) {
-			w.door.api.monitor.stale = 40 * time.Minute
+			w.listener.api.monitor.stale = 40 * time.Minute
 			// What it does not see any more, it takes for gone.
-			w.door.api.monitor.rings = []string{"APIDown", "BuilderDown", "MqDown", "WorkerDown"}
+			w.listener.api.monitor.firing = []string{"APIDown", "BuilderDown", "MqDown", "WorkerDown"}
 		}},
-	{"component-external", "component", title("使用外部数据库和镜像仓库（噪声）", "database and registry are external (noise)"), nil,
+	{"component-external", "component", title("使用外部数据库和镜像仓库（不是故障）", "The database and the registry are external (not a fault)"), nil,
 		func(w *world) {
 			w.remove("rbd-db", "rbd-hub")
-			w.orders.externalDB, w.orders.externalHub = true, true
+			w.spec.externalDB, w.spec.externalHub = true, true
 		}},
-	{"component-rolling", "component", title("所有组件正在滚动更新（噪声）", "every component is being rolled over (noise)"), nil,
+	{"component-rolling", "component", title("所有组件正在滚动更新（不是故障）", "A rolling update of every component is in progress (not a fault)"), nil,
 		func(w *world) {
 			for _, c := range w.components {
 				if c.kind == "Deployment" && len(c.pods) > 0 { // which starts the new pod before it ends the old one
 					next := w.newPod(podName(c.name, c.kind, 2000), c.pods[0].OwnerReferences[0], c.labels, c.pods[0].Spec.NodeName, c.name)
-					creating(next)
+					containerCreating(next)
 					c.pods = append(c.pods, next)
 				}
 			}

@@ -12,8 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// maxChanges is how many changes the store remembers for watchers who come
-// late; older ones they must make up for by a new list.
+// maxChanges is the number of changes that the store keeps for watches. A watch
+// that starts from an older version must list again.
 const maxChanges = 1000
 
 // An object is any Kubernetes object.
@@ -22,19 +22,19 @@ type object interface {
 	runtime.Object
 }
 
-// A key names an object within the cluster.
+// A key identifies an object in the cluster.
 type key struct{ resource, namespace, name string }
 
-// A change is what became of one object; old or new is nil where there was or
-// is none.
+// A change is the change of one object; old is nil for a new object, new is nil
+// for a deleted one.
 type change struct {
 	version  int64
 	resource string
 	old, new object
 }
 
-// A store holds the cluster's objects. Each change has a resource version of
-// its own, as in etcd. Stored objects are never changed, only replaced.
+// A store contains the cluster's objects. Each change has its own resource
+// version, as in etcd. Objects in the store are replaced, never modified.
 type store struct {
 	mu      sync.Mutex
 	version int64
@@ -47,9 +47,9 @@ func newStore() *store {
 	return &store{version: 1, objects: map[key]object{}, changed: make(chan struct{})}
 }
 
-// become makes the given objects all there are. Objects that stay as they
-// were are not touched.
-func (s *store) become(objects map[key]object) {
+// apply replaces all objects by the given ones. Equal objects keep their
+// version.
+func (s *store) apply(objects map[key]object) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, k := range sorted(s.objects) {
@@ -66,7 +66,7 @@ func (s *store) become(objects map[key]object) {
 	s.wake()
 }
 
-// put replaces one object, unless the new one is the same.
+// put replaces one object unless the new one is equal.
 func (s *store) put(k key, fresh object) {
 	old := s.objects[k]
 	if old != nil && fresh != nil {
@@ -85,7 +85,7 @@ func (s *store) put(k key, fresh object) {
 	s.objects[k] = fresh
 }
 
-// wake lets the watchers look again.
+// wake notifies the watches.
 func (s *store) wake() {
 	close(s.changed)
 	s.changed = make(chan struct{})
@@ -98,7 +98,7 @@ func (s *store) get(k key) object {
 }
 
 // list returns the objects of a resource in a namespace ("" is all), sorted,
-// and the version that they are of.
+// and the current version.
 func (s *store) list(resource, namespace string) ([]object, int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,9 +111,9 @@ func (s *store) list(resource, namespace string) ([]object, int64) {
 	return found, s.version
 }
 
-// after returns the changes of a resource that are younger than the version,
-// the version reached, and what tells of the next change. It is false when
-// changes of that age are forgotten.
+// after returns the changes of a resource after the version, the current
+// version, and a channel that closes at the next change. It returns false if
+// the store no longer has all these changes.
 func (s *store) after(version int64, resource string) (young []change, now int64, next <-chan struct{}, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

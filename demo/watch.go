@@ -18,22 +18,21 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// bookmarkEvery is how often a watcher who wants them is told how far it has
-// got, as the real server does about once a minute.
+// bookmarkEvery is the interval of bookmarks, about that of the real server.
 const bookmarkEvery = time.Minute
 
-// maxWatch ends a watch whose client names no end, as the real server does
-// after half an hour or more.
+// maxWatch is the duration of a watch without timeoutSeconds. The real server
+// ends one after 30 minutes or more.
 const maxWatch = 30 * time.Minute
 
-// A selection is what a list or a watch asks for.
+// A selection contains the selectors of a list or a watch.
 type selection struct {
 	namespace string
 	labels    labels.Selector
 	fields    fields.Selector
 }
 
-// selectable are the fields that may be selected by.
+// selectable are the fields that field selectors support.
 var selectable = []string{"metadata.name", "metadata.namespace", "spec.nodeName", "status.phase", "involvedObject.kind", "reason"}
 
 func newSelection(r *http.Request) (s selection, err error) {
@@ -66,11 +65,11 @@ func (s selection) selects(o object) bool {
 	return s.labels.Matches(labels.Set(o.GetLabels())) && s.fields.Matches(set)
 }
 
-// watch streams what becomes of the selected objects after the version asked
-// for, until the client's own time limit.
+// watch streams the changes of the selected objects after the requested version
+// until the client's time limit.
 func (k *kube) watch(w http.ResponseWriter, r *http.Request, res resource, s selection) {
 	if r.FormValue("sendInitialEvents") != "" {
-		// What a server without streaming lists says; client-go then lists.
+		// The error of a server without streaming lists; client-go then lists.
 		refuse(w, apierrors.NewInvalid(schema.GroupKind{Group: "meta.k8s.io", Kind: "ListOptions"}, "", field.ErrorList{
 			field.Forbidden(field.NewPath("sendInitialEvents"), "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"),
 		}))
@@ -118,14 +117,14 @@ func (k *kube) watch(w http.ResponseWriter, r *http.Request, res resource, s sel
 	}
 }
 
-// A stream is a watch's answer under way: one JSON object per event.
+// A stream writes a watch response: one JSON object per event.
 type stream struct {
 	http.ResponseWriter
 	resource  resource
 	selection selection
 }
 
-// send tells of a change as the selection sees it: an object that leaves the
+// send sends the change as the selection sees it: an object that leaves the
 // selection is deleted.
 func (s stream) send(c change) {
 	was, is := s.selection.selects(c.old), s.selection.selects(c.new)
@@ -148,7 +147,7 @@ func (s stream) bookmark(version int64) {
 	})
 }
 
-// expired tells a watcher who comes too late to list again.
+// expired sends the error after which a client lists again.
 func (s stream) expired(version int64) {
 	status := apierrors.NewResourceExpired(fmt.Sprintf("too old resource version: %d", version)).Status()
 	status.TypeMeta = metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}

@@ -13,55 +13,57 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-// age is how old the region is: nothing in it has just been made, unless a
-// scenario makes it.
+// age is the age of the region and of everything in it, unless a scenario sets
+// another.
 const age = 40 * 24 * time.Hour
 
-// A world is all there is to see of the region and of the console's copy of
-// it. A scenario changes it where it breaks.
+// A world is the whole state of the region and of the console's copy of it. A
+// scenario changes it.
 type world struct {
 	certs *certs
-	err   error // why there is no such world: the first reason
+	err   error // the first error; the world is then invalid
 	began time.Time
 
 	// The console.
 	url     string            // of the region API
-	console map[string]string // file by name; what is not there is missing
+	console map[string]string // PEM files by name; a missing key is a missing file
 
-	table     []row  // of its database, beside the files; nil: it has none
-	second    *world // another region of the console, of which only its API is there; nil: none
-	secondURL string // where that would be
+	table     []row  // of its database; nil: it has no database
+	second    *world // another region of the console, of which only the API exists; nil: none
+	secondURL string // the URL of the second region
 
 	// The certificates in the region.
-	served       pki.Generation // what rbd-api has loaded
-	secrets      pki.Generation // what the Secrets hold
-	regionConfig pki.Generation // what the ConfigMap region-config hands out
+	served       pki.Generation // loaded by rbd-api
+	secrets      pki.Generation // in the Secrets
+	regionConfig pki.Generation // in the ConfigMap region-config
 	secretGone   bool           // rbd-api-server-cert does not exist
 
 	// The region API.
-	address  string // where it really is
-	door     doorplan
-	visitors []visitor
-	unnamed  bool     // the name server does not answer
-	replayed []string // reasons of handshake errors that the log tells of
-	logged   []string // what the log begins with
+	address        string // its real address
+	listener       listenerConfig
+	clients        []clientFunc
+	dnsSilent      bool     // the DNS server does not respond
+	replayedErrors []string // reasons of logged handshake errors
+	logged         []string // first lines of the log
 
 	// The cluster.
-	nodes      []*corev1.Node
-	components []*component
-	strays     []*corev1.Pod // pods in the namespace that are no component's
-	events     []*corev1.Event
-	orders     orders   // the RainbondCluster
-	unmade     []string // RbdComponents for which the operator has made nothing
-	forbidden  []string // resources that may not be read
-	kubeDown   bool
+	nodes           []*corev1.Node
+	components      []*component
+	otherPods       []*corev1.Pod // pods in the namespace that belong to no component
+	events          []*corev1.Event
+	spec            clusterSpec // the RainbondCluster
+	workloadMissing []string    // RbdComponents without a workload
+	forbidden       []string    // resources that RBAC forbids
+	kubeDown        bool
 
 	root   fault.Filesystem // of each node
-	mounts []fault.Mount    // beside it
+	mounts []fault.Mount    // other file systems of each node
+
 }
 
-// newWorld is a healthy world, with the noise that healthy regions have. The
-// serial number makes rbd-api's pod another one than before.
+// newWorld returns a healthy world. It contains what healthy regions contain
+// and what is easily mistaken for a fault. The serial number distinguishes the
+// pods of rbd-api of two worlds.
 func newWorld(certs *certs, address string, began time.Time, serial int) *world {
 	w := &world{certs: certs, began: began.Truncate(time.Second), url: address, address: address}
 	g := w.generation(usual)
@@ -74,20 +76,20 @@ func newWorld(certs *certs, address string, began time.Time, serial int) *world 
 	}
 	w.nodes = w.healthyNodes()
 	w.components = w.healthyComponents(serial)
-	w.strays = w.healthyStrays()
-	w.orders = orders{gateway: []string{"node-1"}, chaos: w.component("rbd-chaos").pinned}
+	w.otherPods = w.healthyOtherPods()
+	w.spec = clusterSpec{gateway: []string{"node-1"}, chaos: w.component("rbd-chaos").pinned}
 	w.root = filesystem(0.46, 0.92)
 	return w
 }
 
-// another is a second region in the same console, healthy like the first.
+// another returns a second, healthy region of the same console.
 func (w *world) another() *world {
 	g := w.generation(usual)
 	return &world{certs: w.certs, url: w.secondURL, console: copied(g), served: g}
 }
 
-// generation returns the certificates of a generation. When they cannot be
-// made, the world as a whole cannot.
+// generation returns a set of certificates. An error makes the whole world
+// invalid.
 func (w *world) generation(name string) pki.Generation {
 	g, err := w.certs.generation(name)
 	if w.err == nil {
@@ -96,17 +98,17 @@ func (w *world) generation(name string) pki.Generation {
 	return g
 }
 
-// errTogether is for scenarios of which one takes away what another breaks.
-var errTogether = errors.New("these cannot hold together")
+// errTogether is the error of scenarios that exclude each other.
+var errTogether = errors.New("these scenarios exclude each other")
 
-// gone notes that what a scenario would break was taken away before.
-func (w *world) gone(what string) {
+// conflict records that an earlier scenario removed what this one would break.
+func (w *world) conflict(what string) {
 	if w.err == nil {
-		w.err = fmt.Errorf("%w: there is no %s left to break", errTogether, what)
+		w.err = fmt.Errorf("%w: an earlier scenario removed %s", errTogether, what)
 	}
 }
 
-// copied is a console's copy of a generation, as people paste it.
+// copied returns the console's copy of a set of certificates.
 func copied(g pki.Generation) map[string]string {
 	return map[string]string{caFile: string(g.CA), certFile: string(g.Client), keyFile: string(g.ClientKey)}
 }
@@ -115,26 +117,26 @@ func copied(g pki.Generation) map[string]string {
 func (w *world) component(name string) *component {
 	i := slices.IndexFunc(w.components, func(c *component) bool { return c.name == name })
 	if i < 0 {
-		w.gone(name)
+		w.conflict(name)
 		return &component{name: name, kind: "Deployment"}
 	}
 	return w.components[i]
 }
 
-// past is the region as those meet it who go past its gateway: rbd-api itself,
-// if a pod of it is ready.
-func (w *world) past() *world {
-	past := *w
-	past.visitors, past.replayed = nil, nil
-	past.door = doorplan{api: w.door.api, behaviour: refuses}
+// direct returns the region as a client sees it that bypasses the gateway:
+// rbd-api itself, if one of its pods is ready.
+func (w *world) direct() *world {
+	direct := *w
+	direct.clients, direct.replayedErrors = nil, nil
+	direct.listener = listenerConfig{api: w.listener.api, behaviour: refuses}
 	for _, p := range w.component("rbd-api").pods {
 		if slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
 			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 		}) {
-			past.door.behaviour = serves
+			direct.listener.behaviour = serves
 		}
 	}
-	return &past
+	return &direct
 }
 
 // pod returns the first pod of the component that has containers.
@@ -144,7 +146,7 @@ func (w *world) pod(component string) *corev1.Pod {
 			return p
 		}
 	}
-	w.gone("pod of " + component)
+	w.conflict("the pod of " + component)
 	return w.newPod(component, metav1.OwnerReference{}, nil, "", component)
 }
 
@@ -153,9 +155,9 @@ func (w *world) node(name string) *corev1.Node {
 	return w.nodes[slices.IndexFunc(w.nodes, func(n *corev1.Node) bool { return n.Name == name })]
 }
 
-// filesystem is one of 100 GiB, used to the given part, with the given part
-// of its inodes free. It has no reserved blocks, as XFS has none, so that df
-// and the kubelet see the same figure.
+// filesystem returns a file system of 100 GiB with the given used ratio and
+// ratio of free inodes. It has no reserved blocks, as XFS, so that df and the
+// kubelet report the same values.
 func filesystem(used, inodesFree float64) fault.Filesystem {
 	const size, files = 100 << 30, 6_553_600
 	return fault.Filesystem{At: time.Now(), Size: size, Free: size * (1 - used), Avail: size * (1 - used), Files: files, FilesFree: files * inodesFree}

@@ -1,6 +1,6 @@
-// Package pki makes certificates exactly as rainbond-operator does
-// (util/commonutil/cert.go and controllers/handler/api.go, v6): whatever can
-// be known of the real ones by looking at them holds for these.
+// Package pki generates certificates exactly as rainbond-operator does
+// (util/commonutil/cert.go and controllers/handler/api.go, v6), with all
+// visible properties of the real ones.
 package pki
 
 import (
@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// What the operator uses: RSA keys of 4096 bits, and certificates that are
-// valid for 99 years.
+// Properties of the operator's certificates: RSA keys of 4096 bits, valid for
+// 99 years.
 const (
 	OperatorBits  = 4096
 	OperatorYears = 99
@@ -26,25 +26,26 @@ const (
 // serverName is the only DNS name in the operator's certificates.
 const serverName = "rbd-api-api"
 
-// A Generation is what one run of the operator makes, as PEM: a new CA and a
-// certificate for each side, both signed by it. The CA's own key is thrown
-// away, so that every generation has another CA, although all bear the same
-// name and serial: only the SHA-256 of the DER tells them apart.
+// A Generation is the output of one run of the operator, as PEM: a new CA, and
+// a certificate for each side, signed by that CA. The CA's key is discarded, so
+// each run has another CA. All CAs have the same name and serial number; only
+// the SHA-256 of the DER distinguishes them.
 type Generation struct {
 	CA                []byte
 	Server, ServerKey []byte // the operator's server.pem and server.key.pem
 	Client, ClientKey []byte // the operator's client.pem and client.key.pem
 }
 
-// New makes a generation that is valid from now on for the operator's 99
-// years, with RSA keys of the given size, for the given gateway addresses.
+// New generates certificates that are valid from now for 99 years, with RSA
+// keys of the given size in bits, for the given gateway addresses.
 func New(bits int, ips ...net.IP) (Generation, error) {
 	now := time.Now()
 	return NewValid(bits, now, now.AddDate(OperatorYears, 0, 0), ips...)
 }
 
-// NewValid makes a generation like New whose two certificates are valid as
-// given, as of somebody who replaced the operator's. The CA outlives them.
+// NewValid generates certificates like New, with the given validity of server
+// and client certificate, as an administrator might who replaces the
+// operator's. The CA is valid for longer.
 func NewValid(bits int, notBefore, notAfter time.Time, ips ...net.IP) (Generation, error) {
 	keys, err := newKeys(bits)
 	if err != nil {
@@ -70,8 +71,8 @@ func NewValid(bits int, notBefore, notAfter time.Time, ips ...net.IP) (Generatio
 	return g, nil
 }
 
-// newKeys makes three keys in parallel: nearly all of the time a generation
-// takes is spent here.
+// newKeys generates three keys in parallel. Key generation takes nearly all of
+// the time.
 func newKeys(bits int) ([3]*rsa.PrivateKey, error) {
 	var keys [3]*rsa.PrivateKey
 	var errs [3]error
@@ -88,12 +89,12 @@ func newKeys(bits int) ([3]*rsa.PrivateKey, error) {
 	return keys, nil
 }
 
-// encodeKey is PKCS#1, as the operator writes keys.
+// encodeKey encodes a key as PKCS#1, as the operator does.
 func encodeKey(key *rsa.PrivateKey) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
 }
 
-// subject is the name of every certificate: it has no common name, and CA,
+// subject returns the name of every certificate. It has no common name; CA,
 // server and client share it.
 func subject() pkix.Name {
 	return pkix.Name{
@@ -106,7 +107,7 @@ func subject() pkix.Name {
 	}
 }
 
-// serial is the serial number of every certificate.
+// serial returns the serial number of every certificate.
 func serial() *big.Int { return big.NewInt(2019) }
 
 func authority(notBefore time.Time) *x509.Certificate {
@@ -122,9 +123,9 @@ func authority(notBefore time.Time) *x509.Certificate {
 	}
 }
 
-// leaf is the template of both sides' certificates. Since issuer and subject
-// are the same name, crypto/x509 adds no authority key identifier, which is
-// why OpenSSL 3 takes the result for self-signed.
+// leaf returns the template of the server and the client certificate. Issuer
+// and subject are the same name, so crypto/x509 adds no authority key
+// identifier, and OpenSSL 3 considers the certificate self-signed.
 func leaf(notBefore, notAfter time.Time, ips []net.IP) *x509.Certificate {
 	return &x509.Certificate{
 		SerialNumber: serial(),

@@ -15,12 +15,12 @@ import (
 	"time"
 )
 
-// testBits keeps the tests quick; no behaviour hangs on the size.
+// testBits makes key generation fast; no behaviour depends on the size.
 const testBits = 2048
 
 var loopback = net.IPv4(127, 0, 0, 1)
 
-func TestEveryCertificateHasTheOperatorsShape(t *testing.T) {
+func TestCertificatesHaveTheOperatorsProperties(t *testing.T) {
 	g := generation(t)
 	const name = `O=Goodrain\, INC.,POSTALCODE=000000,STREET=Beijing,L=Beijing,ST=Beijing,C=CN`
 	shape := func(c *x509.Certificate) string {
@@ -43,7 +43,7 @@ func TestEveryCertificateHasTheOperatorsShape(t *testing.T) {
 	}
 }
 
-func TestKeysArePKCS1AndFitTheirCertificates(t *testing.T) {
+func TestKeysArePKCS1AndMatchTheirCertificates(t *testing.T) {
 	g := generation(t)
 	for _, key := range [][]byte{g.ServerKey, g.ClientKey} {
 		if block, _ := pem.Decode(key); block == nil || block.Type != "RSA PRIVATE KEY" {
@@ -58,18 +58,18 @@ func TestKeysArePKCS1AndFitTheirCertificates(t *testing.T) {
 	}
 }
 
-func TestOnlyTheOwnCASignsAGeneration(t *testing.T) {
+func TestOnlyItsCASignsACertificate(t *testing.T) {
 	old, young := generation(t), generation(t)
 	if bytes.Equal(old.CA, young.CA) {
-		t.Fatal("two generations share a CA")
+		t.Fatal("two sets have the same CA")
 	}
 	for _, test := range []struct {
 		name     string
 		leaf, ca []byte
 		want     bool
 	}{
-		{"server, own CA", young.Server, young.CA, true},
-		{"client, own CA", young.Client, young.CA, true},
+		{"server, its CA", young.Server, young.CA, true},
+		{"client, its CA", young.Client, young.CA, true},
 		{"server, other CA", young.Server, old.CA, false},
 		{"client, other CA", young.Client, old.CA, false},
 	} {
@@ -82,7 +82,7 @@ func TestOnlyTheOwnCASignsAGeneration(t *testing.T) {
 	}
 }
 
-func TestValidityIsOfTheLeavesAlone(t *testing.T) {
+func TestOnlyLeavesHaveTheGivenValidity(t *testing.T) {
 	from := time.Now().AddDate(-1, 0, 0).Truncate(time.Second).UTC()
 	until := from.AddDate(0, 1, 0)
 	g, err := NewValid(testBits, from, until)
@@ -99,17 +99,17 @@ func TestValidityIsOfTheLeavesAlone(t *testing.T) {
 	}
 }
 
-func TestAnImpossibleKeySizeIsAnError(t *testing.T) {
+func TestInvalidKeySizeIsAnError(t *testing.T) {
 	if _, err := New(1); err == nil || !strings.Contains(err.Error(), "RSA key of 1 bits") {
 		t.Errorf("got %v", err)
 	}
 }
 
-// OpenSSL 3 refuses a healthy pair as self-signed; that is part of the shape.
-func TestOpenSSLTakesTheServerCertificateForSelfSigned(t *testing.T) {
+// OpenSSL 3 rejects a healthy pair as self-signed.
+func TestOpenSSLConsidersTheServerCertificateSelfSigned(t *testing.T) {
 	openssl, err := exec.LookPath("openssl")
 	if err != nil {
-		t.Skip("no openssl here")
+		t.Skip("openssl is not installed")
 	}
 	g := generation(t)
 	ca, server := filepath.Join(t.TempDir(), "ca.pem"), filepath.Join(t.TempDir(), "server.pem")
@@ -117,7 +117,7 @@ func TestOpenSSLTakesTheServerCertificateForSelfSigned(t *testing.T) {
 	write(t, server, g.Server)
 	out, err := exec.Command(openssl, "verify", "-CAfile", ca, server).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "error 18 at 0 depth lookup: self-signed certificate") {
-		t.Errorf("openssl verify said %v:\n%s", err, out)
+		t.Errorf("openssl verify returned %v:\n%s", err, out)
 	}
 }
 

@@ -17,96 +17,96 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A behaviour is what somebody meets who knocks at the region's address.
+// A behaviour is how the region's address treats connections.
 type behaviour int
 
 const (
-	serves  behaviour = iota // rbd-api answers
-	refuses                  // nobody listens
-	resets                   // a firewall resets what was accepted
-	hangsUp                  // a gateway accepts, finds nobody behind it, and closes
-	drops                    // packets vanish
+	serves  behaviour = iota // rbd-api responds
+	refuses                  // no process listens
+	resets                   // a firewall resets accepted connections
+	hangsUp                  // a gateway without a backend accepts and closes
+	drops                    // packets are dropped
 )
 
-// A doorplan says how the region's address behaves.
-type doorplan struct {
+// A listenerConfig configures the behaviour of the region's address.
+type listenerConfig struct {
 	behaviour behaviour
-	plainHTTP bool   // no TLS at all
-	maxTLS    uint16 // 0: as Go does by default
-	proxied   bool   // a proxy ends TLS: with its own certificate, and asks for none
+	plainHTTP bool   // no TLS
+	maxTLS    uint16 // 0 is Go's default
+	proxied   bool   // a proxy terminates TLS with its own certificate and requests none
 	api       regionAPI
 }
 
-// A door is the region's address and who stands behind it: an http.Server
-// configured as rbd-api's (rainbond, api/server/api.go): a client certificate
-// of the region's CA is demanded, no TLS version is set, HTTP/2 is offered,
-// and the standard logger tells of those who fail.
-type door struct {
+// A listener is the region's address and the server behind it: an http.Server
+// configured as rbd-api's (rainbond, api/server/api.go). It requires a client
+// certificate signed by the region's CA, sets no TLS version and offers HTTP/2.
+// The standard logger writes failed handshakes.
+type listener struct {
 	port *port
 	log  *podLog
-	shut []func() // what close has to do, last first
+	shut []func() // called by close, the last one first
 }
 
-func newDoor(log *podLog) (*door, error) {
+func newListener(log *podLog) (*listener, error) {
 	p, err := reserve()
-	return &door{port: p, log: log}, err
+	return &listener{port: p, log: log}, err
 }
 
-// close ends whatever stands behind the door, and returns when it has ended.
-func (d *door) close() {
+// close stops the server and returns when it has stopped.
+func (d *listener) close() {
 	for i := len(d.shut) - 1; i >= 0; i-- {
 		d.shut[i]()
 	}
 	d.shut = nil
 }
 
-// open lets the door behave as the world's plan says, and lets in those who
-// fail at it.
-func (d *door) open(ctx context.Context, w *world) error {
-	switch w.door.behaviour {
+// open starts the server as the world configures it, and starts the clients
+// whose handshakes fail.
+func (d *listener) open(ctx context.Context, w *world) error {
+	switch w.listener.behaviour {
 	case refuses:
 		return nil
 	case drops:
 		return d.drop(ctx)
 	}
-	listener, err := d.port.listen(ctx)
+	ln, err := d.port.listen(ctx)
 	if err != nil {
 		return err
 	}
-	switch w.door.behaviour {
+	switch w.listener.behaviour {
 	case resets:
-		d.accept(listener, reset)
+		d.accept(ln, reset)
 		return nil
 	case hangsUp:
-		d.accept(listener, hangUp)
+		d.accept(ln, hangUp)
 		return nil
 	}
-	if err := d.serve(listener, w); err != nil {
+	if err := d.serve(ln, w); err != nil {
 		return err
 	}
-	d.visit(ctx, w)
+	d.connectClients(ctx, w)
 	return nil
 }
 
-// serve is rbd-api.
-func (d *door) serve(listener net.Listener, w *world) error {
+// serve starts rbd-api.
+func (d *listener) serve(ln net.Listener, w *world) error {
 	config, err := serverTLS(w)
 	if err != nil {
-		_ = listener.Close()
+		_ = ln.Close()
 		return err
 	}
 	server := &http.Server{
-		Handler:           w.door.api.handler(),
+		Handler:           w.listener.api.handler(),
 		TLSConfig:         config,
 		ErrorLog:          log.New(d.log, "", log.LstdFlags),
 		ReadHeaderTimeout: 10 * time.Second,
 	}
 	var wait sync.WaitGroup
 	wait.Go(func() {
-		if w.door.plainHTTP {
-			_ = server.Serve(listener) // ends with Close
+		if w.listener.plainHTTP {
+			_ = server.Serve(ln) // ends with Close
 		} else {
-			_ = server.ServeTLS(listener, "", "")
+			_ = server.ServeTLS(ln, "", "")
 		}
 	})
 	d.shut = append(d.shut, func() {
@@ -118,12 +118,12 @@ func (d *door) serve(listener net.Listener, w *world) error {
 
 func serverTLS(w *world) (*tls.Config, error) {
 	shown := w.served
-	if w.door.proxied {
+	if w.listener.proxied {
 		shown = w.generation(other)
 	}
 	pair, err := tls.X509KeyPair(shown.Server, shown.ServerKey)
 	if err != nil {
-		return nil, fmt.Errorf("rbd-api's own certificate: %w", err)
+		return nil, fmt.Errorf("certificate of rbd-api: %w", err)
 	}
 	clients := x509.NewCertPool()
 	clients.AppendCertsFromPEM(w.served.CA)
@@ -131,23 +131,23 @@ func serverTLS(w *world) (*tls.Config, error) {
 		Certificates: []tls.Certificate{pair},
 		ClientCAs:    clients,
 		ClientAuth:   tls.RequireAndVerifyClientCert,
-		MaxVersion:   w.door.maxTLS,
+		MaxVersion:   w.listener.maxTLS,
 	}
-	if w.door.proxied {
+	if w.listener.proxied {
 		config.ClientAuth = tls.NoClientCert
 	}
-	if w.door.maxTLS != 0 && w.door.maxTLS < tls.VersionTLS12 {
-		config.MinVersion = tls.VersionTLS10 // which Go no longer offers by itself
+	if w.listener.maxTLS != 0 && w.listener.maxTLS < tls.VersionTLS12 {
+		config.MinVersion = tls.VersionTLS10 // which Go does not offer by default
 	}
 	return config, nil
 }
 
-// accept does the same to everybody who comes.
-func (d *door) accept(listener net.Listener, treat func(*net.TCPConn)) {
+// accept accepts connections and passes each to treat.
+func (d *listener) accept(ln net.Listener, treat func(*net.TCPConn)) {
 	var wait sync.WaitGroup
 	wait.Go(func() {
 		for {
-			conn, err := listener.Accept()
+			conn, err := ln.Accept()
 			if err != nil {
 				return // closed
 			}
@@ -155,13 +155,13 @@ func (d *door) accept(listener net.Listener, treat func(*net.TCPConn)) {
 		}
 	})
 	d.shut = append(d.shut, func() {
-		_ = listener.Close()
+		_ = ln.Close()
 		wait.Wait()
 	})
 }
 
-// reset closes with RST instead of FIN, once the visitor has begun to speak:
-// before, it is chance whether connect or read tells of it.
+// reset closes with RST instead of FIN after the client's first byte. An
+// earlier RST may reach the client in connect or in read.
 func reset(conn *net.TCPConn) {
 	_ = conn.SetDeadline(time.Now().Add(time.Second))
 	_, _ = conn.Read(make([]byte, 1))
@@ -169,8 +169,8 @@ func reset(conn *net.TCPConn) {
 	_ = conn.Close()
 }
 
-// hangUp closes with FIN. What the visitor has said is read first, because
-// closing over unread bytes would send RST.
+// hangUp closes with FIN. It reads the client's bytes first, because closing a
+// socket with unread bytes sends RST.
 func hangUp(conn *net.TCPConn) {
 	_ = conn.SetDeadline(time.Now().Add(time.Second))
 	_, _ = conn.Read(make([]byte, 4<<10))
@@ -179,10 +179,9 @@ func hangUp(conn *net.TCPConn) {
 	_ = conn.Close()
 }
 
-// drop makes packets vanish without touching a firewall: a listener that
-// never accepts, and whose queue is full, does not answer a SYN (Linux,
-// tcp_conn_request).
-func (d *door) drop(ctx context.Context) error {
+// drop drops packets without a firewall: a socket whose accept queue is full
+// ignores a SYN (Linux, tcp_conn_request).
+func (d *listener) drop(ctx context.Context) error {
 	fd, err := socket(d.port.number)
 	if err != nil {
 		return err
@@ -202,21 +201,21 @@ func (d *door) drop(ctx context.Context) error {
 		}
 		d.shut = append(d.shut, func() { _ = conn.Close() })
 	}
-	return errors.New("this system's listeners cannot be filled up, so nothing can be dropped here")
+	return errors.New("cannot fill the accept queue of a socket on this system, so packets cannot be dropped")
 }
 
-// A regionAPI is what rbd-api answers (rainbond, api/controller; as observed
-// on the real one).
+// A regionAPI configures the responses of rbd-api (rainbond, api/controller;
+// as observed on the real one).
 type regionAPI struct {
 	status   int           // of /v2/show; 0 is 200
 	body     string        // of /v2/show; "" is the version
-	delay    time.Duration // before /v2/show answers
-	notReady bool          // what /v2/cluster/ready says
-	flaky    int           // each so many-th /v2/show meets a pod that is ill; 0: none
+	delay    time.Duration // of /v2/show
+	notReady bool          // /v2/cluster/ready returns 503
+	flaky    int           // every n-th /v2/show returns 503; 0: none
 	monitor  monitor
 }
 
-// version is what /v2/show answers: plain text, not JSON.
+// version is the body of /v2/show: plain text, not JSON.
 const version = "v6.9.8-release"
 
 func (a regionAPI) handler() http.Handler {
@@ -250,8 +249,8 @@ func (a regionAPI) show(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-timer.C:
 		case <-r.Context().Done():
-			// To return would be to answer 200 without a word, which is what
-			// a healthy build without a version says.
+			// Returning would send 200 with an empty body, which a healthy
+			// build without a version sends.
 			panic(http.ErrAbortHandler)
 		}
 	}
