@@ -231,7 +231,7 @@ func TestARootThatCannotBeLookedAtLeavesTheNodesConditions(t *testing.T) {
 func TestARootThatNoLongerAnswersKeepsWhatItSaidLast(t *testing.T) {
 	said := fault.Filesystem{At: time.Unix(1_700_000_000, 0), Size: 1000, Free: 240, Avail: 190}
 	report, err := NewDisk("rainbond", "n1", DiskSource{Root: fixed(said, fault.ErrNoAnswer)}).Collect(t.Context())
-	if err == nil || err.Error() != "root file system: has not answered" {
+	if err == nil || err.Error() != "root file system: no response" {
 		t.Errorf("error %v", err)
 	}
 	compare(t, report, `
@@ -268,7 +268,7 @@ func TestMountsThatFillAreToldAndThoseThatAreStuckNamed(t *testing.T) {
 		rainbond_node_mount_stuck{mountpoint="/mnt/s3",node="n1",rainbond_region="rainbond"} 1`,
 		"rainbond_node_filesystem_size_bytes", "rainbond_node_filesystem_avail_bytes", "rainbond_node_filesystem_used_ratio",
 		"rainbond_node_filesystem_inodes_free", "rainbond_node_mount_stuck")
-	for _, want := range []string{"n1: /mnt/nas (nfs4, 10.0.0.9:/export): has not answered since noon", "n1: /mnt/s3 (fuse.s3, https://s3/bucket): statfs /mnt/s3: transport endpoint is not connected"} {
+	for _, want := range []string{"n1: /mnt/nas (nfs4, 10.0.0.9:/export): no response since noon", "n1: /mnt/s3 (fuse.s3, https://s3/bucket): statfs /mnt/s3: transport endpoint is not connected"} {
 		if !strings.Contains(said(report), want) {
 			t.Errorf("not said: %s\n%s", want, said(report))
 		}

@@ -9,33 +9,34 @@ import (
 	"time"
 )
 
-// A Monitor is what rbd-monitor, the platform's own Prometheus, said through
-// the region's API. The console's list of component faults is made from it.
+// A Monitor is the state of rbd-monitor, the platform's own Prometheus, as
+// read through the region's API. The console builds its list of component
+// alarms from it.
 type Monitor struct {
-	// Up is false when the region's API could not reach rbd-monitor. The
-	// console's list is then empty, which looks like health.
+	// Up is false when the region's API cannot reach rbd-monitor. The
+	// console's list is then empty, as on a healthy platform.
 	Up bool
 	// Shown are the alarms on the console's list.
 	Shown []ShownAlarm
-	// LastScrape is when rbd-monitor collected anything last; zero when it has
-	// not within MonitorWindow.
+	// LastScrape is the time of rbd-monitor's last sample; zero when there is
+	// none within MonitorWindow.
 	LastScrape time.Time
 }
 
-// A ShownAlarm is one entry of the console's list of component faults.
+// A ShownAlarm is one entry of the console's list of component alarms.
 type ShownAlarm struct {
 	Name  string
-	State string // firing, or pending, which the console shows too
+	State string // firing or pending; the console shows both
 	Since time.Time
 }
 
-// An Alarm of rbd-monitor says of a component that it is ill.
+// An Alarm is an alert of rbd-monitor about the health of a component.
 type Alarm struct{ Name, Component string }
 
-// Alarms lists those alarms of rbd-monitor that say of a component that it is
-// down, unhealthy or failing (rainbond-operator, config/prom/rules.yml). Those
-// that tell of load (BuilderTaskError, MqMessageQueueBlock) or of resources
-// say nothing about health.
+// Alarms lists the alerts of rbd-monitor for a component that is down,
+// unhealthy or failing (rainbond-operator, config/prom/rules.yml). Alerts about
+// load (BuilderTaskError, MqMessageQueueBlock) or resources are not listed,
+// because they do not describe health.
 var Alarms = []Alarm{
 	{"APIDown", "rbd-api"},
 	{"BuilderDown", chaos}, {"BuilderUnhealthy", chaos},
@@ -44,22 +45,23 @@ var Alarms = []Alarm{
 }
 
 const (
-	// AlertsPath is where the console asks for the alarms.
+	// AlertsPath is the path from which the console reads the alarms.
 	AlertsPath = "/api/v1/alerts"
-	// QueryPath is where the region's API lets rbd-monitor be queried.
+	// QueryPath is the path by which the region's API queries rbd-monitor.
 	QueryPath = "/api/v1/query"
-	// MonitorWindow is how far back LastScrapeQuery looks.
+	// MonitorWindow is the time range of LastScrapeQuery.
 	MonitorWindow = time.Hour
-	// LastScrapeQuery asks for the time of the youngest sample of any target.
-	// A plain max(timestamp(up)) forgets after five minutes.
+	// LastScrapeQuery returns the time of the newest sample of any target.
+	// A plain max(timestamp(up)) is empty after five minutes.
 	LastScrapeQuery = "max(max_over_time(timestamp(up)[1h:1m]))"
 )
 
-// ReadAlarms reads an answer to AlertsPath as the console does: an alarm with
-// PageAlarm "true" is shown, whatever its state (rainbond-console,
-// enterprise_services.py, get_enterprise_alerts).
+// ReadAlarms parses a response to AlertsPath as the console does: it returns
+// the alarms with the label PageAlarm="true" in any state (rainbond-console,
+// enterprise_services.py, get_enterprise_alerts). The error says that the body
+// is not a successful Prometheus response.
 func ReadAlarms(body []byte) ([]ShownAlarm, error) {
-	var said struct {
+	var response struct {
 		Status string `json:"status"`
 		Data   struct {
 			Alerts []struct {
@@ -69,11 +71,11 @@ func ReadAlarms(body []byte) ([]ShownAlarm, error) {
 			} `json:"alerts"`
 		} `json:"data"`
 	}
-	if err := json.Unmarshal(body, &said); err != nil || said.Status != "success" {
-		return nil, unlikePrometheus(AlertsPath, err)
+	if err := json.Unmarshal(body, &response); err != nil || response.Status != "success" {
+		return nil, notPrometheus(AlertsPath, err)
 	}
 	var shown []ShownAlarm
-	for _, a := range said.Data.Alerts {
+	for _, a := range response.Data.Alerts {
 		if a.Labels["PageAlarm"] == "true" {
 			shown = append(shown, ShownAlarm{Name: a.Labels["alertname"], State: a.State, Since: a.ActiveAt})
 		}
@@ -81,10 +83,11 @@ func ReadAlarms(body []byte) ([]ShownAlarm, error) {
 	return shown, nil
 }
 
-// ReadLastScrape reads an answer to LastScrapeQuery. No sample is the zero
-// time.
+// ReadLastScrape parses a response to LastScrapeQuery. It returns the zero
+// time when the result is empty. The error says that the body is not a
+// successful Prometheus response.
 func ReadLastScrape(body []byte) (time.Time, error) {
-	var said struct {
+	var response struct {
 		Status string `json:"status"`
 		Data   struct {
 			Result []struct {
@@ -92,13 +95,13 @@ func ReadLastScrape(body []byte) (time.Time, error) {
 			} `json:"result"`
 		} `json:"data"`
 	}
-	if err := json.Unmarshal(body, &said); err != nil || said.Status != "success" {
-		return time.Time{}, unlikePrometheus(QueryPath, err)
+	if err := json.Unmarshal(body, &response); err != nil || response.Status != "success" {
+		return time.Time{}, notPrometheus(QueryPath, err)
 	}
-	if len(said.Data.Result) == 0 {
+	if len(response.Data.Result) == 0 {
 		return time.Time{}, nil
 	}
-	text, _ := said.Data.Result[0].Value[1].(string)
+	text, _ := response.Data.Result[0].Value[1].(string)
 	seconds, err := strconv.ParseFloat(text, 64)
 	if err != nil || math.IsNaN(seconds) || math.IsInf(seconds, 0) {
 		return time.Time{}, fmt.Errorf("%s: %q is not a time", QueryPath, text)
@@ -106,9 +109,9 @@ func ReadLastScrape(body []byte) (time.Time, error) {
 	return time.UnixMilli(int64(seconds * 1000)), nil
 }
 
-func unlikePrometheus(path string, err error) error {
+func notPrometheus(path string, err error) error {
 	if err == nil {
-		err = errors.New("its status is not success")
+		err = errors.New("the status is not success")
 	}
-	return fmt.Errorf("%s: not an answer of Prometheus: %w", path, err)
+	return fmt.Errorf("%s: not a Prometheus response: %w", path, err)
 }

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-func TestTheConsoleShowsPendingAlarmsToo(t *testing.T) {
-	// As Prometheus 2.20 answers; the labels are those of the operator's rules.
+func TestReadAlarmsIncludesPending(t *testing.T) {
+	// The format of Prometheus 2.20; the labels are those of the operator's rules.
 	got, err := ReadAlarms([]byte(`{"status":"success","data":{"alerts":[
 		{"labels":{"Alert":"Rainbond","PageAlarm":"true","Region":"cloud","alertname":"BuilderDown"},"annotations":{"summary":"builder(rbd-chaos) down"},"state":"firing","activeAt":"2026-11-24T02:00:00.5Z","value":"1e+00"},
 		{"labels":{"PageAlarm":"true","alertname":"WorkerDown"},"state":"pending","activeAt":"2026-11-24T02:59:00Z","value":"1e+00"},
@@ -25,7 +25,7 @@ func TestTheConsoleShowsPendingAlarmsToo(t *testing.T) {
 	}
 }
 
-func TestTheLastScrapeMayBeOutOfMemory(t *testing.T) {
+func TestReadLastScrape(t *testing.T) {
 	got, err := ReadLastScrape([]byte(`{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1764000030.123,"1764000000.5"]}]}}`))
 	if want := time.UnixMilli(1764000000500); err != nil || !got.Equal(want) {
 		t.Errorf("got %v, %v, want %v", got, err, want)
@@ -35,7 +35,7 @@ func TestTheLastScrapeMayBeOutOfMemory(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotPrometheusSaysNothing(t *testing.T) {
+func TestReadRejectsOtherResponses(t *testing.T) {
 	for _, body := range []string{
 		"", "<html>", `{"code":200,"bean":{}}`, `{"status":"error","errorType":"bad_data","error":"x"}`,
 		`{"status":"success","data":{"result":[{"value":[1,"NaN"]}]}}`, `{"status":"success","data":{"result":[{"value":[1,2]}]}}`,

@@ -5,34 +5,35 @@ import (
 	"slices"
 )
 
-// A Component is what the pods of one component of the platform come to.
+// A Component is the state of one workload of the platform and of its pods.
 type Component struct {
 	Workload
-	// Waiting counts the pods that should be ready and are not, by what they
-	// wait for; empty when the component is well.
+	// Waiting counts the pods that should be ready and are not, by reason;
+	// empty when the component is healthy.
 	Waiting map[Reason]int
-	// Messages are the kubelet's or scheduler's own, by reason: "pod: message".
+	// Messages holds one message of the kubelet or scheduler for each reason,
+	// in the form "pod: message".
 	Messages map[Reason]string
 }
 
-// What a pod waits for. A kubelet's reason that is not listed is Other.
+// Why a pod is not ready. A kubelet's reason that is not listed is Other.
 const (
 	CrashLoop     Reason = "CrashLoopBackOff"
 	ImagePull     Reason = "ImagePullBackOff"           // ErrImagePull and the like too
-	Creating      Reason = "ContainerCreating"          // a volume that will not mount, a network that will not come
-	FailedMount   Reason = "FailedMount"                // the kubelet says which volume or Secret; seen in events only
+	Creating      Reason = "ContainerCreating"          // a volume that does not mount, a network that is not set up
+	FailedMount   Reason = "FailedMount"                // the kubelet names the volume or Secret; found in events only
 	ConfigError   Reason = "CreateContainerConfigError" // a Secret or ConfigMap that is missing, a command that does not exist
 	OutOfMemory   Reason = "OOMKilled"
-	Crashed       Reason = "Error" // ended, and not yet started again
+	Crashed       Reason = "Error" // terminated, and not yet restarted
 	Unschedulable Reason = "Unschedulable"
 	Evicted       Reason = "Evicted"
-	Unready       Reason = "NotReady"   // runs, and its readiness probe fails
+	Unready       Reason = "NotReady"   // running, and its readiness probe fails
 	NoPod         Reason = "NoPod"      // pods are desired and none exists
-	NoWorkload    Reason = "NoWorkload" // the operator was told to run it and has made nothing
-	NoNode        Reason = "NoNode"     // a DaemonSet that no node is meant for: it is pinned to a node that does not exist
+	NoWorkload    Reason = "NoWorkload" // its RbdComponent exists, and the operator created no workload
+	NoNode        Reason = "NoNode"     // a DaemonSet with 0 desired pods: it is pinned to a node that does not exist
 )
 
-// WaitReasons lists what a pod can wait for, in display order.
+// WaitReasons lists why a pod can be not ready, in display order.
 var WaitReasons = []Reason{CrashLoop, ImagePull, ConfigError, Creating, FailedMount, OutOfMemory, Crashed, Unschedulable, Evicted, Unready, NoPod, NoWorkload, NoNode, Other}
 
 // kubeletReasons maps the kubelet's reasons for a waiting container
@@ -55,10 +56,10 @@ var kubeletReasons = map[string]Reason{
 // KindNone is the kind of a component that has no workload.
 const KindNone = "none"
 
-// FromWorkloads judges the workloads of the platform by their pods, and those
-// components that are expected and have no workload at all. Jobs, ended pods
-// and what carries a component's name by accident are left out; an evicted
-// pod counts while its component is short of pods.
+// FromWorkloads returns the state of each workload of the platform and of each
+// expected component without a workload, sorted by name and kind. It ignores
+// the pods of Jobs and pods that have terminated. An evicted pod is reported
+// while its component has too few ready pods.
 func FromWorkloads(workloads []Workload, pods []Pod, expected []string) []Component {
 	byName := map[string][]Pod{}
 	for _, p := range pods {
@@ -74,7 +75,7 @@ func FromWorkloads(workloads []Workload, pods []Pod, expected []string) []Compon
 	var all []Component
 	for _, w := range workloads {
 		c := Component{Workload: w, Waiting: map[Reason]int{}, Messages: map[Reason]string{}}
-		c.judge(byName[w.Component])
+		c.evaluate(byName[w.Component])
 		all = append(all, c)
 	}
 	slices.SortFunc(all, func(a, b Component) int {
@@ -83,66 +84,68 @@ func FromWorkloads(workloads []Workload, pods []Pod, expected []string) []Compon
 	return all
 }
 
-func (c *Component) judge(pods []Pod) {
+func (c *Component) evaluate(pods []Pod) {
 	if c.Desired == 0 && c.Kind == "DaemonSet" {
-		words := "no node is meant for it"
+		message := "no node matches its node affinity"
 		if c.Pinned != "" {
-			words = "it may run on " + c.Pinned + " only, and no such node is there"
+			message = "it runs only on " + c.Pinned + ", and this node does not exist"
 		}
-		c.wait(NoNode, words)
+		c.wait(NoNode, message)
 		return
 	}
 	if c.Kind == KindNone {
-		c.wait(NoWorkload, "its RbdComponent exists, and no Deployment, StatefulSet or DaemonSet")
+		c.wait(NoWorkload, "the RbdComponent exists without a Deployment, StatefulSet or DaemonSet")
 		return
 	}
 	if c.Ready >= c.Desired {
 		return
 	}
-	living, evicted := 0, Pod{}
+	active, evicted := 0, Pod{}
 	for _, p := range pods {
 		switch {
 		case p.Evicted:
 			evicted = p
 		case p.Phase == "Succeeded" || p.Phase == "Failed":
 		default:
-			living++
-			if reason, words := p.waits(); reason != "" {
-				c.wait(reason, p.Name+": "+words)
+			active++
+			if reason, message := p.waitReason(); reason != "" {
+				c.wait(reason, p.Name+": "+message)
 			}
 		}
 	}
 	switch {
 	case len(c.Waiting) > 0 && (evicted.Name == "" || c.Waiting[Unschedulable] == 0):
 	case evicted.Name != "":
-		// The pod in its place is pending for the same cause, if there is one.
+		// Its replacement, if any, is pending for the same cause.
 		c.wait(Evicted, evicted.Name+": evicted from "+evicted.Node)
-	case living == 0:
+	case active == 0:
 		c.wait(NoPod, "no pod exists")
 	default:
-		c.wait(Other, "the pods are well and the workload says that they are not ready")
+		c.wait(Other, "the pods are ready, but the workload reports fewer ready pods than desired")
 	}
 }
 
-func (c *Component) wait(reason Reason, words string) {
+// wait counts a pod for the reason. The first message of each reason is kept.
+func (c *Component) wait(reason Reason, message string) {
 	c.Waiting[reason]++
 	if c.Messages[reason] == "" {
-		c.Messages[reason] = words
+		c.Messages[reason] = message
 	}
 }
 
-// Mounting says whether the pod may be waiting for a volume, so that it is
-// worth asking the events which.
+// Mounting reports whether the pod may be waiting for a volume. Its events then
+// name the volume.
 func (p Pod) Mounting() bool {
 	if p.Ready || p.Evicted || p.Unschedulable != "" || p.Phase != "Pending" {
 		return false
 	}
-	reason, _ := p.waits()
+	reason, _ := p.waitReason()
 	return reason == Creating
 }
 
-// waits says what a pod waits for, and in which words; "" when it is ready.
-func (p Pod) waits() (Reason, string) {
+// waitReason returns why the pod is not ready, with a message; "" when it is
+// ready.
+func (p Pod) waitReason() (Reason, string) {
 	if p.Unschedulable != "" {
 		return Unschedulable, p.Unschedulable
 	}
@@ -160,14 +163,14 @@ func (p Pod) waits() (Reason, string) {
 		if reason == Creating && p.Mount != "" {
 			return FailedMount, p.Mount
 		}
-		return reason, c.words()
+		return reason, c.message()
 	}
 	for _, c := range p.Containers {
 		if !c.Ready && c.Terminated != "" {
 			if c.Terminated == string(OutOfMemory) {
-				return OutOfMemory, c.words()
+				return OutOfMemory, c.message()
 			}
-			return Crashed, c.words()
+			return Crashed, c.message()
 		}
 	}
 	switch {
@@ -180,17 +183,17 @@ func (p Pod) waits() (Reason, string) {
 	}
 	for _, c := range p.Containers {
 		if !c.Ready {
-			return Unready, "container " + c.Name + " runs and is not ready"
+			return Unready, "container " + c.Name + " is running and not ready"
 		}
 	}
-	return Unready, "the pod runs and is not ready"
+	return Unready, "the pod is running and not ready"
 }
 
-// words are what the kubelet says of a container that does not run.
-func (c Container) words() string {
+// message describes a container that does not run, in the kubelet's terms.
+func (c Container) message() string {
 	text := "container " + c.Name + ": " + cmp.Or(c.Waiting, c.Terminated)
 	if c.LastExit != "" {
-		text += ", last ended with " + c.LastExit
+		text += ", last terminated with " + c.LastExit
 	}
 	if c.Message != "" {
 		text += ": " + c.Message

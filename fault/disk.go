@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// UsedRatio is the used part of the file system as df counts it: what the
-// root user keeps for itself (the reserved blocks) is neither used nor
-// available. False when the file system has no blocks.
+// UsedRatio returns the used part of the file system, from 0 to 1, as df
+// calculates it: blocks reserved for root are neither used nor available. It is
+// false when the file system has no blocks.
 func (f Filesystem) UsedRatio() (float64, bool) {
 	used := f.Size - f.Free
 	if used+f.Avail <= 0 {
@@ -19,9 +19,9 @@ func (f Filesystem) UsedRatio() (float64, bool) {
 	return used / (used + f.Avail), true
 }
 
-// AvailRatio is the available part of the file system as the kubelet counts
-// it before it evicts: the reserved blocks are not available, but are part of
-// the whole. False when the file system has no blocks.
+// AvailRatio returns the available part of the file system, from 0 to 1, as the
+// kubelet calculates it for eviction: reserved blocks are not available, but
+// count as part of the size. It is false when the file system has no blocks.
 func (f Filesystem) AvailRatio() (float64, bool) {
 	if f.Size <= 0 {
 		return 0, false
@@ -29,20 +29,20 @@ func (f Filesystem) AvailRatio() (float64, bool) {
 	return f.Avail / f.Size, true
 }
 
-// DataPaths are the folders that fill a node's disks, whichever way
-// Kubernetes and Rainbond were installed.
+// DataPaths lists the directories in which Kubernetes and Rainbond store data,
+// in any way of installation.
 var DataPaths = []string{
 	"/var/lib/kubelet",     // the kubelet's nodefs
-	"/var/lib/containerd",  // images, of kubeadm
-	"/var/lib/docker",      // images, of old and of quick installs
-	"/var/lib/rancher",     // of K3s and RKE2: images, etcd
+	"/var/lib/containerd",  // images, on kubeadm
+	"/var/lib/docker",      // images, on old and quick installations
+	"/var/lib/rancher",     // on K3s and RKE2: images, etcd
 	"/opt/rainbond",        // volumes, caches, templates
-	"/opt/rainbond/k3s",    // of quick installs: images, the database of K3s
-	"/opt/rainbond/grdata", // what components share
+	"/opt/rainbond/k3s",    // on quick installations: images, the database of K3s
+	"/opt/rainbond/grdata", // data shared by components
 }
 
-// DataMounts are the names that the file system of a data path can have: the
-// paths and the folders above them, except for the root.
+// DataMounts lists the mount points at which the file system of a data path can
+// be mounted: each path and its parents, except the root.
 var DataMounts = func() []string {
 	var all []string
 	for _, path := range DataPaths {
@@ -58,46 +58,48 @@ var DataMounts = func() []string {
 type Mount struct {
 	Point        string // where it is mounted on the node
 	Source, Type string
-	// Data names it, from DataMounts, when a data path lies on it: by the
-	// mount point, or by the path when that leads there by a link.
+	// Data is an entry of DataMounts when the file system contains a data
+	// path: the mount point, or the path when a symbolic link leads there.
 	Data       string
-	Filesystem Filesystem // what it said last; At is zero when it never did
-	Err        error      // why it says nothing now
+	Filesystem Filesystem // the last statistics read; At is zero when there are none
+	Err        error      // why statistics cannot be read now
 }
 
-// ErrNoAnswer is the error of a file system that keeps its askers waiting.
-var ErrNoAnswer = errors.New("has not answered")
+// ErrNoAnswer is the error of a file system that does not respond in time.
+var ErrNoAnswer = errors.New("no response")
 
-// gone are the answers of file systems whose server or device is not there.
-var gone = []syscall.Errno{
+// stuckErrors are the errors of file systems whose server or device is gone.
+var stuckErrors = []syscall.Errno{
 	syscall.ENOTCONN, // the process behind a FUSE mount has died
 	syscall.ESTALE,   // the NFS server no longer knows what was mounted
 	syscall.EIO, syscall.ETIMEDOUT, syscall.EHOSTDOWN, syscall.EHOSTUNREACH,
 	syscall.ENETUNREACH, syscall.ECONNREFUSED, syscall.ECONNABORTED, syscall.ECONNRESET, syscall.ESHUTDOWN,
 }
 
-// Stuck says whether err is that of a file system that is mounted and cannot
-// be used. One that merely refuses us (a FUSE mount of another user) is well.
+// Stuck reports whether err comes from a file system that is mounted and cannot
+// be used. A file system that only denies access to us (a FUSE mount of another
+// user) is not stuck.
 func Stuck(err error) bool {
 	var errno syscall.Errno
-	return errors.Is(err, ErrNoAnswer) || errors.As(err, &errno) && slices.Contains(gone, errno)
+	return errors.Is(err, ErrNoAnswer) || errors.As(err, &errno) && slices.Contains(stuckErrors, errno)
 }
 
-// remote are the types of file systems that ask somebody else, a server or a
-// process, and can therefore wait for ever. Others starting with "fuse." do too.
+// remote lists the types of file systems that depend on a server or on another
+// process, and can therefore block forever. All types with the prefix "fuse."
+// do as well.
 var remote = []string{
 	"nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "9p", "lustre", "beegfs", "gpfs", "afs", "glusterfs", "gfs2", "ocfs2",
 	"virtiofs", "fuse", "fuseblk",
 }
 
-// Remote says whether a file system of this type, as mountinfo names it, asks
-// somebody else.
+// Remote reports whether a file system of this type, as named in mountinfo,
+// depends on a server or on another process.
 func Remote(fstype string) bool {
 	return slices.Contains(remote, fstype) || strings.HasPrefix(fstype, "fuse.")
 }
 
-// An EvictionThreshold is the part of a file system below which the kubelet
-// of a node evicts pods.
+// An EvictionThreshold is the available part of a file system below which the
+// kubelet of a node evicts pods.
 type EvictionThreshold struct {
 	Node   string
 	Signal string // one of EvictionSignals
@@ -107,9 +109,9 @@ type EvictionThreshold struct {
 // EvictionSignals are the kubelet's signals about disks.
 var EvictionSignals = []string{"nodefs.available", "nodefs.inodesFree", "imagefs.available", "imagefs.inodesFree"}
 
-// EvictionRatio reads a threshold of the kubelet's evictionHard that is given
-// in percent. False for one that never evicts (0 % and 100 %, as in the
-// kubelet) and for a quantity, such as 10Gi.
+// EvictionRatio parses a percentage in the kubelet's evictionHard and returns it
+// as a number from 0 to 1. It is false for 0% and 100%, which disable eviction
+// in the kubelet, and for a quantity such as 10Gi.
 func EvictionRatio(threshold string) (float64, bool) {
 	percent, ok := strings.CutSuffix(threshold, "%")
 	if !ok {

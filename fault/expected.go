@@ -5,32 +5,32 @@ import (
 	"strings"
 )
 
-// A Platform is what rainbond-operator has been told to run: the RbdComponents
-// and the RainbondCluster, their status left out, which latches and cannot be
-// trusted. The zero Platform is one of which nothing is known.
+// A Platform is the configuration of rainbond-operator: the RbdComponents and
+// the RainbondCluster without their status, which is not reset after a recovery.
+// The zero Platform means that nothing is known.
 type Platform struct {
 	Components []RbdComponent
-	// InternalHub and InternalDB are true where the platform runs its own registry and
-	// database. An external one replaces them, and their RbdComponents stay
-	// without a workload for ever (rainbond-operator, controllers/handler,
-	// hub.go and db.go).
+	// InternalHub and InternalDB are true when the platform runs its own
+	// registry and database. With an external one, the RbdComponent exists
+	// without a workload (rainbond-operator, controllers/handler, hub.go and
+	// db.go).
 	InternalHub, InternalDB bool
-	// GatewayNodes and ChaosNodes are the names in nodesForGateway and
+	// GatewayNodes and ChaosNodes are the node names in nodesForGateway and
 	// nodesForChaos.
 	GatewayNodes, ChaosNodes []string
 }
 
-// A RbdComponent is one component that the operator has been told to run.
+// An RbdComponent is one component that the operator is configured to run.
 type RbdComponent struct {
 	Name string
-	// Zero is true when it has been told to run none of it.
+	// Zero is true when it is configured with 0 replicas.
 	Zero bool
-	// Unsupported is the operator's own word: a component of an older version,
-	// for which it makes nothing.
+	// Unsupported is the operator's state of a component of an older version,
+	// for which it creates no workload.
 	Unsupported bool
 }
 
-// The components that something external can replace, and those that are
+// The components that an external service can replace, and those that are
 // pinned to nodes.
 const (
 	hub     = "rbd-hub"
@@ -51,12 +51,12 @@ func (p Platform) Expected() []string {
 	return all
 }
 
-// A Placement is a node by name that a component has been told to run on.
+// A Placement is the name of a node on which a component is configured to run.
 type Placement struct{ Component, Node string }
 
-// Unmatched lists the placements whose name no node bears. What counts is the
-// host name label, by which the operator pins; case does not count, because
-// the operator adds the name in lower case.
+// Unmatched lists the placements that match no node. The operator pins by the
+// host name label. Case does not matter, because the operator also adds the
+// name in lower case.
 func (p Platform) Unmatched(nodes []Node) []Placement {
 	var all []Placement
 	for _, pinned := range []struct {
@@ -65,8 +65,8 @@ func (p Platform) Unmatched(nodes []Node) []Placement {
 	}{{gateway, p.GatewayNodes}, {chaos, p.ChaosNodes}} {
 		for _, name := range pinned.names {
 			place := Placement{pinned.component, name}
-			borne := slices.ContainsFunc(nodes, func(n Node) bool { return strings.EqualFold(n.Hostname, name) })
-			if !borne && !slices.Contains(all, place) {
+			exists := slices.ContainsFunc(nodes, func(n Node) bool { return strings.EqualFold(n.Hostname, name) })
+			if !exists && !slices.Contains(all, place) {
 				all = append(all, place)
 			}
 		}

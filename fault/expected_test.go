@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestWhatAnExternalServiceReplacesIsNotExpected(t *testing.T) {
+func TestExpectedOmitsExternalServices(t *testing.T) {
 	components := []RbdComponent{
 		{Name: "rbd-api"}, {Name: "rbd-hub"}, {Name: "rbd-db"}, {Name: "rbd-etcd", Unsupported: true}, {Name: "rbd-app-ui", Zero: true},
 	}
@@ -15,7 +15,7 @@ func TestWhatAnExternalServiceReplacesIsNotExpected(t *testing.T) {
 		p    Platform
 		want string
 	}{
-		{"all its own", Platform{Components: components, InternalHub: true, InternalDB: true}, "rbd-api rbd-hub rbd-db"},
+		{"all internal", Platform{Components: components, InternalHub: true, InternalDB: true}, "rbd-api rbd-hub rbd-db"},
 		{"an external hub", Platform{Components: components, InternalDB: true}, "rbd-api rbd-db"},
 		{"an external database", Platform{Components: components, InternalHub: true}, "rbd-api rbd-hub"},
 		{"nothing known", Platform{}, ""},
@@ -26,7 +26,7 @@ func TestWhatAnExternalServiceReplacesIsNotExpected(t *testing.T) {
 	}
 }
 
-func TestAComponentWithoutAWorkloadIsAnExplicitZero(t *testing.T) {
+func TestComponentWithoutWorkload(t *testing.T) {
 	workloads := []Workload{{Component: "rbd-mq", Kind: "Deployment", Desired: 1, Ready: 1}}
 	all := FromWorkloads(workloads, nil, []string{"rbd-api", "rbd-mq"})
 	if len(all) != 2 || len(workloads) != 1 {
@@ -40,7 +40,7 @@ func TestAComponentWithoutAWorkloadIsAnExplicitZero(t *testing.T) {
 	}
 }
 
-func TestNamesThatNoNodeBears(t *testing.T) {
+func TestUnmatchedPlacements(t *testing.T) {
 	nodes := []Node{{Name: "n1", Hostname: "n1"}, {Name: "n2", Hostname: "host-two"}}
 	p := Platform{GatewayNodes: []string{"n1", "N1", "gone", "gone"}, ChaosNodes: []string{"n2", "host-two"}}
 	want := []Placement{{"rbd-gateway", "gone"}, {"rbd-chaos", "n2"}}

@@ -1,16 +1,16 @@
 package fault
 
-// A Place is where a copy of a certificate is kept, and the value of the
+// A Place is where a copy of a certificate is stored, and the value of the
 // label "place".
 type Place string
 
 // The five places whose certificates must belong together.
 const (
 	Console      Place = "console"       // the console's table region_info, or the files of --config.file
-	RegionConfig Place = "region-config" // the ConfigMap that the operator writes and people copy from
+	RegionConfig Place = "region-config" // the ConfigMap that the operator writes, from which people copy
 	ClientSecret Place = "client-secret" // the Secret rbd-api-client-cert
 	ServerSecret Place = "server-secret" // the Secret rbd-api-server-cert, which rbd-api loads when it starts
-	Served       Place = "served"        // what rbd-api presents right now
+	Served       Place = "served"        // what rbd-api currently serves
 )
 
 // Places lists every place, in display order.
@@ -29,13 +29,13 @@ const (
 // Kinds lists every kind, in display order.
 var Kinds = []Kind{CA, Client, Server}
 
-// A Copy is the PEM found for one kind in one place.
+// A Copy is the PEM text of one kind of certificate in one place.
 type Copy struct {
 	Place Place
 	Kind  Kind
 	PEM   []byte
-	Key   Secret // the PEM of the private key beside it; nil where the place holds none
-	// Err is why there is nothing to read: the file or the Secret does not
-	// exist. A Copy with Err has no PEM.
+	Key   Secret // the PEM text of its private key; nil when the place has no keys
+	// Err is why there is no text: the file or the Secret does not exist. A
+	// Copy with Err has no PEM.
 	Err error
 }

@@ -2,14 +2,14 @@ package fault
 
 import "time"
 
-// A Node is the little of a Kubernetes node that we judge.
+// A Node holds the fields of a Kubernetes node that are evaluated.
 type Node struct {
 	Name    string
 	Created time.Time
 	// RoleKeys are the label keys that start with node-role.kubernetes.io,
 	// or are kubernetes.io/role. Values do not matter to Rainbond.
 	RoleKeys []string
-	Hostname string // the label kubernetes.io/hostname (or k3s.io/hostname), by which the operator pins gateway and chaos
+	Hostname string // the label kubernetes.io/hostname (or k3s.io/hostname), with which the operator pins gateway and chaos
 	Cordoned bool
 	// Addresses are the node's addresses of any type.
 	Addresses    []string
@@ -23,12 +23,12 @@ type Workload struct {
 	Kind      string // Deployment, StatefulSet or DaemonSet
 	Desired   int
 	Ready     int
-	// Pinned is, in words, where a DaemonSet may run: the node names that its
-	// affinity requires; "" when it may run anywhere.
+	// Pinned lists, as text, the node names that a DaemonSet's affinity
+	// requires; "" when it runs on any node.
 	Pinned string
 }
 
-// A Pod is the little of a pod that we judge.
+// A Pod holds the fields of a pod that are evaluated.
 type Pod struct {
 	Name      string
 	UID       string
@@ -40,8 +40,8 @@ type Pod struct {
 	Ready     bool   // the Ready condition
 	// Unschedulable is the scheduler's message; "" when the pod has a node.
 	Unschedulable string
-	// Mount is what the kubelet said last of a volume that it cannot mount;
-	// "" when it said nothing, or nobody asked.
+	// Mount is the kubelet's last message about a volume that it cannot mount;
+	// "" when there is none or the events were not read.
 	Mount      string
 	Containers []Container
 }
@@ -51,16 +51,16 @@ type Container struct {
 	Name       string
 	Ready      bool
 	Waiting    string // reason: CrashLoopBackOff, ImagePullBackOff, ContainerCreating, ...
-	Message    string // the kubelet's words beside the reason
-	Terminated string // reason of a termination that nothing has followed yet; "" for an init container that ended well
+	Message    string // the kubelet's message for the reason
+	Terminated string // reason of the current termination; "" for an init container that completed
 	LastExit   string // reason of the last termination: Error, OOMKilled, ...
 	Restarts   int
 }
 
-// A Filesystem is what statfs says of one mount.
+// A Filesystem holds the result of statfs for one mount.
 type Filesystem struct {
-	At                time.Time // when it was said
-	Size, Free, Avail float64   // bytes; Avail is what an ordinary user may still take
+	At                time.Time // when statfs returned
+	Size, Free, Avail float64   // bytes; Avail is available to users other than root
 	Files, FilesFree  float64   // inodes
 	ReadOnly          bool
 }

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-func TestRolesAreKeysNotValues(t *testing.T) {
+func TestRoleLabelValuesAreIgnored(t *testing.T) {
 	now := time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC)
 	old, young := now.Add(-time.Hour), now.Add(-time.Minute)
 	justIn, justOut := now.Add(-JoiningTime), now.Add(-5*time.Minute-time.Second)
@@ -56,11 +56,11 @@ func TestRolesAreKeysNotValues(t *testing.T) {
 	}
 }
 
-func TestAnAddressThatBelongsToNoNode(t *testing.T) {
+func TestAddressWithoutNode(t *testing.T) {
 	nodes := []Node{{Addresses: []string{"node-1", "10.0.0.1"}}, {Addresses: []string{"10.0.0.2", "fd00::2"}}}
 	for _, row := range []struct {
 		url, address string
-		gone         bool
+		withoutNode  bool
 	}{
 		{"https://10.0.0.2:8443", "10.0.0.2", false},
 		{"https://[fd00:0::2]:8443", "fd00::2", false},
@@ -68,19 +68,19 @@ func TestAnAddressThatBelongsToNoNode(t *testing.T) {
 		{"https://region.example:8443", "region.example", false},
 		{"https://[", "", false},
 	} {
-		if address, gone := AddressWithoutNode(row.url, nodes); address != row.address || gone != row.gone {
-			t.Errorf("%s: %s, %v", row.url, address, gone)
+		if address, withoutNode := AddressWithoutNode(row.url, nodes); address != row.address || withoutNode != row.withoutNode {
+			t.Errorf("%s: %s, %v", row.url, address, withoutNode)
 		}
 	}
-	if _, gone := AddressWithoutNode("https://10.0.0.9:8443", nil); gone {
-		t.Error("without nodes nothing is known")
+	if _, withoutNode := AddressWithoutNode("https://10.0.0.9:8443", nil); withoutNode {
+		t.Error("true without nodes, but nothing is known")
 	}
 	if got := Addresses(nodes); got != "10.0.0.1, 10.0.0.2, fd00::2" {
 		t.Errorf("addresses: %s", got)
 	}
 }
 
-func TestWhatAComponentWaitsFor(t *testing.T) {
+func TestWaitReasonOfComponents(t *testing.T) {
 	chaos := func(kind string, desired, ready int) Workload {
 		return Workload{Component: "rbd-chaos", Kind: kind, Desired: desired, Ready: ready}
 	}
@@ -100,63 +100,63 @@ func TestWhatAComponentWaitsFor(t *testing.T) {
 		pods     []Pod
 		want     string
 	}{
-		{"well", chaos("Deployment", 1, 1), []Pod{pod(Pod{Ready: true})}, ""},
+		{"ready", chaos("Deployment", 1, 1), []Pod{pod(Pod{Ready: true})}, ""},
 		{"scaled to zero", chaos("Deployment", 0, 0), nil, ""},
 		{"crash loop", chaos("Deployment", 1, 0), []Pod{pod(Pod{Containers: []Container{{Name: "c", Waiting: "CrashLoopBackOff", LastExit: "Error", Message: "back-off 5m0s"}}})},
-			"CrashLoopBackOff 1 rbd-chaos-1: container c: CrashLoopBackOff, last ended with Error: back-off 5m0s"},
-		{"out of memory again and again", chaos("Deployment", 1, 0), []Pod{pod(Pod{Containers: []Container{{Name: "c", Waiting: "CrashLoopBackOff", LastExit: "OOMKilled"}}})},
-			"OOMKilled 1 rbd-chaos-1: container c: CrashLoopBackOff, last ended with OOMKilled"},
+			"CrashLoopBackOff 1 rbd-chaos-1: container c: CrashLoopBackOff, last terminated with Error: back-off 5m0s"},
+		{"out of memory repeatedly", chaos("Deployment", 1, 0), []Pod{pod(Pod{Containers: []Container{{Name: "c", Waiting: "CrashLoopBackOff", LastExit: "OOMKilled"}}})},
+			"OOMKilled 1 rbd-chaos-1: container c: CrashLoopBackOff, last terminated with OOMKilled"},
 		{"image", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Pending", Containers: []Container{{Name: "c", Waiting: "ErrImagePull", Message: "no such host"}}})},
 			"ImagePullBackOff 1 rbd-chaos-1: container c: ErrImagePull: no such host"},
 		{"no node fits", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Pending", Unschedulable: "0/5 nodes are available"})},
 			"Unschedulable 1 rbd-chaos-1: 0/5 nodes are available"},
-		{"a volume that will not mount", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Pending", Containers: []Container{{Name: "c", Waiting: "ContainerCreating"}}})},
+		{"a volume that does not mount", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Pending", Containers: []Container{{Name: "c", Waiting: "ContainerCreating"}}})},
 			"ContainerCreating 1 rbd-chaos-1: container c: ContainerCreating"},
-		{"a volume that the kubelet names", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Pending", Mount: `secret "s" not found`, Containers: []Container{{Name: "c", Waiting: "ContainerCreating"}}})},
+		{"a volume named by the kubelet", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Pending", Mount: `secret "s" not found`, Containers: []Container{{Name: "c", Waiting: "ContainerCreating"}}})},
 			`FailedMount 1 rbd-chaos-1: secret "s" not found`},
-		{"the init container first", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Pending", Containers: []Container{{Name: "init", Waiting: "CrashLoopBackOff"}, {Name: "c", Waiting: "PodInitializing"}}})},
+		{"an init container before the others", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Pending", Containers: []Container{{Name: "init", Waiting: "CrashLoopBackOff"}, {Name: "c", Waiting: "PodInitializing"}}})},
 			"CrashLoopBackOff 1 rbd-chaos-1: container init: CrashLoopBackOff"},
-		{"a reason we do not know", chaos("Deployment", 1, 0), []Pod{pod(Pod{Containers: []Container{{Name: "c", Waiting: "Sulking"}}})},
-			"other 1 rbd-chaos-1: container c: Sulking"},
-		{"ended a moment ago", chaos("Deployment", 1, 0), []Pod{pod(Pod{Containers: []Container{{Name: "c", Terminated: "Error"}}})},
+		{"an unknown reason", chaos("Deployment", 1, 0), []Pod{pod(Pod{Containers: []Container{{Name: "c", Waiting: "Unheard"}}})},
+			"other 1 rbd-chaos-1: container c: Unheard"},
+		{"terminated, not yet restarted", chaos("Deployment", 1, 0), []Pod{pod(Pod{Containers: []Container{{Name: "c", Terminated: "Error"}}})},
 			"Error 1 rbd-chaos-1: container c: Error"},
 		{"one container of two", chaos("Deployment", 1, 0), []Pod{pod(Pod{Containers: []Container{{Name: "a", Ready: true}, {Name: "b"}}})},
-			"NotReady 1 rbd-chaos-1: container b runs and is not ready"},
+			"NotReady 1 rbd-chaos-1: container b is running and not ready"},
 		{"no pod", chaos("Deployment", 1, 0), nil, "NoPod 1 no pod exists"},
-		{"no node", Workload{Component: "rbd-chaos", Kind: "DaemonSet", Pinned: "node-9"}, nil, "NoNode 1 it may run on node-9 only, and no such node is there"},
-		{"evicted, and none in its place", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Failed", Evicted: true, Node: "n1"})},
+		{"no node", Workload{Component: "rbd-chaos", Kind: "DaemonSet", Pinned: "node-9"}, nil, "NoNode 1 it runs only on node-9, and this node does not exist"},
+		{"evicted without a replacement", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Failed", Evicted: true, Node: "n1"})},
 			"Evicted 1 rbd-chaos-1: evicted from n1"},
-		{"evicted, and no node for the one in its place", chaos("Deployment", 1, 0), []Pod{pod(Pod{Name: "old", Phase: "Failed", Evicted: true, Node: "n1"}),
+		{"evicted, and no node fits the replacement", chaos("Deployment", 1, 0), []Pod{pod(Pod{Name: "old", Phase: "Failed", Evicted: true, Node: "n1"}),
 			pod(Pod{Phase: "Pending", Unschedulable: "node(s) had untolerated taint"})},
 			"Evicted 1 old: evicted from n1; Unschedulable 1 rbd-chaos-1: node(s) had untolerated taint"},
-		{"evicted, and the one in its place has a fault of its own", chaos("Deployment", 1, 0), []Pod{pod(Pod{Name: "old", Phase: "Failed", Evicted: true, Node: "n1"}),
+		{"evicted, and the replacement has another fault", chaos("Deployment", 1, 0), []Pod{pod(Pod{Name: "old", Phase: "Failed", Evicted: true, Node: "n1"}),
 			pod(Pod{Containers: []Container{{Name: "c", Waiting: "ErrImagePull"}}})}, "ImagePullBackOff 1 rbd-chaos-1: container c: ErrImagePull"},
-		{"only pods that have ended", chaos("Deployment", 1, 0), []Pod{pod(Pod{Name: "a", Phase: "Failed"}), pod(Pod{Name: "b", Phase: "Succeeded"})}, "NoPod 1 no pod exists"},
-		{"the workload knows better", chaos("Deployment", 2, 1), []Pod{pod(Pod{Ready: true})}, "other 1 the pods are well and the workload says that they are not ready"},
-		{"out of memory a moment ago", chaos("Deployment", 1, 0), []Pod{pod(Pod{Containers: []Container{{Name: "c", Terminated: "OOMKilled"}}})}, "OOMKilled 1 rbd-chaos-1: container c: OOMKilled"},
-		{"the kubelet has said nothing yet", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Pending"})}, "ContainerCreating 1 rbd-chaos-1: the kubelet has not started it yet"},
-		{"the kubelet has said only what it cannot mount", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Pending", Mount: `secret "s" not found`})}, `FailedMount 1 rbd-chaos-1: secret "s" not found`},
+		{"only terminated pods", chaos("Deployment", 1, 0), []Pod{pod(Pod{Name: "a", Phase: "Failed"}), pod(Pod{Name: "b", Phase: "Succeeded"})}, "NoPod 1 no pod exists"},
+		{"the workload reports too few", chaos("Deployment", 2, 1), []Pod{pod(Pod{Ready: true})}, "other 1 the pods are ready, but the workload reports fewer ready pods than desired"},
+		{"terminated out of memory", chaos("Deployment", 1, 0), []Pod{pod(Pod{Containers: []Container{{Name: "c", Terminated: "OOMKilled"}}})}, "OOMKilled 1 rbd-chaos-1: container c: OOMKilled"},
+		{"no status from the kubelet yet", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Pending"})}, "ContainerCreating 1 rbd-chaos-1: the kubelet has not started it yet"},
+		{"no status, and a failed mount", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Pending", Mount: `secret "s" not found`})}, `FailedMount 1 rbd-chaos-1: secret "s" not found`},
 		{"leftovers of a healthy component", chaos("Deployment", 1, 1), []Pod{pod(Pod{Name: "old", Phase: "Failed", Evicted: true}), pod(Pod{Ready: true})}, ""},
-		{"a job that bears the name", chaos("Deployment", 1, 0), []Pod{{Name: "hosts-job", Component: "rbd-chaos", OwnerKind: "Job", Phase: "Pending"}},
+		{"a Job with the same name", chaos("Deployment", 1, 0), []Pod{{Name: "hosts-job", Component: "rbd-chaos", OwnerKind: "Job", Phase: "Pending"}},
 			"NoPod 1 no pod exists"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			got := FromWorkloads([]Workload{row.workload}, row.pods, nil)[0]
-			var said []string
+			var results []string
 			for _, reason := range slices.Sorted(maps.Keys(got.Waiting)) {
-				said = append(said, fmt.Sprintf("%s %d %s", reason, got.Waiting[reason], got.Messages[reason]))
+				results = append(results, fmt.Sprintf("%s %d %s", reason, got.Waiting[reason], got.Messages[reason]))
 				if !slices.Contains(WaitReasons, reason) {
 					t.Errorf("%q is not listed", reason)
 				}
 			}
-			if joined := strings.Join(said, "; "); joined != row.want {
+			if joined := strings.Join(results, "; "); joined != row.want {
 				t.Errorf("got  %s\nwant %s", joined, row.want)
 			}
 		})
 	}
 }
 
-func TestWhichPodMayWaitForAVolume(t *testing.T) {
+func TestMounting(t *testing.T) {
 	creating := []Container{{Name: "c", Waiting: "ContainerCreating"}}
 	for _, row := range []struct {
 		name string
@@ -164,7 +164,7 @@ func TestWhichPodMayWaitForAVolume(t *testing.T) {
 		want bool
 	}{
 		{"creating", Pod{Phase: "Pending", Containers: creating}, true},
-		{"nothing said yet", Pod{Phase: "Pending"}, true},
+		{"no status yet", Pod{Phase: "Pending"}, true},
 		{"ready", Pod{Phase: "Pending", Ready: true}, false},
 		{"running", Pod{Phase: "Running", Containers: creating}, false},
 		{"evicted", Pod{Phase: "Pending", Evicted: true}, false},
@@ -177,8 +177,8 @@ func TestWhichPodMayWaitForAVolume(t *testing.T) {
 	}
 }
 
-func TestUsedAsDfCountsIt(t *testing.T) {
-	// ext4 keeps 5 % for root: df calls this disk 80 % full, a naive count 76 %.
+func TestUsedRatioAsInDf(t *testing.T) {
+	// ext4 reserves 5% for root: df reports 80% used, a naive calculation 76%.
 	f := Filesystem{Size: 1000, Free: 240, Avail: 190}
 	if got, ok := f.UsedRatio(); got != 0.8 || !ok {
 		t.Errorf("got %v, %v", got, ok)
@@ -188,9 +188,9 @@ func TestUsedAsDfCountsIt(t *testing.T) {
 	}
 }
 
-func TestAvailableAsTheKubeletCountsIt(t *testing.T) {
+func TestAvailRatioAsInTheKubelet(t *testing.T) {
 	f := Filesystem{Size: 1000, Free: 240, Avail: 190}
-	if got, ok := f.AvailRatio(); got != 0.19 || !ok { // df says 20 %
+	if got, ok := f.AvailRatio(); got != 0.19 || !ok { // df reports 20%
 		t.Errorf("got %v, %v", got, ok)
 	}
 	if _, ok := (Filesystem{}).AvailRatio(); ok {
@@ -198,7 +198,7 @@ func TestAvailableAsTheKubeletCountsIt(t *testing.T) {
 	}
 }
 
-func TestStuckIsWhatCannotBeUsed(t *testing.T) {
+func TestStuck(t *testing.T) {
 	for _, row := range []struct {
 		err  error
 		want bool
@@ -209,7 +209,7 @@ func TestStuckIsWhatCannotBeUsed(t *testing.T) {
 		{syscall.ESTALE, true},
 		{syscall.EIO, true},
 		{syscall.EACCES, false}, // a FUSE mount of another user
-		{syscall.ENOENT, false}, // unmounted meanwhile
+		{syscall.ENOENT, false}, // unmounted in the meantime
 		{errors.New("context deadline exceeded"), false},
 	} {
 		if got := Stuck(row.err); got != row.want {
@@ -218,7 +218,7 @@ func TestStuckIsWhatCannotBeUsed(t *testing.T) {
 	}
 }
 
-func TestRemoteIsWhatAsksSomebodyElse(t *testing.T) {
+func TestRemote(t *testing.T) {
 	for fstype, want := range map[string]bool{"nfs4": true, "fuse.s3fs": true, "fuseblk": true, "fusectl": false, "ext4": false, "autofs": false, "nfsd": false} {
 		if Remote(fstype) != want {
 			t.Errorf("%s: want %v", fstype, want)
@@ -226,7 +226,7 @@ func TestRemoteIsWhatAsksSomebodyElse(t *testing.T) {
 	}
 }
 
-func TestThresholdsArePartsOfAFileSystem(t *testing.T) {
+func TestEvictionRatio(t *testing.T) {
 	for _, row := range []struct {
 		text string
 		want float64

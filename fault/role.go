@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// RoleKey is the prefix of the labels by which nodes bear roles. The key
-// alone, without "/role", is no role, and one node that bears it takes the
-// region's whole node list down (rainbond, api/handler/nodes.go).
+// RoleKey is the prefix of the labels that assign roles to nodes. A key without
+// "/role" assigns no role, and one node with such a key breaks the node list of
+// the whole region (rainbond, api/handler/nodes.go).
 const RoleKey = "node-role.kubernetes.io"
 
 // The roles that the platform needs, and NoRole for nodes without any.
@@ -20,17 +20,16 @@ const (
 	NoRole       = "none"
 )
 
-// RoleNames says what may stand after RoleKey and a slash for each role.
+// RoleNames lists, for each role, the names after RoleKey and a slash.
 type RoleNames map[string][]string
 
-// DefaultRoleNames are the forms that the field has: kubeadm, K3s and RKE2
-// write control-plane, and wrote master before; RKE1 writes controlplane; and
-// worker is what Rainbond's installer and RKE1 write. K3s and RKE2 give their
-// agents no label at all.
+// DefaultRoleNames are the names that installers use: kubeadm, K3s and RKE2 set
+// control-plane, and older versions set master; RKE1 sets controlplane;
+// Rainbond's installer and RKE1 set worker. K3s and RKE2 set no label on agents.
 var DefaultRoleNames = RoleNames{Worker: {"worker"}, ControlPlane: {"control-plane", "master", "controlplane"}}
 
-// role is the role that the name stands for; a name that nobody lists stands
-// for itself, and is none of those that the platform needs.
+// role returns the role of a name. A name that is not listed is a role of its
+// own, which the platform does not need.
 func (r RoleNames) role(name string) string {
 	for role, names := range r {
 		if slices.Contains(names, name) {
@@ -40,24 +39,24 @@ func (r RoleNames) role(name string) string {
 	return RoleKey + "/" + name
 }
 
-// JoiningTime is how long a new node may be without a role label: the
-// installer sets it after the node has joined.
+// JoiningTime is how long a new node may have no role label: the installer sets
+// it after the node has joined.
 const JoiningTime = 5 * time.Minute
 
-// Roles is what the labels of all nodes say.
+// Roles holds the roles of all nodes.
 type Roles struct {
-	// Count has the nodes by role; Worker, ControlPlane and NoRole are always
-	// there.
+	// Count is the number of nodes by role. Worker, ControlPlane and NoRole
+	// always have an entry.
 	Count map[string]int
-	// Missing are the nodes that should bear a role label and bear none.
+	// Missing lists the nodes that should have a role label and have none.
 	Missing []Node
-	// Malformed are the nodes that bear the bare key.
+	// Malformed lists the nodes with a key that has no role.
 	Malformed []Node
 }
 
-// FromNodes judges the role labels of all nodes by the names that stand for
-// each role. A label's value does not matter, as it does not to Rainbond. A
-// node that has just joined or is cordoned is not missed.
+// FromNodes evaluates the role labels of all nodes with the given names of each
+// role. As in Rainbond, the value of a label does not matter. A node that has
+// just joined or is cordoned is not listed as missing.
 func FromNodes(nodes []Node, names RoleNames, now time.Time) Roles {
 	r := Roles{Count: map[string]int{Worker: 0, ControlPlane: 0, NoRole: 0}}
 	for _, n := range nodes {
@@ -82,7 +81,7 @@ func FromNodes(nodes []Node, names RoleNames, now time.Time) Roles {
 	return r
 }
 
-// roles are the node's roles, each once.
+// roles returns the node's roles without duplicates.
 func (n Node) roles(names RoleNames) []string {
 	var roles []string
 	for _, key := range n.RoleKeys {
@@ -94,10 +93,10 @@ func (n Node) roles(names RoleNames) []string {
 	return roles
 }
 
-// AddressWithoutNode returns the address in a region's URL, and whether it is the
-// address of none of the nodes: then the server's IP has changed, or a load
-// balancer stands before them. A URL with a name says nothing.
-func AddressWithoutNode(rawURL string, nodes []Node) (address string, gone bool) {
+// AddressWithoutNode returns the host in a region's URL, and true when it is an
+// IP address that belongs to none of the nodes: an external IP, NAT, a load
+// balancer, or a server whose address has changed. It is false for a host name.
+func AddressWithoutNode(rawURL string, nodes []Node) (address string, withoutNode bool) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		return "", false
@@ -114,7 +113,7 @@ func AddressWithoutNode(rawURL string, nodes []Node) (address string, gone bool)
 	return ip.String(), true
 }
 
-// Addresses lists the IP addresses of the nodes for people, a few of them.
+// Addresses returns the first few IP addresses of the nodes as text.
 func Addresses(nodes []Node) string {
 	const shown = 5
 	var all []string

@@ -5,15 +5,15 @@ import (
 	"hash/maphash"
 )
 
-// A Sum stands for some texts where they need not be kept: Sums are equal when
-// the texts were, and differ but for one chance in 2⁶⁴ when they were not. It
-// means nothing to another process.
+// A Sum is a hash of texts, used to detect a change without storing them. Equal
+// texts have equal Sums; different texts have different Sums except with
+// probability 2⁻⁶⁴. A Sum is valid within one process only.
 type Sum uint64
 
-// seed is by chance, so that nobody can make two texts of one Sum.
+// seed is random, so that collisions cannot be constructed.
 var seed = maphash.MakeSeed()
 
-// SumOf returns the Sum of texts, of which each counts in its place.
+// SumOf returns the Sum of the texts in their order.
 func SumOf(texts ...[]byte) Sum {
 	var h maphash.Hash
 	h.SetSeed(seed)

@@ -151,7 +151,7 @@ func TestAStuckMountIsNamedAndWaitedForOnce(t *testing.T) {
 				t.Errorf("waited for %s, want %s", waited, wantWait)
 			}
 		}
-		const stuck = "/var/lib/containerd 100 <nil>; /mnt/dead 0 has not answered since 2000-01-01T00:00:00Z; /mnt/well 100 <nil>"
+		const stuck = "/var/lib/containerd 100 <nil>; /mnt/dead 0 no response since 2000-01-01T00:00:00Z; /mnt/well 100 <nil>"
 		look(patience, stuck)
 		for range 50 {
 			look(0, stuck)
@@ -163,7 +163,7 @@ func TestAStuckMountIsNamedAndWaitedForOnce(t *testing.T) {
 		mountinfo = rootLine + wellLine // umount -l: it hangs on, and is no mount any more
 		look(0, "/mnt/well 100 <nil>")
 		mountinfo = rootLine + deadLine
-		look(0, "/mnt/dead 0 has not answered since 2000-01-01T00:00:00Z")
+		look(0, "/mnt/dead 0 no response since 2000-01-01T00:00:00Z")
 		close(answer)
 		synctest.Wait()
 		look(0, "/mnt/dead 100 <nil>")

@@ -262,7 +262,7 @@ func TestARootThatDoesNotAnswerIsSaidAndAskedOnce(t *testing.T) {
 		began := time.Now()
 		for range 3 {
 			_, err := look()
-			if want := "file system at /: has not answered since 2000-01-01T00:00:00Z"; err == nil || err.Error() != want {
+			if want := "file system at /: no response since 2000-01-01T00:00:00Z"; err == nil || err.Error() != want {
 				t.Errorf("got  %v\nwant %s", err, want)
 			}
 		}

@@ -47,7 +47,7 @@ func TestWhatRbdMonitorSaysThroughTheRegion(t *testing.T) {
 		{"rbd-monitor is away", says(502, away), says(502, away), "up false, 0 shown, last 0"},
 		{"it goes away between the two", says(200, ringing), says(504, ""), "up false, 0 shown, last 0"},
 		{"a region without such a path", says(404, ""), says(404, ""), "/api/v1/alerts: HTTP 404"},
-		{"something else answers", says(200, "<html>"), says(200, scraped), "/api/v1/alerts: not an answer of Prometheus"},
+		{"something else answers", says(200, "<html>"), says(200, scraped), "/api/v1/alerts: not a Prometheus response"},
 		{"far too much", says(200, strings.Repeat(" ", maxAlarms+1)+ringing), says(200, scraped), "is longer than"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
