@@ -23,14 +23,14 @@ const pemBegin = "-----BEGIN "
 
 // Config is what --config.file says.
 type Config struct {
-	Regions []Files    `yaml:"regions"`
-	Console *ConsoleDB `yaml:"console"`
+	Regions []FileRegion    `yaml:"regions"`
+	Console *DatabaseConfig `yaml:"console"`
 }
 
-// Files is one region of the configuration: where it is, and the files
+// FileRegion is one region of the configuration: where it is, and the files
 // that hold the console's copy of its certificates. Relative paths start at
 // the configuration file's folder.
-type Files struct {
+type FileRegion struct {
 	Name       string `yaml:"name"`        // as in the console's region_info.region_name
 	URL        string `yaml:"url"`         // https://host:8443
 	CAFile     string `yaml:"ca_file"`     // PEM
@@ -40,8 +40,8 @@ type Files struct {
 	TokenFile  string `yaml:"token_file"`  // optional
 }
 
-// ConsoleDB is where the console keeps its regions.
-type ConsoleDB struct {
+// DatabaseConfig is where the console keeps its regions.
+type DatabaseConfig struct {
 	Driver       string `yaml:"driver"`        // mysql (MariaDB too) or sqlite
 	Host         string `yaml:"host"`          // mysql
 	Port         int    `yaml:"port"`          // mysql; default 3306
@@ -124,7 +124,7 @@ func parseConfig(text []byte) (*Config, error) {
 }
 
 // check says what is wrong with one region, at the line of the key to blame.
-func (r Files) check(item *yaml.Node, where string) error {
+func (r FileRegion) check(item *yaml.Node, where string) error {
 	if r.Name == "" {
 		return lineError(item.Line, "%s.name: missing; expected the region_name that the console has for it", where)
 	}
@@ -153,7 +153,7 @@ func (r Files) check(item *yaml.Node, where string) error {
 }
 
 // check says what is wrong with the console's database, and sets defaults.
-func (c *ConsoleDB) check(n *yaml.Node) error {
+func (c *DatabaseConfig) check(n *yaml.Node) error {
 	missing := func(key, expected string) error {
 		return lineError(n.Line, "console.%s: missing; expected %s", key, expected)
 	}
@@ -290,8 +290,8 @@ func child(n *yaml.Node, key string) *yaml.Node {
 	return n
 }
 
-// ConfigFile is a configuration that can be read again while it is in use.
-type ConfigFile struct {
+// Source is a configuration that can be read again while it is in use.
+type Source struct {
 	path    string
 	current atomic.Pointer[inUse]
 }
@@ -299,17 +299,17 @@ type ConfigFile struct {
 // inUse is a good configuration with the database it names, if it names one.
 type inUse struct {
 	Config
-	console *Console
+	console *Database
 }
 
-// OpenConfig loads the configuration file at path.
-func OpenConfig(path string) (*ConfigFile, error) {
-	f := &ConfigFile{path: path}
+// Open loads the configuration file at path.
+func Open(path string) (*Source, error) {
+	f := &Source{path: path}
 	return f, f.Reload()
 }
 
 // Reload reads the file again. When it is bad, the old configuration stays.
-func (f *ConfigFile) Reload() error {
+func (f *Source) Reload() error {
 	c, err := LoadConfig(f.path)
 	if err != nil {
 		return err
@@ -321,7 +321,7 @@ func (f *ConfigFile) Reload() error {
 	case old != nil && old.Console != nil && *old.Console == *c.Console:
 		next.console = old.console // and with it the regions known last
 	default:
-		if next.console, err = OpenConsole(c.Console); err != nil {
+		if next.console, err = OpenDatabase(c.Console); err != nil {
 			return err
 		}
 	}

@@ -70,7 +70,7 @@ func TestReloadKeepsTheOldConfigurationWhenTheNewOneIsBad(t *testing.T) {
 		}
 	}
 	write(goodConfig)
-	file, err := OpenConfig(path)
+	file, err := Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestRelativePathsStartAtTheConfiguration(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "ca.pem"), []byte("a CA"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	file, err := OpenConfig(path)
+	file, err := Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestFilesAndDatabaseTogether(t *testing.T) {
 	if err := os.WriteFile(path, []byte(goodConfig+"console:\n  driver: sqlite\n  path: '"+database+"'\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	file, err := OpenConfig(path)
+	file, err := Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,10 +47,10 @@ var errTooMany = fmt.Errorf("more than %d regions in service", maxRegions)
 // legible is a name as it may stand in a label.
 func legible(name string) string { return strings.ToValidUTF8(name, "\uFFFD") }
 
-// A Console reads the regions from the console's own database, and remembers
+// A Database reads the regions from the console's own database, and remembers
 // them: when the database is away, those known last are still told, beside
 // the error.
-type Console struct {
+type Database struct {
 	db     *sql.DB
 	folder string // where file paths in the table start; "" is the root
 	mu     sync.Mutex
@@ -58,8 +58,8 @@ type Console struct {
 	lastAt time.Time
 }
 
-// OpenConsole prepares the database of c. Nothing is asked yet.
-func OpenConsole(c *ConsoleDB) (*Console, error) {
+// OpenDatabase prepares the database of c. Nothing is asked yet.
+func OpenDatabase(c *DatabaseConfig) (*Database, error) {
 	open := mysqlPool
 	if c.Driver == "sqlite" {
 		open = sqlitePool
@@ -70,16 +70,16 @@ func OpenConsole(c *ConsoleDB) (*Console, error) {
 	}
 	db.SetMaxOpenConns(2)
 	db.SetConnMaxIdleTime(2 * time.Minute)
-	return &Console{db: db}, nil
+	return &Database{db: db}, nil
 }
 
 // Close ends the connections to the database.
-func (c *Console) Close() error { return c.db.Close() }
+func (c *Database) Close() error { return c.db.Close() }
 
 // Regions returns the regions in service. When the database does not answer,
 // or answers something else, the regions known last come back beside an error
 // that says since when they are old.
-func (c *Console) Regions(ctx context.Context) ([]fault.Region, error) {
+func (c *Database) Regions(ctx context.Context) ([]fault.Region, error) {
 	regions, err := c.read(ctx, regionQuery)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -97,7 +97,7 @@ func (c *Console) Regions(ctx context.Context) ([]fault.Region, error) {
 // Region returns the region in service of that name; false when there is
 // none. It reads one row. When the database does not answer, the region comes
 // back as it was known last, beside the error.
-func (c *Console) Region(ctx context.Context, name string) (fault.Region, bool, error) {
+func (c *Database) Region(ctx context.Context, name string) (fault.Region, bool, error) {
 	regions, err := c.read(ctx, oneQuery, name)
 	// MySQL takes names that differ in case or trailing blanks for equal.
 	i := slices.IndexFunc(regions, func(r fault.Region) bool { return r.Name == name })
@@ -120,7 +120,7 @@ func (c *Console) Region(ctx context.Context, name string) (fault.Region, bool, 
 }
 
 // Names lists the regions in service, without what is known of them.
-func (c *Console) Names(ctx context.Context) ([]string, error) {
+func (c *Database) Names(ctx context.Context) ([]string, error) {
 	rows, err := c.db.QueryContext(ctx, nameQuery)
 	if err != nil {
 		return nil, c.away(err)
@@ -141,7 +141,7 @@ func (c *Console) Names(ctx context.Context) ([]string, error) {
 }
 
 // away says what could not be read.
-func (c *Console) away(err error) error {
+func (c *Database) away(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -149,7 +149,7 @@ func (c *Console) away(err error) error {
 }
 
 // old says since when what is known is old. It is called with c.mu held.
-func (c *Console) old(err error) error {
+func (c *Database) old(err error) error {
 	if c.lastAt.IsZero() {
 		return c.away(err)
 	}
@@ -157,13 +157,13 @@ func (c *Console) old(err error) error {
 }
 
 // LastRead is when the database last answered; zero when it never did.
-func (c *Console) LastRead() time.Time {
+func (c *Database) LastRead() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.lastAt
 }
 
-func (c *Console) read(ctx context.Context, query string, values ...any) ([]fault.Region, error) {
+func (c *Database) read(ctx context.Context, query string, values ...any) ([]fault.Region, error) {
 	rows, err := c.db.QueryContext(ctx, query, values...)
 	if err != nil {
 		return nil, err
@@ -185,7 +185,7 @@ func (c *Console) read(ctx context.Context, query string, values ...any) ([]faul
 
 // region turns a row into a region. A column holds PEM, or an absolute path,
 // or nothing (rainbond-console, www/apiclient/regionapibaseclient.py).
-func (c *Console) region(name, address, ca, cert, key, token string) fault.Region {
+func (c *Database) region(name, address, ca, cert, key, token string) fault.Region {
 	r := fault.Region{Name: legible(name), URL: address, Place: fault.Console}
 	var errs []error
 	read := func(column, value string) []byte {
@@ -208,7 +208,7 @@ func (c *Console) region(name, address, ca, cert, key, token string) fault.Regio
 
 // sqlitePool is a pool to the console's SQLite file: read-only, and patient
 // while the console writes.
-func sqlitePool(c *ConsoleDB) (*sql.DB, error) {
+func sqlitePool(c *DatabaseConfig) (*sql.DB, error) {
 	// The path is escaped, so that none of it is taken for a parameter.
 	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: c.Path}).EscapedPath(), RawQuery: "mode=ro&_pragma=busy_timeout(2000)&_pragma=query_only(1)"}
 	return sql.Open("sqlite", dsn.String())
@@ -216,7 +216,7 @@ func sqlitePool(c *ConsoleDB) (*sql.DB, error) {
 
 // mysqlPool is a pool to the console's MySQL or MariaDB. The password is read
 // anew for each connection, so that a rotated one needs no restart.
-func mysqlPool(c *ConsoleDB) (*sql.DB, error) {
+func mysqlPool(c *DatabaseConfig) (*sql.DB, error) {
 	config := mysql.NewConfig()
 	config.User, config.DBName = c.User, c.Database
 	config.Net, config.Addr = "tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port))

@@ -19,7 +19,7 @@ const consoleTable = "CREATE TABLE region_info (ID INTEGER PRIMARY KEY, region_n
 func consoleFile(t *testing.T) (path string, console *sql.DB) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "db file?x=1.sqlite3")
-	console, err := sqlitePool(&ConsoleDB{Path: path})
+	console, err := sqlitePool(&DatabaseConfig{Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func addRegion(t *testing.T, db *sql.DB, name, status string, ca any) {
 	execute(t, db, "INSERT INTO region_info (region_name, url, token, status, ssl_ca_cert, cert_file, key_file) VALUES (?, 'https://rbd-api-api:8443', ' tok\n', ?, ?, 'a cert', 'a key')", name, status, ca)
 }
 
-func names(t *testing.T, c *Console) (string, error) {
+func names(t *testing.T, c *Database) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
@@ -62,7 +62,7 @@ func TestOnlyRegionsInServiceAreRead(t *testing.T) {
 	for _, row := range []struct{ name, status string }{{"edited", "0"}, {"rainbond", "1"}, {"disabled", "2"}, {"maintained", "3"}, {"another", "1"}} {
 		addRegion(t, db, row.name, row.status, "a CA")
 	}
-	c, err := OpenConsole(&ConsoleDB{Driver: "sqlite", Path: path})
+	c, err := OpenDatabase(&DatabaseConfig{Driver: "sqlite", Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestColumnsHoldPEMOrAPathOrNothing(t *testing.T) {
 	addRegion(t, db, "2-path", "1", file)
 	addRegion(t, db, "3-gone", "1", "/no/such/ca.pem")
 	addRegion(t, db, "4-null", "1", nil)
-	c, err := OpenConsole(&ConsoleDB{Driver: "sqlite", Path: path})
+	c, err := OpenDatabase(&DatabaseConfig{Driver: "sqlite", Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func TestColumnsHoldPEMOrAPathOrNothing(t *testing.T) {
 func TestTheRegionsKnownLastOutliveTheDatabase(t *testing.T) {
 	path, db := consoleFile(t)
 	addRegion(t, db, "rainbond", "1", "a CA")
-	c, err := OpenConsole(&ConsoleDB{Driver: "sqlite", Path: path})
+	c, err := OpenDatabase(&DatabaseConfig{Driver: "sqlite", Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,15 +131,15 @@ func TestTheRegionsKnownLastOutliveTheDatabase(t *testing.T) {
 func TestADatabaseThatNeverAnsweredIsAnError(t *testing.T) {
 	for _, row := range []struct {
 		name string
-		db   ConsoleDB
+		db   DatabaseConfig
 		want string
 	}{
-		{"no file", ConsoleDB{Driver: "sqlite", Path: "/no/such/db.sqlite3"}, "read region_info of the console's database: unable to open database file"},
-		{"refused", ConsoleDB{Driver: "mysql", Host: "127.0.0.1", Port: 1, User: "u", PasswordFile: "/dev/null", Database: "console"}, "connect: connection refused"},
-		{"no password", ConsoleDB{Driver: "mysql", Host: "127.0.0.1", Port: 1, User: "u", PasswordFile: "/no/such/file", Database: "console"}, "password_file: in or below /: no such file or directory; the name is not repeated, for it may be the secret itself"},
+		{"no file", DatabaseConfig{Driver: "sqlite", Path: "/no/such/db.sqlite3"}, "read region_info of the console's database: unable to open database file"},
+		{"refused", DatabaseConfig{Driver: "mysql", Host: "127.0.0.1", Port: 1, User: "u", PasswordFile: "/dev/null", Database: "console"}, "connect: connection refused"},
+		{"no password", DatabaseConfig{Driver: "mysql", Host: "127.0.0.1", Port: 1, User: "u", PasswordFile: "/no/such/file", Database: "console"}, "password_file: in or below /: no such file or directory; the name is not repeated, for it may be the secret itself"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			c, err := OpenConsole(&row.db)
+			c, err := OpenDatabase(&row.db)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -153,7 +153,7 @@ func TestADatabaseThatNeverAnsweredIsAnError(t *testing.T) {
 
 func TestTheFileIsNeverWritten(t *testing.T) {
 	path, _ := consoleFile(t)
-	c, err := OpenConsole(&ConsoleDB{Driver: "sqlite", Path: path})
+	c, err := OpenDatabase(&DatabaseConfig{Driver: "sqlite", Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func TestTheFileIsNeverWritten(t *testing.T) {
 func TestTheRegionsAreReadWhileTheConsoleWrites(t *testing.T) {
 	path, db := consoleFile(t)
 	addRegion(t, db, "rainbond", "1", "a CA")
-	c, err := OpenConsole(&ConsoleDB{Driver: "sqlite", Path: path})
+	c, err := OpenDatabase(&DatabaseConfig{Driver: "sqlite", Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +193,7 @@ func TestAFileThatIsLockedDelaysNobodyBeyondTheLook(t *testing.T) {
 	path, db := consoleFile(t)
 	execute(t, db, "PRAGMA journal_mode = delete") // in which a writer shuts readers out
 	addRegion(t, db, "rainbond", "1", "a CA")
-	c, err := OpenConsole(&ConsoleDB{Driver: "sqlite", Path: path})
+	c, err := OpenDatabase(&DatabaseConfig{Driver: "sqlite", Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +233,7 @@ func TestOneRegionIsReadAloneAndRemembered(t *testing.T) {
 	for _, row := range []struct{ name, status string }{{"rainbond", "1"}, {"it's \"one\"\n", "1"}, {"disabled", "2"}} {
 		addRegion(t, db, row.name, row.status, "a CA")
 	}
-	c, err := OpenConsole(&ConsoleDB{Driver: "sqlite", Path: path})
+	c, err := OpenDatabase(&DatabaseConfig{Driver: "sqlite", Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}

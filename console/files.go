@@ -23,7 +23,7 @@ const maxFile = 1 << 20
 // count. The files are read anew on each call. A file that cannot be read is a
 // finding, not an error: the region then bears it as Err. When the database
 // does not answer, the regions known last come back beside the error.
-func (f *ConfigFile) Regions(ctx context.Context) ([]fault.Region, error) {
+func (f *Source) Regions(ctx context.Context) ([]fault.Region, error) {
 	now := f.current.Load()
 	var regions []fault.Region
 	named := map[string]bool{}
@@ -49,7 +49,7 @@ func (f *ConfigFile) Regions(ctx context.Context) ([]fault.Region, error) {
 // Region returns the region of that name; false when there is none. Only this
 // region's files, or its row of the console's database, are read; for what
 // comes back beside an error see Regions.
-func (f *ConfigFile) Region(ctx context.Context, name string) (fault.Region, bool, error) {
+func (f *Source) Region(ctx context.Context, name string) (fault.Region, bool, error) {
 	now := f.current.Load()
 	for _, files := range now.Regions {
 		if files.Name == name {
@@ -63,7 +63,7 @@ func (f *ConfigFile) Region(ctx context.Context, name string) (fault.Region, boo
 }
 
 // Names lists the regions, without reading what is known of them.
-func (f *ConfigFile) Names(ctx context.Context) ([]string, error) {
+func (f *Source) Names(ctx context.Context) ([]string, error) {
 	now := f.current.Load()
 	var names []string
 	for _, files := range now.Regions {
@@ -83,14 +83,14 @@ func (f *ConfigFile) Names(ctx context.Context) ([]string, error) {
 
 // LastRead is when the console's database last answered; zero when it never
 // did, or when the configuration names none.
-func (f *ConfigFile) LastRead() time.Time {
+func (f *Source) LastRead() time.Time {
 	if console := f.current.Load().console; console != nil {
 		return console.LastRead()
 	}
 	return time.Time{}
 }
 
-func (r Files) read() fault.Region {
+func (r FileRegion) read() fault.Region {
 	region := fault.Region{Name: r.Name, URL: r.URL, ServerName: r.ServerName, Place: fault.Console}
 	var errs []error
 	read := func(key, path string) []byte {

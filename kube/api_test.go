@@ -86,18 +86,18 @@ func newAPI(t *testing.T) *api {
 	return a
 }
 
-// kube is a Kube that asks a until the test ends.
-func (a *api) kube(t *testing.T) *Kube {
+// kube is a Client that asks a until the test ends.
+func (a *api) kube(t *testing.T) *Client {
 	t.Helper()
 	return a.kubeAs(t, "")
 }
 
 // kubeAs is the same, for one who bears the token in a file.
-func (a *api) kubeAs(t *testing.T, tokenFile string) *Kube {
+func (a *api) kubeAs(t *testing.T, tokenFile string) *Client {
 	t.Helper()
 	life, end := context.WithCancel(t.Context())
 	t.Cleanup(end)
-	k, err := NewKube(life, &rest.Config{Host: "http://kube.test", Dial: a.dial, BearerTokenFile: tokenFile}, testNamespace, slog.New(slog.DiscardHandler))
+	k, err := New(life, &rest.Config{Host: "http://kube.test", Dial: a.dial, BearerTokenFile: tokenFile}, testNamespace, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

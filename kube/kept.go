@@ -57,11 +57,11 @@ func (o object) copy(place fault.Place, kind fault.Kind, key, keyKey string) fau
 	return c
 }
 
-// Kept returns the copies of the certificates that the cluster holds: those of
+// Certificates returns the copies of the certificates that the cluster holds: those of
 // ConfigMap region-config and of the two Secrets. An object or key that does
 // not exist is a finding, and makes a Copy with Err. Being refused or not
 // answered is an error, and what could be read all the same comes beside it.
-func (k *Kube) Kept(ctx context.Context) ([]fault.Copy, error) {
+func (k *Client) Certificates(ctx context.Context) ([]fault.Copy, error) {
 	config, errConfig := k.configMap(ctx)
 	client, errClient := k.secret(ctx, clientSecret)
 	server, errServer := k.secret(ctx, serverSecret)
@@ -81,7 +81,7 @@ func (k *Kube) Kept(ctx context.Context) ([]fault.Copy, error) {
 // Region returns the region as ConfigMap region-config describes it, under the
 // given name. What region-config lacks is a finding, told by Err. The Region
 // beside an error bears its name and nothing else.
-func (k *Kube) Region(ctx context.Context, name string) (fault.Region, error) {
+func (k *Client) Region(ctx context.Context, name string) (fault.Region, error) {
 	r := fault.Region{Name: name, Place: fault.RegionConfig}
 	config, err := k.configMap(ctx)
 	if err != nil {
@@ -103,7 +103,7 @@ func (k *Kube) Region(ctx context.Context, name string) (fault.Region, error) {
 	return r, nil
 }
 
-func (k *Kube) configMap(ctx context.Context) (object, error) {
+func (k *Client) configMap(ctx context.Context) (object, error) {
 	o := object{kind: kindConfigMap, name: regionConfig, namespace: k.namespace, values: map[string][]byte{}}
 	var found corev1.ConfigMap
 	if err := k.api.configMaps(k.namespace).Get(ctx, regionConfig, &found); err != nil {
@@ -118,7 +118,7 @@ func (k *Kube) configMap(ctx context.Context) (object, error) {
 	return o, nil
 }
 
-func (k *Kube) secret(ctx context.Context, name string) (object, error) {
+func (k *Client) secret(ctx context.Context, name string) (object, error) {
 	o := object{kind: kindSecret, name: name, namespace: k.namespace}
 	var found corev1.Secret
 	if err := k.api.secrets(k.namespace).Get(ctx, name, &found); err != nil {
@@ -130,7 +130,7 @@ func (k *Kube) secret(ctx context.Context, name string) (object, error) {
 
 // unread tells an object that does not exist from one that may not or cannot
 // be read.
-func (k *Kube) unread(o object, resource string, err error) (object, error) {
+func (k *Client) unread(o object, resource string, err error) (object, error) {
 	if apierrors.IsNotFound(err) {
 		o.missing = true
 		return o, nil

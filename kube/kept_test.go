@@ -125,7 +125,7 @@ get Secret rbd-api-server-cert: http://kube.test: dial tcp: connection refused
 					row.arrange(a, config, client, server)
 				}
 				a.put(config, client, server)
-				expect(t, "kept", told(a.kube(t).Kept(t.Context())), row.want)
+				expect(t, "kept", told(a.kube(t).Certificates(t.Context())), row.want)
 			})
 		})
 	}

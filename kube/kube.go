@@ -23,12 +23,12 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-// KubeConfig finds the API server as kubectl does: by the kubeconfig at path,
+// LoadConfig finds the API server as kubectl does: by the kubeconfig at path,
 // or, when path is empty, by $KUBECONFIG, by the service account of the pod
 // we run in, or by ~/.kube/config. Context is that of the kubeconfig to use;
 // when it is empty, its current one. Whether the API server answers is not
 // asked here.
-func KubeConfig(path, context string) (*rest.Config, error) {
+func LoadConfig(path, context string) (*rest.Config, error) {
 	rules := &clientcmd.ClientConfigLoadingRules{ExplicitPath: path}
 	name := "--kubeconfig=" + path
 	if path == "" {
@@ -80,10 +80,10 @@ func KubeConfig(path, context string) (*rest.Config, error) {
 	return config, nil
 }
 
-// A Kube reads the region's cluster through the Kubernetes API. Nodes and
+// A Client reads the region's cluster through the Kubernetes API. Nodes and
 // what runs in the platform's namespace come from watch caches; three objects
 // that are known by name are fetched.
-type Kube struct {
+type Client struct {
 	host      string
 	namespace string
 	api       clients
@@ -101,10 +101,10 @@ const userAgent = "rainbond-exporter"
 // it is in use.
 var quietOnce sync.Once
 
-// NewKube prepares to read the cluster of config, whose platform lives in
+// New prepares to read the cluster of config, whose platform lives in
 // namespace. Nothing is asked yet. The watches that the asking starts end with
 // life.
-func NewKube(life context.Context, config *rest.Config, namespace string, log *slog.Logger) (*Kube, error) {
+func New(life context.Context, config *rest.Config, namespace string, log *slog.Logger) (*Client, error) {
 	// client-go writes to standard error through klog, once for each failed
 	// attempt. What fails is told by whoever asks, so its words are debugging.
 	quietOnce.Do(func() { klog.SetSlogLogger(slog.New(debugHandler{log.Handler()})) })
@@ -129,7 +129,7 @@ func NewKube(life context.Context, config *rest.Config, namespace string, log *s
 	if err != nil {
 		return nil, fmt.Errorf("connect to Kubernetes API %s: %w", config.Host, err)
 	}
-	return &Kube{
+	return &Client{
 		host: config.Host, namespace: namespace, api: api, log: log, known: known{unread: map[string]string{}},
 		nodes: newCache(life, config.Host, api.nodes(), func(o runtime.Object) (fault.Node, bool) { return node(leanOrNot(o)) }),
 		pods:  newCache(life, config.Host, api.pods(namespace), pod),
@@ -144,11 +144,11 @@ func NewKube(life context.Context, config *rest.Config, namespace string, log *s
 // Nodes returns every node of the cluster. An error says what could not be
 // listed and which permission is missing. What is returned is shared: read
 // only.
-func (k *Kube) Nodes(ctx context.Context) ([]fault.Node, error) { return k.nodes.all(ctx) }
+func (k *Client) Nodes(ctx context.Context) ([]fault.Node, error) { return k.nodes.all(ctx) }
 
 // Pods returns every pod of the platform's namespace, components or not, under
 // the same terms as Nodes, except that the caller may choose among them.
-func (k *Kube) Pods(ctx context.Context) ([]fault.Pod, error) {
+func (k *Client) Pods(ctx context.Context) ([]fault.Pod, error) {
 	pods, err := k.pods.all(ctx)
 	return slices.Clone(pods), err
 }
@@ -156,7 +156,7 @@ func (k *Kube) Pods(ctx context.Context) ([]fault.Pod, error) {
 // Workloads returns the platform's Deployments, StatefulSets and DaemonSets,
 // under the same terms as Nodes. When one kind cannot be listed, the others
 // come back beside the error.
-func (k *Kube) Workloads(ctx context.Context) ([]fault.Workload, error) {
+func (k *Client) Workloads(ctx context.Context) ([]fault.Workload, error) {
 	for _, c := range k.workloads {
 		c.start() // all at once, before the first is waited for
 	}

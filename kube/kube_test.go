@@ -31,7 +31,7 @@ func nodeNamed(name string, labels ...string) *corev1.Node {
 }
 
 // nodeNames is what Nodes tells: the names, or the error.
-func nodeNames(k *Kube) string {
+func nodeNames(k *Client) string {
 	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Second)
 	defer cancel()
 	nodes, err := k.Nodes(ctx)
@@ -123,12 +123,12 @@ func TestOnlyWhatIsAskedForIsWatched(t *testing.T) {
 }
 
 func TestWhatIsForbiddenIsNamed(t *testing.T) {
-	pods := func(k *Kube, ctx context.Context) error { _, err := k.Pods(ctx); return err }
-	nodes := func(k *Kube, ctx context.Context) error { _, err := k.Nodes(ctx); return err }
-	workloads := func(k *Kube, ctx context.Context) error { _, err := k.Workloads(ctx); return err }
+	pods := func(k *Client, ctx context.Context) error { _, err := k.Pods(ctx); return err }
+	nodes := func(k *Client, ctx context.Context) error { _, err := k.Nodes(ctx); return err }
+	workloads := func(k *Client, ctx context.Context) error { _, err := k.Workloads(ctx); return err }
 	for _, row := range []struct {
 		resource string
-		ask      func(*Kube, context.Context) error
+		ask      func(*Client, context.Context) error
 	}{{"nodes", nodes}, {"pods", pods}, {"deployments", workloads}, {"statefulsets", workloads}, {"daemonsets", workloads}} {
 		t.Run(row.resource, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -295,13 +295,13 @@ func TestABadKubeconfigIsNamedWithWhatWasExpected(t *testing.T) {
 			if err := os.WriteFile(path, []byte(row.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			_, err := KubeConfig(path, "")
+			_, err := LoadConfig(path, "")
 			if err == nil || !strings.HasPrefix(err.Error(), "--kubeconfig="+path+": "+row.want) || !strings.HasSuffix(err.Error(), "; expected a kubeconfig as kubectl uses it") {
 				t.Errorf("got  %v\nwant --kubeconfig=%s: %s", err, path, row.want)
 			}
 		})
 	}
-	_, err := KubeConfig("/nowhere/kubeconfig", "")
+	_, err := LoadConfig("/nowhere/kubeconfig", "")
 	if want := "--kubeconfig=/nowhere/kubeconfig: no such file or directory; expected a kubeconfig as kubectl uses it"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -309,11 +309,11 @@ func TestABadKubeconfigIsNamedWithWhatWasExpected(t *testing.T) {
 	if err := os.WriteFile(path, []byte(good+"current-context: x\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	config, err := KubeConfig(path, "")
+	config, err := LoadConfig(path, "")
 	if err != nil || config.Host != "https://127.0.0.1:1" || config.BearerToken != "t0ken" {
 		t.Errorf("a good one: %v, %v", config, err)
 	}
-	_, err = KubeConfig(path, "y")
+	_, err = LoadConfig(path, "y")
 	if want := "--kubeconfig=" + path + `: has no context "y", which --context names; expected a kubeconfig as kubectl uses it`; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -342,7 +342,7 @@ func TestTheAPIServerIsFoundAsKubectlFindsIt(t *testing.T) {
 		t.Setenv("KUBECONFIG", row.env)
 		t.Setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
 		t.Setenv("KUBERNETES_SERVICE_PORT", "1")
-		config, err := KubeConfig(row.path, row.context)
+		config, err := LoadConfig(row.path, row.context)
 		got := fmt.Sprint(err)
 		if err == nil {
 			got = config.Host

@@ -24,16 +24,16 @@ const (
 	configzTimeout = 3 * time.Second
 )
 
-// Kubelets returns a function that tells at what the kubelets of the nodes
+// EvictionThresholds returns a function that tells at what the kubelets of the nodes
 // evict, as far as they have been asked. It needs the permission to get
 // nodes/proxy, without which it fails. A node that does not answer has no
 // thresholds, or keeps those it had.
-func (k *Kube) Kubelets() func(context.Context) ([]fault.EvictionThreshold, error) {
+func (k *Client) EvictionThresholds() func(context.Context) ([]fault.EvictionThreshold, error) {
 	return (&kubelets{nodes: k.Nodes, get: k.fromKubelet, asked: map[string]configz{}}).look
 }
 
 // fromKubelet reads a page of a node's kubelet.
-func (k *Kube) fromKubelet(ctx context.Context, node, page string) ([]byte, error) {
+func (k *Client) fromKubelet(ctx context.Context, node, page string) ([]byte, error) {
 	answer := k.api.core.Get().Resource("nodes").Name(node).SubResource("proxy").Suffix(page).Do(ctx)
 	if err := answer.Error(); err != nil { // in the server's words, which Raw's has not
 		return nil, err

@@ -74,7 +74,7 @@ func TestConfigzIsAskedThroughTheAPIServer(t *testing.T) {
 		_, _ = w.Write([]byte(rke2Configz))
 	}))
 	defer server.Close()
-	kube, err := NewKube(t.Context(), &rest.Config{Host: server.URL}, "rbd-system", slog.New(slog.DiscardHandler))
+	kube, err := New(t.Context(), &rest.Config{Host: server.URL}, "rbd-system", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

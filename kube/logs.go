@@ -35,18 +35,18 @@ const (
 	overlap = time.Second
 )
 
-// Logs reads the log of the rbd-api pods through the Kubernetes API, each line
+// LogReader reads the log of the rbd-api pods through the Kubernetes API, each line
 // once.
-type Logs struct {
-	kube  *Kube
+type LogReader struct {
+	kube  *Client
 	turn  chan struct{} // holds a token while somebody reads
 	begin time.Time     // how far back the first look went
 	tails map[string]*tail
 }
 
-// Logs returns a reader that has read nothing yet.
-func (k *Kube) Logs() *Logs {
-	return &Logs{kube: k, turn: make(chan struct{}, 1), tails: map[string]*tail{}}
+// LogReader returns a reader that has read nothing yet.
+func (k *Client) LogReader() *LogReader {
+	return &LogReader{kube: k, turn: make(chan struct{}, 1), tails: map[string]*tail{}}
 }
 
 // Read hands over every line of the rbd-api pods that came since the last
@@ -57,7 +57,7 @@ func (k *Kube) Logs() *Logs {
 // longer than 64 KiB the rest is cut off. The bytes are as they stand
 // in the log, and valid until seen returns. What is not read when ctx ends
 // comes next time. One pod's error does not keep the others from being read.
-func (l *Logs) Read(ctx context.Context, seen func(at time.Time, line []byte)) error {
+func (l *LogReader) Read(ctx context.Context, seen func(at time.Time, line []byte)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func share(ctx context.Context, n int) (context.Context, context.CancelFunc) {
 }
 
 // forget drops the tails of pods that are gone.
-func (l *Logs) forget(pods []fault.Pod) {
+func (l *LogReader) forget(pods []fault.Pod) {
 	maps.DeleteFunc(l.tails, func(uid string, _ *tail) bool {
 		return !slices.ContainsFunc(pods, func(p fault.Pod) bool { return p.UID == uid })
 	})
@@ -112,7 +112,7 @@ func (l *Logs) forget(pods []fault.Pod) {
 // left it, the container has been restarted (or its log rotated), and what we
 // missed of the one before is read first; so it is when we never read a line
 // of the pod, whatever we have heard of restarts by now.
-func (l *Logs) pod(ctx context.Context, p fault.Pod, seen func(time.Time, []byte)) error {
+func (l *LogReader) pod(ctx context.Context, p fault.Pod, seen func(time.Time, []byte)) error {
 	container := p.Containers[0]
 	if i := slices.IndexFunc(p.Containers, func(c fault.Container) bool { return c.Name == apiComponent }); i >= 0 {
 		container = p.Containers[i]
@@ -139,7 +139,7 @@ func (l *Logs) pod(ctx context.Context, p fault.Pod, seen func(time.Time, []byte
 
 // before reads what is new in the log of the container that ran before the
 // present one, if there was one.
-func (l *Logs) before(ctx context.Context, pod, container string, t *tail, seen func(time.Time, []byte)) error {
+func (l *LogReader) before(ctx context.Context, pod, container string, t *tail, seen func(time.Time, []byte)) error {
 	stream, err := l.open(ctx, pod, container, t.since, true)
 	if err != nil || stream == nil {
 		return err
@@ -159,7 +159,7 @@ func broken(pod string, err error) error {
 // open begins to read a container's log, or returns nil when there is none
 // yet: 400 while the container is being created or had no predecessor, 404
 // when the pod has gone since we heard of it.
-func (l *Logs) open(ctx context.Context, pod, container string, since time.Time, previous bool) (io.ReadCloser, error) {
+func (l *LogReader) open(ctx context.Context, pod, container string, since time.Time, previous bool) (io.ReadCloser, error) {
 	stream, err := l.kube.api.log(l.kube.namespace, pod, &corev1.PodLogOptions{
 		Container: container, Timestamps: true, SinceTime: &metav1.Time{Time: since}, Previous: previous,
 	}).Stream(ctx)

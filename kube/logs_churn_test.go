@@ -44,7 +44,7 @@ type churn struct {
 	random   *rand.Rand
 	api      *api
 	kubelet  *kubelet
-	logs     *Logs
+	logs     *LogReader
 	replicas []*replica
 	made     int // replicas, those that are gone included
 	written  int

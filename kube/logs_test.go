@@ -110,7 +110,7 @@ func apiPod(name string, restarts int32) *corev1.Pod {
 }
 
 // logsOf starts a kubelet with one pod's log and a reader of it.
-func logsOf(t *testing.T, pods ...*corev1.Pod) (*api, *kubelet, *Logs) {
+func logsOf(t *testing.T, pods ...*corev1.Pod) (*api, *kubelet, *LogReader) {
 	a := newAPI(t)
 	k := &kubelet{pods: map[string]*containerLog{}}
 	a.logs = k.ServeHTTP
@@ -118,11 +118,11 @@ func logsOf(t *testing.T, pods ...*corev1.Pod) (*api, *kubelet, *Logs) {
 		k.pods[p.Name] = &containerLog{}
 		a.put(p)
 	}
-	return a, k, a.kube(t).Logs()
+	return a, k, a.kube(t).LogReader()
 }
 
 // lookAt is what one Read hands over, and its error.
-func lookAt(l *Logs) (string, error) {
+func lookAt(l *LogReader) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Second)
 	defer cancel()
 	var all []string
@@ -130,7 +130,7 @@ func lookAt(l *Logs) (string, error) {
 	return strings.Join(all, "|"), err
 }
 
-func lookExpect(t *testing.T, when string, l *Logs, want string) {
+func lookExpect(t *testing.T, when string, l *LogReader, want string) {
 	t.Helper()
 	got, err := lookAt(l)
 	if err != nil {

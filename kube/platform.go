@@ -42,7 +42,7 @@ type known struct {
 // Platform returns what the operator has been told to run. What is not there
 // (no such resources) or may not be read is unknown, and logged once; not
 // being answered is an error, unless the answer before is still young.
-func (k *Kube) Platform(ctx context.Context) (fault.Platform, error) {
+func (k *Client) Platform(ctx context.Context) (fault.Platform, error) {
 	var p fault.Platform
 	var errs [2]error // at once, as each is a way to the API server and back
 	var wait sync.WaitGroup
@@ -61,7 +61,7 @@ func (k *Kube) Platform(ctx context.Context) (fault.Platform, error) {
 	return p, err
 }
 
-func (k *Kube) rbdComponents(ctx context.Context, p *fault.Platform) error {
+func (k *Client) rbdComponents(ctx context.Context, p *fault.Platform) error {
 	var list struct {
 		Items []struct {
 			Metadata struct {
@@ -93,7 +93,7 @@ func (k *Kube) rbdComponents(ctx context.Context, p *fault.Platform) error {
 	return nil
 }
 
-func (k *Kube) rainbondCluster(ctx context.Context, p *fault.Platform) error {
+func (k *Client) rainbondCluster(ctx context.Context, p *fault.Platform) error {
 	type pinned []struct {
 		Name string `json:"name"`
 	}
@@ -130,7 +130,7 @@ func (k *Kube) rainbondCluster(ctx context.Context, p *fault.Platform) error {
 // resource reads a custom resource, or all of them where name is "", into the
 // little that is wanted of it. What does not exist or may not be read leaves
 // it as it is.
-func (k *Kube) resource(ctx context.Context, into any, verb, resource, name string) error {
+func (k *Client) resource(ctx context.Context, into any, verb, resource, name string) error {
 	path := []string{resourcesPath, "namespaces", k.namespace, resource}
 	if name != "" {
 		path = append(path, name)
@@ -148,7 +148,7 @@ func (k *Kube) resource(ctx context.Context, into any, verb, resource, name stri
 
 // FailedMounts returns what the kubelets said last of volumes that they cannot
 // mount, by the pod's UID. It is empty where events may not be read.
-func (k *Kube) FailedMounts(ctx context.Context) (map[string]string, error) {
+func (k *Client) FailedMounts(ctx context.Context) (map[string]string, error) {
 	listed, err := k.api.events(k.namespace).List(ctx, metav1.ListOptions{
 		FieldSelector: "involvedObject.kind=Pod,reason=FailedMount", Limit: maxEvents,
 	})
@@ -177,7 +177,7 @@ func lastSeen(e corev1.Event) time.Time {
 
 // optional passes an error on, except that what does not exist or may not be
 // read is taken for unknown and said in the log, once.
-func (k *Kube) optional(what, rule string, err error) error {
+func (k *Client) optional(what, rule string, err error) error {
 	now := ""
 	switch {
 	case apierrors.IsForbidden(err):

@@ -29,9 +29,9 @@ const (
 		"nodesForGateway":[{"name":"n1","internalIP":"10.0.0.1"}],"nodesForChaos":[{"name":"n1"},{"name":"n2"}]}}`
 )
 
-// asked is a Kube whose API server answers with answers by path, else 404. A
+// asked is a Client whose API server answers with answers by path, else 404. A
 // status before a colon is answered instead of 200.
-func asked(t *testing.T, answers map[string]string) (*Kube, *bytes.Buffer) {
+func asked(t *testing.T, answers map[string]string) (*Client, *bytes.Buffer) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, status := answers[r.URL.Path], http.StatusOK
@@ -48,7 +48,7 @@ func asked(t *testing.T, answers map[string]string) (*Kube, *bytes.Buffer) {
 	}))
 	t.Cleanup(server.Close)
 	var log bytes.Buffer
-	k, err := NewKube(t.Context(), &rest.Config{Host: server.URL}, testNamespace, slog.New(slog.NewTextHandler(&log, nil)))
+	k, err := New(t.Context(), &rest.Config{Host: server.URL}, testNamespace, slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,8 +28,8 @@ func roleNames() []string { return slices.Sorted(maps.Keys(roles)) }
 // A source is where the collectors get what they look at. What is nil is not
 // looked at: a node's exporter has no Kubernetes API, a cluster's has no disk.
 type source struct {
-	config *console.ConfigFile
-	kube   *kube.Kube
+	config *console.Source
+	kube   *kube.Client
 	root   func(context.Context) (fault.Filesystem, error)
 	mounts func(context.Context) ([]fault.Mount, error)
 	far    *progress // is told how far a look has come; nil where nobody waits
@@ -41,7 +41,7 @@ func connect(life context.Context, f *flags, log *slog.Logger) (source, error) {
 	var s source
 	var err error
 	if f.configFile != "" {
-		if s.config, err = console.OpenConfig(f.configFile); err != nil {
+		if s.config, err = console.Open(f.configFile); err != nil {
 			return s, err
 		}
 	}
@@ -60,9 +60,9 @@ func (s source) watching(life context.Context, f *flags, log *slog.Logger) (sour
 	if !slices.Contains(f.roles, "cluster") {
 		return s, nil
 	}
-	config, err := kube.KubeConfig(f.kubeconfig, f.context)
+	config, err := kube.LoadConfig(f.kubeconfig, f.context)
 	if err == nil {
-		s.kube, err = kube.NewKube(life, config, f.namespace, log)
+		s.kube, err = kube.New(life, config, f.namespace, log)
 	}
 	return s, err
 }
@@ -110,7 +110,7 @@ func (s source) collector(name string, f *flags, ask questions) (collector.Colle
 	case collector.SlugCert:
 		var kept func(context.Context) ([]fault.Copy, error)
 		if s.kube != nil {
-			kept = s.kube.Kept
+			kept = s.kube.Certificates
 		}
 		return collector.NewCert(ask.regions, kept, f.regionName, ask.probe), nil
 	case collector.SlugDisk:
@@ -118,7 +118,7 @@ func (s source) collector(name string, f *flags, ask questions) (collector.Colle
 		if s.kube != nil {
 			from.Nodes = s.kube.Nodes
 			if f.configz {
-				from.Thresholds = s.kube.Kubelets()
+				from.Thresholds = s.kube.EvictionThresholds()
 			}
 		}
 		return collector.NewDisk(f.regionName, f.nodeName, from), nil
@@ -128,7 +128,7 @@ func (s source) collector(name string, f *flags, ask questions) (collector.Colle
 	}
 	switch name {
 	case collector.SlugTLS:
-		return collector.NewTLS(f.regionName, s.kube.Logs().Read), nil
+		return collector.NewTLS(f.regionName, s.kube.LogReader().Read), nil
 	case collector.SlugNodeRole:
 		return collector.NewNodeRole(f.regionName, f.roleNames(), s.kube.Nodes, ask.told), nil
 	case collector.SlugComponent:

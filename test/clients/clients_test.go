@@ -206,7 +206,7 @@ type place struct {
 	files   files
 	regions func(context.Context) ([]fault.Region, error)
 	address string
-	logs    *kube.Logs
+	logs    *kube.LogReader
 	stale   pki.Generation
 }
 
@@ -217,19 +217,19 @@ func newPlace(t *testing.T, scenario string) *place {
 		t.Fatal(err)
 	}
 	t.Cleanup(d.Close)
-	kubeconfig, err := kube.KubeConfig(d.Kubeconfig(), "")
+	kubeconfig, err := kube.LoadConfig(d.Kubeconfig(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	kube, err := kube.NewKube(t.Context(), kubeconfig, demo.Namespace, slog.New(slog.DiscardHandler))
+	kube, err := kube.New(t.Context(), kubeconfig, demo.Namespace, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	config, err := console.OpenConfig(d.ConfigFile())
+	config, err := console.Open(d.ConfigFile())
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &place{files: files(t.TempDir()), regions: config.Regions, logs: kube.Logs()}
+	p := &place{files: files(t.TempDir()), regions: config.Regions, logs: kube.LogReader()}
 	known, err := config.Regions(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -127,13 +127,13 @@ func grants(t *testing.T) string {
 	return strings.Replace(string(block[1]), "…", password, 1)
 }
 
-func (s *server) console(t *testing.T) *console.Console {
+func (s *server) console(t *testing.T) *console.Database {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(file, []byte(password+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := console.OpenConsole(&console.ConsoleDB{Driver: "mysql", Host: "127.0.0.1", Port: s.port, User: "rainbond_exporter", PasswordFile: file, Database: "console"})
+	c, err := console.OpenDatabase(&console.DatabaseConfig{Driver: "mysql", Host: "127.0.0.1", Port: s.port, User: "rainbond_exporter", PasswordFile: file, Database: "console"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func (s *server) console(t *testing.T) *console.Console {
 }
 
 // known asks for the regions within a second.
-func known(t *testing.T, c *console.Console) (names string, regions []fault.Region, err error) {
+func known(t *testing.T, c *console.Database) (names string, regions []fault.Region, err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
@@ -223,7 +223,7 @@ func TestTheReadmesUserReadsTheRegionsAndNothingElse(t *testing.T) {
 }
 
 // told wants the regions known last, beside an error that says so and why.
-func told(t *testing.T, c *console.Console, why string) {
+func told(t *testing.T, c *console.Database, why string) {
 	t.Helper()
 	names, _, err := known(t, c)
 	if !strings.HasSuffix(names, "rainbond") || err == nil || !strings.Contains(err.Error(), why) || !strings.Contains(err.Error(), "telling the 2 regions known at") {

@@ -148,7 +148,7 @@ func newDemo(t *testing.T) *demo.Demo {
 // consoleCopy is what the demo's console holds of its region.
 func consoleCopy(t *testing.T, d *demo.Demo) (address string, g pki.Generation) {
 	t.Helper()
-	config, err := consoleconfig.OpenConfig(d.ConfigFile())
+	config, err := consoleconfig.Open(d.ConfigFile())
 	must(t, err)
 	regions, err := config.Regions(t.Context())
 	must(t, err)
