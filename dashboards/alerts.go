@@ -1,35 +1,35 @@
 package dashboards
 
-// An alert by its name, and its section of the guide.
+// An alert is the name of an alert and its section of the guide.
 type alert struct{ name, section string }
 
-// The alerts of rules/rainbond.rules.yaml. A test holds names and sections.
+// The alerts of rules/rainbond.rules.yaml. A test checks names and sections.
 var (
-	unreachable  = alert{"RainbondRegionUnreachable", "api-unreachable"}
-	portClosed   = alert{"RainbondRegionPortClosed", "api-port-closed"}
-	apiDown      = alert{"RainbondRegionAPIDown", "api-down"}
-	apiSlow      = alert{"RainbondRegionAPISlow", "api-slow"}
-	apiUnstable  = alert{"RainbondRegionAPIUnstable", "api-unstable"}
-	tlsFailing   = alert{"RainbondRegionTLSFailing", "tls-failing"}
-	handshakes   = alert{"RainbondTLSHandshakeErrors", "tls-handshake-errors"}
-	mismatch     = alert{"RainbondConsoleCertificateMismatch", "cert-mismatch"}
-	drift        = alert{"RainbondRegionCertificateDrift", "cert-drift"}
-	unreadable   = alert{"RainbondCertificateUnreadable", "cert-unreadable"}
-	expiring     = alert{"RainbondCertificateExpiring", "cert-expiring"}
-	listBroken   = alert{"RainbondNodeListBroken", "node-role-list-broken"}
-	roleMissing  = alert{"RainbondNodeRoleLabelMissing", "node-role-missing"}
-	roleNoNode   = alert{"RainbondRoleWithoutNode", "node-role-no-node"}
-	placement    = alert{"RainbondPlacementNodeMissing", "node-role-placement"}
-	notReady     = alert{"RainbondComponentNotReady", "component-not-ready"}
-	alarmStuck   = alert{"RainbondComponentAlarmStuck", "component-alarm-stuck"}
-	monitorStale = alert{"RainbondMonitorStale", "component-monitor-stale"}
-	diskFilling  = alert{"RainbondNodeDiskFilling", "disk-filling"}
-	evictionNear = alert{"RainbondNodeDiskEvictionNear", "disk-eviction-near"}
-	diskPressure = alert{"RainbondNodeDiskPressure", "disk-pressure"}
-	inodesLow    = alert{"RainbondNodeInodesLow", "disk-inodes"}
-	readOnly     = alert{"RainbondNodeRootReadOnly", "disk-read-only"}
-	mountStuck   = alert{"RainbondNodeMountStuck", "disk-mount-stuck"}
-	cannotLook   = alert{"RainbondCollectorFailing", "watch-collector-failing"}
-	exporterDown = alert{"RainbondExporterDown", "watch-exporter-down"}
-	watchdog     = alert{"RainbondWatchdog", "watch-watchdog"}
+	unreachable      = alert{"RainbondRegionUnreachable", "api-unreachable"}
+	portClosed       = alert{"RainbondRegionPortClosed", "api-port-closed"}
+	apiDown          = alert{"RainbondRegionAPIDown", "api-down"}
+	apiSlow          = alert{"RainbondRegionAPISlow", "api-slow"}
+	apiUnstable      = alert{"RainbondRegionAPIUnstable", "api-unstable"}
+	tlsFailing       = alert{"RainbondRegionTLSFailing", "tls-failing"}
+	handshakes       = alert{"RainbondTLSHandshakeErrors", "tls-handshake-errors"}
+	mismatch         = alert{"RainbondConsoleCertificateMismatch", "cert-mismatch"}
+	drift            = alert{"RainbondRegionCertificateDrift", "cert-drift"}
+	unreadable       = alert{"RainbondCertificateUnreadable", "cert-unreadable"}
+	expiring         = alert{"RainbondCertificateExpiring", "cert-expiring"}
+	listBroken       = alert{"RainbondNodeListBroken", "node-role-list-broken"}
+	roleMissing      = alert{"RainbondNodeRoleLabelMissing", "node-role-missing"}
+	roleNoNode       = alert{"RainbondRoleWithoutNode", "node-role-no-node"}
+	placement        = alert{"RainbondPlacementNodeMissing", "node-role-placement"}
+	notReady         = alert{"RainbondComponentNotReady", "component-not-ready"}
+	alarmStuck       = alert{"RainbondComponentAlarmStuck", "component-alarm-stuck"}
+	monitorStale     = alert{"RainbondMonitorStale", "component-monitor-stale"}
+	diskFilling      = alert{"RainbondNodeDiskFilling", "disk-filling"}
+	evictionNear     = alert{"RainbondNodeDiskEvictionNear", "disk-eviction-near"}
+	diskPressure     = alert{"RainbondNodeDiskPressure", "disk-pressure"}
+	inodesLow        = alert{"RainbondNodeInodesLow", "disk-inodes"}
+	readOnly         = alert{"RainbondNodeRootReadOnly", "disk-read-only"}
+	mountStuck       = alert{"RainbondNodeMountStuck", "disk-mount-stuck"}
+	collectorFailing = alert{"RainbondCollectorFailing", "watch-collector-failing"}
+	exporterDown     = alert{"RainbondExporterDown", "watch-exporter-down"}
+	watchdog         = alert{"RainbondWatchdog", "watch-watchdog"}
 )

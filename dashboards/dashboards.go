@@ -1,7 +1,6 @@
-// Package dashboards is the one source of the Grafana dashboards: each
-// question once, English and Chinese side by side. The files in en and zh are
-// made from it (go test ./dashboards -update), and a test holds the two
-// together.
+// Package dashboards generates the Grafana dashboards from one source, with
+// English and Chinese texts next to each other. go test ./dashboards -update
+// writes the files in en and zh; a test checks that they are current.
 package dashboards
 
 import (
@@ -9,20 +8,19 @@ import (
 	"encoding/json"
 )
 
-// Langs are the languages, and the folders of the files.
+// Langs are the languages, and the directories of the files.
 var Langs = []string{"en", "zh"}
 
-// words gives a text in one of the languages.
-type words func(en, zh string) string
+// A translation returns the text in one of the languages.
+type translation func(en, zh string) string
 
-// sources are the dashboards, from the question "where" to the questions
-// "why".
-var sources = []func(words) dashboard{overview, path, certificates, components, nodes}
+// sources are the dashboards: the overview first, then one for each kind of
+// cause.
+var sources = []func(translation) dashboard{overview, path, certificates, components, nodes}
 
-// Files returns the dashboards in one of Langs, as JSON by the name of the
-// file.
+// Files returns the dashboards in one of Langs as JSON, by file name.
 func Files(lang string) (map[string][]byte, error) {
-	say := func(en, zh string) string {
+	tr := func(en, zh string) string {
 		if lang == "zh" {
 			return zh
 		}
@@ -30,12 +28,12 @@ func Files(lang string) (map[string][]byte, error) {
 	}
 	files := map[string][]byte{}
 	for _, source := range sources {
-		d := source(say)
+		d := source(tr)
 		var text bytes.Buffer
 		e := json.NewEncoder(&text)
 		e.SetEscapeHTML(false)
 		e.SetIndent("", "  ")
-		if err := e.Encode(d.grafana(say)); err != nil {
+		if err := e.Encode(d.grafana(tr)); err != nil {
 			return nil, err
 		}
 		files[d.uid+".json"] = text.Bytes()
@@ -43,84 +41,82 @@ func Files(lang string) (map[string][]byte, error) {
 	return files, nil
 }
 
-// A dashboard as its source says it; grafana.go says it in Grafana's words.
+// A dashboard is independent of Grafana's JSON, which grafana.go generates.
 type dashboard struct {
-	uid, title, about string
-	panels            []panel
+	uid, title, description string
+	panels                  []panel
 }
 
 // A panel answers one question.
 type panel struct {
-	// id is part of the links that alerts carry: it never changes, and is never
-	// given to another panel.
-	id            int
-	title, about  string
-	width, height int // of 24 columns; of rows some 30 pixels high
-	unit          string
-	steps         []step // colour values by
-	// alerts are those that this panel explains: each leads here by its
-	// annotation dashboard, and a link leads on to its section of the guide.
+	// id is part of the links in alerts. It never changes and is never reused.
+	id                 int
+	title, description string
+	width, height      int // in units of 1/24 of the page and of about 30 pixels
+	unit               string
+	steps              []step // colours of values
+	// alerts are those that this panel explains. The annotation dashboard of
+	// each links to the panel, and the panel links to its section of the guide.
 	alerts []alert
-	// section of the guide, where no alert leads here.
+	// section of the guide, for a panel without alerts
 	section string
-	// none is said by a panel that is empty while all is well.
-	none string
-	draws
+	// empty is the text of a panel that has no data in a healthy region
+	empty string
+	visualization
 }
 
-// draws is how a panel shows what it asks: a row (a heading), a figure, a
-// graph or a table.
-type draws interface {
+// A visualization is the kind of a panel: heading, stat, graph or table.
+type visualization interface {
 	grafana(panel) obj
 }
 
-// A row is a heading over the panels below it.
-type row struct{}
+// A heading is a title over the panels below it.
+type heading struct{}
 
-// A figure is one number.
-type figure struct{ expr string }
+// A stat is one number.
+type stat struct{ expr string }
 
-// A graph is lines over time, of which there are never many: queries add up,
-// or take the worst few.
+// A graph has a few lines over time: queries aggregate, or select the worst.
 type graph struct {
 	lines   []line
 	stacked bool
 }
 
-// A line, or one for each value of the labels in its legend.
+// A line is a query. It draws one line for each value of the labels in its
+// legend.
 type line struct{ expr, legend string }
 
-// A table has a row for each combination of the labels that its columns show,
-// the worst first.
+// A table has a row for each combination of the labels in its columns, the
+// worst first.
 type table struct {
 	columns []column
-	by      string // the title of the number by which the rows stand; "" leaves them
-	least   bool   // the smallest is the worst
+	by      string // title of the column that sorts the rows; "" does not sort
+	least   bool   // sort ascending
 }
 
-// A column shows a label, or the value of a query, or both in one: the label
-// that only this query bears.
+// A column contains a label, or the value of a query, or both: a label that
+// only this query has.
 type column struct {
-	title string
-	label string
-	expr  string
-	unit  string
-	steps []step
-	names []name
-	width int
-	leads string // uid of the dashboard to which a cell leads, with the row's region
-	aside bool   // not shown, only sorted by
+	title  string
+	label  string
+	expr   string
+	unit   string
+	steps  []step
+	names  []name
+	width  int
+	link   string // uid of the dashboard to which a cell links, for the row's region
+	hidden bool   // only for sorting
 }
 
-// A step colours values from a number on; nil stands for all below the next.
+// A step is the colour of values from a number up; nil is the lowest.
 type step struct {
 	from  any
 	color string
 }
 
-// A name is a value's (or, as a regular expression between slashes, all
-// matching values') word and colour; without a word it stays as it is.
-type name struct{ value, word, color string }
+// A name is the text and the colour of a value, or of all values that match a
+// regular expression between slashes. Without text the value is shown.
+type name struct{ value, text, color string }
 
 const (
 	green  = "green"

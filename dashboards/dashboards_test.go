@@ -24,7 +24,7 @@ func files(t *testing.T, lang string) map[string][]byte {
 	return all
 }
 
-func TestTheFilesAreWhatTheSourceSays(t *testing.T) {
+func TestFilesAreCurrent(t *testing.T) {
 	for _, lang := range Langs {
 		all := files(t, lang)
 		for name, text := range all {
@@ -38,7 +38,7 @@ func TestTheFilesAreWhatTheSourceSays(t *testing.T) {
 				}
 			}
 			if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, text) {
-				t.Errorf("%s is not what the source says; write it with: go test ./dashboards -update", path)
+				t.Errorf("%s is not current; regenerate it with: go test ./dashboards -update", path)
 			}
 		}
 		there, err := filepath.Glob(lang + "/*")
@@ -53,7 +53,7 @@ func TestTheFilesAreWhatTheSourceSays(t *testing.T) {
 	}
 }
 
-// texts are all texts of a dashboard that a person reads, by where they stand.
+// texts returns all texts of a dashboard that a user reads, by their path.
 func texts(t *testing.T, file []byte) map[string]string {
 	t.Helper()
 	var whole any
@@ -82,8 +82,8 @@ func texts(t *testing.T, file []byte) map[string]string {
 	return out
 }
 
-// TestBothLanguagesAskTheSame: they differ in words, and in nothing else.
-func TestBothLanguagesAskTheSame(t *testing.T) {
+// TestBothLanguagesHaveTheSameQueries: only the texts differ.
+func TestBothLanguagesHaveTheSameQueries(t *testing.T) {
 	han := func(text string) bool {
 		return strings.ContainsFunc(text, func(r rune) bool { return unicode.Is(unicode.Han, r) })
 	}

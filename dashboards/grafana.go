@@ -8,33 +8,34 @@ import (
 // Grafana's words. Their types are held against @grafana/schema, and every
 // panel is drawn from them, by make panels.
 
-// An obj is an object of Grafana's JSON.
+// An obj is an object of Grafana's JSON. `make panels` checks the types against
+// @grafana/schema and renders every panel.
 type obj = map[string]any
 
-// schemaVersion is that of Grafana 12 and 13; both read older ones, and 13
-// still writes this form as "classic".
+// schemaVersion is that of Grafana 12 and 13. Both read older versions; Grafana
+// 13 still writes this one as "classic".
 const schemaVersion = 42
 
-// guidePage is where the guide is read, unless the variable guide says
-// otherwise: an exporter's own /guide?lang=en serves the same sections.
+// guidePage is the default of the variable guide, without language and
+// extension. An exporter's /guide?lang=en has the same sections.
 const guidePage = "https://github.com/rainbond-exporter/rainbond-exporter/blob/main/docs/guide."
 
-// chosen is the data source that the reader chose.
-var chosen = obj{"type": "prometheus", "uid": "${datasource}"}
+// selectedSource is the data source that the user selects.
+var selectedSource = obj{"type": "prometheus", "uid": "${datasource}"}
 
-// palette colours lines one after the other: colours made of their names are
-// too often alike.
+// palette colours lines by their order. Colours derived from names are often
+// similar.
 var palette = obj{"mode": "palette-classic"}
 
-func (d dashboard) grafana(say words) obj {
+func (d dashboard) grafana(tr translation) obj {
 	return obj{
-		"uid": d.uid, "title": d.title, "description": d.about, "tags": []string{"rainbond"},
+		"uid": d.uid, "title": d.title, "description": d.description, "tags": []string{"rainbond"},
 		"schemaVersion": schemaVersion, "version": 1, "editable": false, "preload": false, "liveNow": false,
 		"fiscalYearStartMonth": 0, "weekStart": "", "timezone": "browser", "timepicker": obj{},
 		"graphTooltip": 1, "refresh": "1m", "time": obj{"from": "now-6h", "to": "now"},
 		"links": []obj{{
 			"title": "Rainbond", "type": "dashboards", "icon": "external link", "tags": []string{"rainbond"},
-			"tooltip": say("The other dashboards of Rainbond", "Rainbond 的其他仪表盘"), "url": "",
+			"tooltip": tr("Other Rainbond dashboards", "Rainbond 的其他仪表盘"), "url": "",
 			"asDropdown": false, "includeVars": true, "keepTime": true, "targetBlank": false,
 		}},
 		"annotations": obj{"list": []obj{
@@ -43,10 +44,10 @@ func (d dashboard) grafana(say words) obj {
 				"iconColor": "rgba(0, 211, 255, 1)", "name": "Annotations & Alerts", "type": "dashboard",
 			},
 			{
-				"datasource": chosen, "enable": true, "iconColor": red, "name": say("Rainbond's alerts", "Rainbond 告警"),
+				"datasource": selectedSource, "enable": true, "iconColor": red, "name": tr("Rainbond alerts", "Rainbond 告警"),
 				"expr":        `ALERTS{alertname=~"Rainbond.*", alertname!="RainbondWatchdog", alertstate="firing", rainbond_region=~"($region)?"}`,
 				"step":        "60s",
-				"titleFormat": "{{alertname}}", "textFormat": "", "tagKeys": "rainbond_region,node,component,severity", // a format shows the name of a label that is missing
+				"titleFormat": "{{alertname}}", "textFormat": "", "tagKeys": "rainbond_region,node,component,severity", // a text format would show the names of missing labels
 			},
 		}},
 		"templating": obj{"list": []obj{
@@ -55,47 +56,47 @@ func (d dashboard) grafana(say words) obj {
 				"refresh": 1, "hide": 0, "multi": false, "includeAll": false, "skipUrlSync": false, "options": []obj{},
 			},
 			{
-				"type": "query", "name": "region", "label": say("Region", "集群"), "datasource": chosen,
+				"type": "query", "name": "region", "label": tr("Region", "集群"), "datasource": selectedSource,
 				"query":      obj{"query": "label_values(rainbond_api_up, rainbond_region)", "refId": "region"},
 				"definition": "label_values(rainbond_api_up, rainbond_region)",
 				"regex":      "", "refresh": 2, "sort": 1, "hide": 0, "multi": true, "includeAll": true, "allValue": ".*", "skipUrlSync": false,
 				"options": []obj{}, "current": obj{"selected": true, "text": []string{"All"}, "value": []string{"$__all"}},
 			},
-			evictsAt(say),
+			evictsAt(tr),
 			{
-				"type": "constant", "name": "guide", "label": say("Guide", "手册"), "hide": 2, "skipUrlSync": true,
-				"query": guidePage + say("en", "zh") + ".md", "options": []obj{},
-				"description": say("Where the links of panels lead: this page or an exporter's own /guide?lang=en.", "面板链接指向的手册：这个页面，或某个 exporter 自己的 /guide?lang=zh。"),
+				"type": "constant", "name": "guide", "label": tr("Guide", "手册"), "hide": 2, "skipUrlSync": true,
+				"query": guidePage + tr("en", "zh") + ".md", "options": []obj{},
+				"description": tr("Target of the panels' links: this page, or /guide?lang=en of an exporter.", "面板链接指向的手册：这个页面，或某个 exporter 自己的 /guide?lang=zh。"),
 			},
 		}},
-		"panels": d.laidOut(),
+		"panels": d.layout(),
 	}
 }
 
-// evictsAt asks where the kubelets evict, for nodes whose kubelets may not be
-// asked.
-func evictsAt(say words) obj {
+// evictsAt returns the variable for the eviction threshold of nodes whose
+// kubelet configuration is not read.
+func evictsAt(tr translation) obj {
 	var options []obj
 	var query []string
 	for i, percent := range []int{5, 10, 15} {
-		text, value := fmt.Sprintf("%d %%", percent), fmt.Sprintf("%.2f", float64(percent)/100)
+		text, value := fmt.Sprintf("%d%%", percent), fmt.Sprintf("%.2f", float64(percent)/100)
 		options = append(options, obj{"selected": i == 0, "text": text, "value": value})
 		query = append(query, text+" : "+value)
 	}
 	return obj{
-		"type": "custom", "name": "evicts_at", "label": say("Kubelets evict at", "kubelet 驱逐阈值"), "hide": 0, "skipUrlSync": false,
+		"type": "custom", "name": "evicts_at", "label": tr("Eviction threshold", "kubelet 驱逐阈值"), "hide": 0, "skipUrlSync": false,
 		"multi": false, "includeAll": false, "query": strings.Join(query, ", "), "options": options, "current": options[0],
-		"description": say("The available part of a file system at which the kubelets evict, where they are not asked themselves: 5 % on K3s and RKE2, 10 % on most others.",
+		"description": tr("Ratio of available space at which the kubelets evict, for nodes whose kubelet configuration is not read: 5% on K3s and RKE2, 10% on most others.",
 			"文件系统剩余多少时 kubelet 驱逐，用于没有向 kubelet 查询阈值的节点：K3s、RKE2 为 5%，其他多为 10%。"),
 	}
 }
 
-// laidOut places the panels from left to right, and from top to bottom.
-func (d dashboard) laidOut() []obj {
+// layout places the panels from left to right and from top to bottom.
+func (d dashboard) layout() []obj {
 	var all []obj
 	x, y, below := 0, 0, 0
 	for _, p := range d.panels {
-		if p.draws == (row{}) {
+		if p.visualization == (heading{}) {
 			p.width, p.height = 24, 1
 		}
 		if x+p.width > 24 {
@@ -109,12 +110,12 @@ func (d dashboard) laidOut() []obj {
 	return all
 }
 
-func (row) grafana(panel) obj { return obj{"type": "row", "collapsed": false, "panels": []obj{}} }
+func (heading) grafana(panel) obj { return obj{"type": "row", "collapsed": false, "panels": []obj{}} }
 
-func (f figure) grafana(p panel) obj {
-	o := p.asking("stat", target(0, f.expr, "", true, false))
+func (s stat) grafana(p panel) obj {
+	o := p.withQueries("stat", target(0, s.expr, "", true, false))
 	defaults(o)["color"] = obj{"mode": "thresholds"}
-	if decimals, of := map[string]int{"short": 0, "d": 1}[p.unit]; of { // what is counted has none
+	if decimals, of := map[string]int{"short": 0, "d": 1}[p.unit]; of { // counts have none
 		defaults(o)["decimals"] = decimals
 	}
 	o["options"] = obj{
@@ -129,7 +130,7 @@ func (g graph) grafana(p panel) obj {
 	for i, l := range g.lines {
 		targets = append(targets, target(i, l.expr, l.legend, false, false))
 	}
-	o := p.asking("timeseries", targets...)
+	o := p.withQueries("timeseries", targets...)
 	custom := obj{
 		"drawStyle": "line", "lineInterpolation": "linear", "lineWidth": 1, "fillOpacity": 10, "gradientMode": "none", "showPoints": "never",
 		"spanNulls": false, "insertNulls": false, "axisPlacement": "auto", "axisLabel": "", "axisColorMode": "text", "scaleDistribution": obj{"type": "linear"},
@@ -169,7 +170,7 @@ func (t table) grafana(p panel) obj {
 	for at, c := range t.columns {
 		field := c.label
 		if c.expr != "" {
-			if field != "" || c.aside {
+			if field != "" || c.hidden {
 				exclude[value(len(targets))] = true
 			}
 			if field == "" {
@@ -180,12 +181,12 @@ func (t table) grafana(p panel) obj {
 		if t.by == c.title && t.by != "" {
 			sort = append(sort, obj{"field": field, "desc": !t.least})
 		}
-		if !c.aside {
+		if !c.hidden {
 			index[field], rename[field] = at, c.title
 			overrides = append(overrides, c.override())
 		}
 	}
-	o := p.asking("table", targets...)
+	o := p.withQueries("table", targets...)
 	defaults(o)["custom"] = obj{"align": "auto", "cellOptions": obj{"type": "auto"}, "inspect": false, "filterable": true}
 	defaults(o)["color"] = obj{"mode": "thresholds"}
 	o["fieldConfig"].(obj)["overrides"] = overrides
@@ -201,7 +202,7 @@ func (t table) grafana(p panel) obj {
 	return o
 }
 
-// override is what is said of one column.
+// override returns the field override of one column.
 func (c column) override() obj {
 	properties := []obj{}
 	set := func(id string, value any) { properties = append(properties, obj{"id": id, "value": value}) }
@@ -212,7 +213,7 @@ func (c column) override() obj {
 		set("decimals", 1)
 	}
 	if c.label != "" {
-		set("noValue", "–") // or what the panel says when it is empty would stand in the cell
+		set("noValue", "–") // otherwise the cell shows the text of an empty panel
 	}
 	if c.width > 0 {
 		set("custom.width", c.width)
@@ -226,21 +227,21 @@ func (c column) override() obj {
 	if len(c.steps) > 0 || len(c.names) > 0 {
 		set("custom.cellOptions", obj{"type": "color-text"})
 	}
-	if c.leads != "" {
+	if c.link != "" {
 		region := "${__value.text}"
 		if c.label != "rainbond_region" {
 			region = "${__data.fields[0]}"
 		}
-		set("links", []obj{{"title": c.title, "url": "/d/" + c.leads + "?${datasource:queryparam}&var-region=" + region + "&${__url_time_range}"}})
+		set("links", []obj{{"title": c.title, "url": "/d/" + c.link + "?${datasource:queryparam}&var-region=" + region + "&${__url_time_range}"}})
 	}
 	return obj{"matcher": obj{"id": "byName", "options": c.title}, "properties": properties}
 }
 
-// asking is what panels with queries have in common.
-func (p panel) asking(kind string, targets ...obj) obj {
+// withQueries returns the common part of all panels with queries.
+func (p panel) withQueries(kind string, targets ...obj) obj {
 	d := obj{"unit": p.unit, "mappings": []obj{}, "thresholds": thresholds(p.steps)}
-	if p.none != "" {
-		d["noValue"] = p.none
+	if p.empty != "" {
+		d["noValue"] = p.empty
 	}
 	links := []obj{}
 	link := func(title, section string) {
@@ -256,7 +257,7 @@ func (p panel) asking(kind string, targets ...obj) obj {
 		link("#"+p.section, p.section)
 	}
 	return obj{
-		"type": kind, "description": p.about, "datasource": chosen, "targets": targets, "links": links,
+		"type": kind, "description": p.description, "datasource": selectedSource, "targets": targets, "links": links,
 		"fieldConfig": obj{"defaults": d, "overrides": []obj{}},
 	}
 }
@@ -266,7 +267,7 @@ func defaults(o obj) obj { return o["fieldConfig"].(obj)["defaults"].(obj) }
 func letter(i int) string { return string(rune('A' + i)) }
 
 func target(i int, expr, legend string, instant, asTable bool) obj {
-	o := obj{"refId": letter(i), "datasource": chosen, "editorMode": "code", "expr": expr, "format": "time_series", "instant": instant, "range": !instant}
+	o := obj{"refId": letter(i), "datasource": selectedSource, "editorMode": "code", "expr": expr, "format": "time_series", "instant": instant, "range": !instant}
 	if asTable {
 		o["format"] = "table"
 	}
@@ -291,8 +292,8 @@ func mappings(names []name) []obj {
 	var all []obj
 	for i, n := range names {
 		result := obj{"index": i}
-		if n.word != "" {
-			result["text"] = n.word
+		if n.text != "" {
+			result["text"] = n.text
 		}
 		if n.color != "" {
 			result["color"] = n.color

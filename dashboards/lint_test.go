@@ -17,12 +17,11 @@ import (
 )
 
 // The rules of grafana/dashboard-linter, by their names, and ours. Four of the
-// linter's are left out: template-job, template-instance, target-job and
-// target-instance, for a region is what readers choose, and which exporter
-// looked at it is nothing they know.
+// linter's rules do not apply: template-job, template-instance, target-job and
+// target-instance. A user selects a region, not an exporter.
 
-// A held is the part of Grafana's JSON that is held.
-type held struct {
+// A dashboardModel is the part of Grafana's JSON that the tests check.
+type dashboardModel struct {
 	UID, Title, Refresh string
 	Tags                []string
 	SchemaVersion       int
@@ -64,12 +63,12 @@ type panelModel struct {
 
 type source struct{ Type, UID string }
 
-func models(t *testing.T, lang string) []held {
+func models(t *testing.T, lang string) []dashboardModel {
 	t.Helper()
-	var all []held
+	var all []dashboardModel
 	named := files(t, lang)
 	for _, name := range slices.Sorted(maps.Keys(named)) {
-		var m held
+		var m dashboardModel
 		if err := json.Unmarshal(named[name], &m); err != nil {
 			t.Fatal(err)
 		}
@@ -78,18 +77,18 @@ func models(t *testing.T, lang string) []held {
 	return all
 }
 
-// queriesOf returns every query of a dashboard by where it stands, the
-// annotation's among them.
+// queriesOf returns every query of a dashboard by its path, including those of
+// annotations.
 func queriesOf(t *testing.T, file []byte) map[string]string {
 	t.Helper()
-	var m held
+	var m dashboardModel
 	if err := json.Unmarshal(file, &m); err != nil {
 		t.Fatal(err)
 	}
 	return m.queries()
 }
 
-func (m held) queries() map[string]string {
+func (m dashboardModel) queries() map[string]string {
 	out := map[string]string{}
 	for _, p := range m.Panels {
 		for _, q := range p.Targets {
@@ -104,13 +103,13 @@ func (m held) queries() map[string]string {
 	return out
 }
 
-// written are Grafana's variables with values.
-var written = strings.NewReplacer("$__rate_interval", "5m", "$__interval", "1m", "$__range", "1h", "$region", "rainbond", "$evicts_at", "0.05")
+// variables replaces Grafana's variables by values.
+var variables = strings.NewReplacer("$__rate_interval", "5m", "$__interval", "1m", "$__range", "1h", "$region", "rainbond", "$evicts_at", "0.05")
 
-// TestTheLintersDashboardRules: template-datasource-rule, template-label-
+// TestDashboardRules: template-datasource-rule, template-label-
 // promql-rule, template-on-time-change-reload-rule, uneditable-dashboard.
-func TestTheLintersDashboardRules(t *testing.T) {
-	chosen := source{"prometheus", "${datasource}"}
+func TestDashboardRules(t *testing.T) {
+	selectedSource := source{"prometheus", "${datasource}"}
 	for _, lang := range Langs {
 		for _, m := range models(t, lang) {
 			if m.Editable || m.SchemaVersion != schemaVersion || !slices.Equal(m.Tags, []string{"rainbond"}) {
@@ -119,22 +118,22 @@ func TestTheLintersDashboardRules(t *testing.T) {
 			if v := m.Templating.List[0]; v.Type != "datasource" || v.Name != "datasource" || v.Label != "Data source" || v.Query != "prometheus" {
 				t.Errorf("%s: variable %+v", m.UID, v)
 			}
-			// label_values(METRIC, LABEL), asked again when the time changes: 2.
+			// label_values(METRIC, LABEL), refreshed when the time range changes: 2.
 			v := m.Templating.List[1]
-			if v.Name != "region" || v.Definition != "label_values(rainbond_api_up, rainbond_region)" || !v.Multi || !v.IncludeAll || v.Datasource != chosen || v.Refresh != 2 {
+			if v.Name != "region" || v.Definition != "label_values(rainbond_api_up, rainbond_region)" || !v.Multi || !v.IncludeAll || v.Datasource != selectedSource || v.Refresh != 2 {
 				t.Errorf("%s: variable %+v", m.UID, v)
 			}
-			if len(m.Annotations.List) != 2 || !strings.Contains(m.Annotations.List[1].Expr, `ALERTS{alertname=~"Rainbond.*"`) || m.Annotations.List[1].Datasource != chosen {
+			if len(m.Annotations.List) != 2 || !strings.Contains(m.Annotations.List[1].Expr, `ALERTS{alertname=~"Rainbond.*"`) || m.Annotations.List[1].Datasource != selectedSource {
 				t.Errorf("%s: annotations %+v", m.UID, m.Annotations)
 			}
 		}
 	}
 }
 
-// TestTheLintersPanelRules: panel-datasource-rule, panel-title-description-
+// TestPanelRules: panel-datasource-rule, panel-title-description-
 // rule, panel-units-rule, panel-no-targets-rule.
-func TestTheLintersPanelRules(t *testing.T) {
-	// Units of Grafana's list, of which one may be misspelt.
+func TestPanelRules(t *testing.T) {
+	// The units of Grafana that the panels use.
 	units := []string{"short", "percentunit", "s", "d", "eps", "bytes", "string", "dateTimeFromNow"}
 	for _, lang := range Langs {
 		for _, m := range models(t, lang) {
@@ -150,7 +149,7 @@ func TestTheLintersPanelRules(t *testing.T) {
 					t.Errorf("%s: description %q, %d queries, unit %q", where, p.Description, len(p.Targets), p.FieldConfig.Defaults.Unit)
 				}
 				if !slices.Contains([]string{"stat", "timeseries", "table"}, p.Type) {
-					t.Errorf("%s: nobody can draw a %s in our tests", where, p.Type)
+					t.Errorf("%s: the tests cannot render a panel of type %s", where, p.Type)
 				}
 				for _, q := range p.Targets {
 					if q.Datasource != p.Datasource || q.Datasource != (source{"prometheus", "${datasource}"}) || q.Instant == q.Range {
@@ -162,10 +161,10 @@ func TestTheLintersPanelRules(t *testing.T) {
 	}
 }
 
-// TestTheLintersQueryRules: target-promql-rule, target-rate-interval-rule,
+// TestQueryRules: target-promql-rule, target-rate-interval-rule,
 // target-counter-agg-rule; and ours: metrics and labels are of the catalogue,
 // each metric is shown, and what is about a region follows the choice.
-func TestTheLintersQueryRules(t *testing.T) {
+func TestQueryRules(t *testing.T) {
 	known, unseen := map[string][]string{"up": nil, "ALERTS": nil}, map[string]bool{}
 	for _, m := range collector.Catalogue {
 		known[m.Name] = m.Labels
@@ -179,7 +178,7 @@ func TestTheLintersQueryRules(t *testing.T) {
 					t.Errorf("%s: over %s, want $__rate_interval", where, r[2])
 				}
 			}
-			expr = written.Replace(expr)
+			expr = variables.Replace(expr)
 			if left := regexp.MustCompile(`\$\{?[A-Za-z_]+`).FindString(expr); left != "" {
 				t.Errorf("%s: no variable %s", where, left)
 			}
@@ -194,20 +193,20 @@ func TestTheLintersQueryRules(t *testing.T) {
 					return nil
 				}
 				name := strings.TrimSuffix(selector.Name, "_bucket")
-				bears, ok := known[name]
+				labels, ok := known[name]
 				if !ok {
 					t.Errorf("%s: no metric %s", where, selector.Name)
 				}
 				delete(unseen, name)
 				follows := false
 				for _, matcher := range selector.LabelMatchers {
-					if matcher.Name != model.MetricNameLabel && bears != nil && !slices.Contains(bears, matcher.Name) {
+					if matcher.Name != model.MetricNameLabel && labels != nil && !slices.Contains(labels, matcher.Name) {
 						t.Errorf("%s: %s has no label %s", where, selector.Name, matcher.Name)
 					}
 					follows = follows || matcher.Name == "rainbond_region" && strings.Contains(matcher.Value, "rainbond")
 				}
-				if slices.Contains(bears, "rainbond_region") && !follows {
-					t.Errorf("%s: %s does not ask for $region", where, selector.Name)
+				if slices.Contains(labels, "rainbond_region") && !follows {
+					t.Errorf("%s: %s has no matcher for $region", where, selector.Name)
 				}
 				if strings.HasSuffix(selector.Name, "_total") {
 					if _, ranged := above[len(above)-1].(*parser.MatrixSelector); !ranged {
@@ -219,11 +218,11 @@ func TestTheLintersQueryRules(t *testing.T) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(unseen)) {
-		t.Errorf("no panel shows %s", name)
+		t.Errorf("no panel contains %s", name)
 	}
 }
 
-func TestNoTwoPanelsShareAnID(t *testing.T) {
+func TestPanelIDsAreUnique(t *testing.T) {
 	for _, m := range models(t, Langs[0]) {
 		seen := map[int]string{}
 		for _, p := range m.Panels {
@@ -246,7 +245,7 @@ func TestPanelsDoNotOverlap(t *testing.T) {
 			for x := g.X; x < g.X+g.W; x++ {
 				for y := g.Y; y < g.Y+g.H; y++ {
 					if other, ok := taken[[2]int{x, y}]; ok {
-						t.Fatalf("%s: %s lies on %s", m.UID, p.Title, other)
+						t.Fatalf("%s: %s overlaps %s", m.UID, p.Title, other)
 					}
 					taken[[2]int{x, y}] = p.Title
 				}
@@ -255,16 +254,16 @@ func TestPanelsDoNotOverlap(t *testing.T) {
 	}
 }
 
-func TestEveryPanelLeadsToTheGuide(t *testing.T) {
+func TestEveryPanelLinksToTheGuide(t *testing.T) {
 	for lang, guide := range map[string][]byte{"en": docs.GuideEN, "zh": docs.GuideZH} {
 		for _, m := range models(t, lang) {
 			for _, p := range m.Panels {
 				if p.Type != "row" && len(p.Links) == 0 {
-					t.Errorf("%s/%d leads nowhere", m.UID, p.ID)
+					t.Errorf("%s/%d has no link", m.UID, p.ID)
 				}
 				for _, link := range p.Links {
 					section, ok := strings.CutPrefix(link.URL, "${guide}#")
-					if !ok || !strings.Contains(string(guide), "{#"+section+"}") {
+					if !ok || !strings.Contains(string(guide), "{#"+section+"}") && !strings.Contains(string(guide), `<a id="`+section+`"></a>`) {
 						t.Errorf("%s/%d: the guide has no %s", m.UID, p.ID, link.URL)
 					}
 				}

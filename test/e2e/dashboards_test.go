@@ -37,7 +37,7 @@ func TestPanelsOfAHealthyRegion(t *testing.T) {
 		}
 		return errors.Join(wrong...)
 	})
-	if got, err := s.overview(t); err != nil || !slices.Equal(got, []string{"default: well | well | well | well | well | well"}) {
+	if got, err := s.overview(t); err != nil || !slices.Equal(got, []string{"default: healthy | healthy | healthy | healthy | healthy | healthy"}) {
 		t.Errorf("the overview says %q, %v", got, err)
 	}
 }
@@ -46,28 +46,28 @@ func TestPanelsOfAHealthyRegion(t *testing.T) {
 // API | handshakes | certificates | node roles | components | nodes and disks.
 // Of two components that are equally short, "*", either may be named.
 var scenes = [][2]string{
-	{"api-address-moved", "connect/unreachable | well | well | well | well | well"},
-	{"api-not-ready", "processing/not_ready | well | well | well | well | well"},
-	{"api-slow", "slow | well | well | well | well | well"},
-	{"api-pod-down", "connect/refused | well | well | well | critical: rbd-api | well"},
-	{"tls-go-distrusts", "well | trust | well | well | well | well"},
-	{"cert-client-stale-tls13", "tls/client_refused | client_certificate | console ≠ served | well | well | well"},
-	{"cert-rotated-latent", "well | well | not loaded | well | well | well"},
-	{"cert-newlines-lost", "tls/client_unreadable | well | unreadable: console | well | well | well"},
-	{"cert-expiring", "well | well | 14 days | well | well | well"},
-	{"node-role-none", "well | well | well | no role: node-5 | well | well"},
-	{"node-role-bare-key", "well | well | well | bare key: node-4 | well | well"},
-	{"node-role-no-worker", "well | well | well | no worker | well | well"},
-	{"component-crashloop", "well | well | well | well | rbd-chaos | well"},
-	{"component-alarm-stuck", "well | well | well | well | shown: rbd-chaos | well"},
-	{"component-monitor-stale", "well | well | well | well | stale | well"},
-	{"disk-82", "well | well | well | well | well | fills: node-1"},
-	{"disk-near", "well | well | well | well | well | near: node-1"},
-	{"disk-pressure", "well | well | well | well | * | evicts: node-4"},
-	{"disk-inodes", "well | well | well | well | well | inodes: node-1"},
-	{"disk-readonly", "well | well | well | well | well | read-only: node-1"},
-	{"disk-mount-stuck", "well | well | well | well | well | stuck: node-1"},
-	{"watch-forbidden", "well | well | well | well | - | well"},
+	{"api-address-moved", "connect/unreachable | healthy | healthy | healthy | healthy | healthy"},
+	{"api-not-ready", "processing/not_ready | healthy | healthy | healthy | healthy | healthy"},
+	{"api-slow", "slow | healthy | healthy | healthy | healthy | healthy"},
+	{"api-pod-down", "connect/refused | healthy | healthy | healthy | critical: rbd-api | healthy"},
+	{"tls-go-distrusts", "healthy | trust | healthy | healthy | healthy | healthy"},
+	{"cert-client-stale-tls13", "tls/client_refused | client_certificate | console ≠ served | healthy | healthy | healthy"},
+	{"cert-rotated-latent", "healthy | healthy | not loaded | healthy | healthy | healthy"},
+	{"cert-newlines-lost", "tls/client_unreadable | healthy | unreadable: console | healthy | healthy | healthy"},
+	{"cert-expiring", "healthy | healthy | 14 days | healthy | healthy | healthy"},
+	{"node-role-none", "healthy | healthy | healthy | no role: node-5 | healthy | healthy"},
+	{"node-role-bare-key", "healthy | healthy | healthy | invalid label: node-4 | healthy | healthy"},
+	{"node-role-no-worker", "healthy | healthy | healthy | no worker | healthy | healthy"},
+	{"component-crashloop", "healthy | healthy | healthy | healthy | rbd-chaos | healthy"},
+	{"component-alarm-stuck", "healthy | healthy | healthy | healthy | reported: rbd-chaos | healthy"},
+	{"component-monitor-stale", "healthy | healthy | healthy | healthy | stale | healthy"},
+	{"disk-82", "healthy | healthy | healthy | healthy | healthy | filling: node-1"},
+	{"disk-near", "healthy | healthy | healthy | healthy | healthy | near: node-1"},
+	{"disk-pressure", "healthy | healthy | healthy | healthy | * | evicting: node-4"},
+	{"disk-inodes", "healthy | healthy | healthy | healthy | healthy | inodes: node-1"},
+	{"disk-readonly", "healthy | healthy | healthy | healthy | healthy | read-only: node-1"},
+	{"disk-mount-stuck", "healthy | healthy | healthy | healthy | healthy | stuck: node-1"},
+	{"watch-forbidden", "healthy | healthy | healthy | healthy | - | healthy"},
 }
 
 // TestPanelsOfABrokenRegion breaks a region in one way after the other: the
