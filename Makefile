@@ -9,7 +9,7 @@ LDFLAGS := -s -w -X $(V).Version=$(VERSION) -X $(V).Revision=$(REVISION)
 FUZZ ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-stack test fuzz e2e e2e-browser pictures clients faults faults-ci breakage bench scale lint fmt check clean chart panels image sync release vuln workflows words
+.PHONY: help build demo demo-stack test fuzz e2e e2e-browser pictures clients faults faults-ci breakage bench scale lint fmt check clean chart panels image sync release vuln workflows words links
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -126,6 +126,10 @@ lint: ## golangci-lint
 	@tools/build golangci-lint
 	@tools/bin/golangci-lint run ./...
 	@tools/bin/golangci-lint run --build-tags e2e,faults,panels ./test/...
+
+links: ## every link of the documentation, with anchors as github-slugger makes them
+	@npm ci --prefix test/links --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+	@tools/noskip ./test/links
 
 words: ## private words, and the terms of the field instead of them (IN=demo for one folder; COUNT=1 for numbers)
 	@go run ./tools/words $(if $(COUNT),-count) $(IN)
