@@ -16,24 +16,24 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-// api looks whether the console can reach the API of each region.
+// api probes the API of each region as the console does.
 type api struct {
 	regions func(context.Context) ([]fault.Region, error)
 	probe   func(context.Context, fault.Region) fault.Trace
-	inside  *Cluster
-	// lastRead is when the database that tells the regions last answered.
+	cluster *Cluster
+	// lastRead returns when the database with the regions last answered.
 	lastRead func() time.Time
 
 	mu    sync.Mutex
 	known map[string]*tally // by region: those that have series
 }
 
-// A tally is what is counted of one region. It is kept between looks, for each
-// of very many regions, so it is kept small: a counter for each pair of phase
-// and reason would weigh more than the region's certificates and keys.
+// A tally holds the counters of one region between collections. It is small,
+// because there may be thousands of regions: a counter for each pair of phase
+// and reason would be larger than the region's certificates and keys.
 type tally struct {
 	probes   float64
-	failures map[fault.Failure]float64 // those that have occurred
+	failures map[fault.Failure]float64 // only failures that have occurred
 	duration prometheus.Histogram
 }
 
@@ -49,8 +49,8 @@ func newTally(region string) *tally {
 	})}
 }
 
-// tell tells what has been counted: every pair of phase and reason, from 0.
-func (c *tally) tell(r *Report, region string) {
+// export adds the counters, with every pair of phase and reason from 0.
+func (c *tally) export(r *Report, region string) {
 	r.addSample("rainbond_api_probes_total", c.probes, region)
 	for _, f := range fault.Failures {
 		r.addSample("rainbond_api_probe_failures_total", c.failures[f], region, string(f.Phase), string(f.Reason))
@@ -58,26 +58,26 @@ func (c *tally) tell(r *Report, region string) {
 	r.Metrics = append(r.Metrics, c.duration)
 }
 
-// Cluster is the cluster we are in, of which more can be said than the console
-// sees from outside.
+// Cluster is the cluster in which the exporter runs. It provides data about its
+// region that the console does not have.
 type Cluster struct {
-	Region    string // whose cluster it is
-	DirectURL string // where rbd-api answers past the gateway
+	Region    string // the name of its region
+	DirectURL string // URL of rbd-api that bypasses the gateway
 	Nodes     func(context.Context) ([]fault.Node, error)
 }
 
-// probesAtOnce bounds the probes under way: each holds a socket and, for a
-// moment, a core.
-const probesAtOnce = 64
+// maxConcurrentProbes limits the concurrent probes. Each uses a socket and, for
+// a moment, a core.
+const maxConcurrentProbes = 64
 
-// NewAPI returns the collector of symptom api. It probes every region that
-// regions tells, many at once. Cluster, which may be nil, is asked for more
-// when the probe of its region fails. LastRead, which may be nil or say never,
-// is when the database that tells the regions last answered.
+// NewAPI returns the collector of symptom api. It probes all regions
+// concurrently. If the probe of the region of cluster fails, it inspects the
+// cluster too; cluster may be nil. Function lastRead returns when the database
+// with the regions last answered; it may be nil or return the zero time.
 func NewAPI(regions func(context.Context) ([]fault.Region, error), probe func(context.Context, fault.Region) fault.Trace,
-	inside *Cluster, lastRead func() time.Time,
+	cluster *Cluster, lastRead func() time.Time,
 ) Collector {
-	return &api{regions: regions, probe: probe, inside: inside, lastRead: lastRead, known: map[string]*tally{}}
+	return &api{regions: regions, probe: probe, cluster: cluster, lastRead: lastRead, known: map[string]*tally{}}
 }
 
 func (a *api) Name() string { return SlugAPI }
@@ -88,8 +88,8 @@ func (a *api) Collect(ctx context.Context) (Report, error) {
 	traces, late := probeAll(ctx, regions, a.probe)
 	for i, t := range traces {
 		if t != nil {
-			a.tell(&r, regions[i], *t)
-			a.lookInside(ctx, &r, regions[i], *t)
+			a.export(&r, regions[i], *t)
+			a.collectDirect(ctx, &r, regions[i], *t)
 		}
 	}
 	if err == nil {
@@ -103,19 +103,18 @@ func (a *api) Collect(ctx context.Context) (Report, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(a.known)) {
-		a.known[name].tell(&r, name)
+		a.known[name].export(&r, name)
 	}
 	return r, errors.Join(err, late)
 }
 
-// probeShare is the part of the time left that the console's way gets, so that
-// after a silence there is still time to ask past the gateway.
+// probeShare is the part of the remaining time for the probes over the console's
+// route. The rest is for a direct probe after a timeout.
 const probeShare = 0.8
 
-// probeAll asks all regions, many at once, and returns the traces in order.
-// Who had to wait for a turn until there was too little time left, or was cut
-// off by its end, has none, and the error says so: we could not look, and
-// silence would mean nothing.
+// probeAll probes all regions concurrently and returns the traces in order. A
+// region whose probe did not start in time, or was interrupted after waiting
+// for others, has no trace, and the error reports it: its state is unknown.
 func probeAll(ctx context.Context, regions []fault.Region, probe func(context.Context, fault.Region) fault.Trace) ([]*fault.Trace, error) {
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
@@ -123,13 +122,13 @@ func probeAll(ctx context.Context, regions []fault.Region, probe func(context.Co
 		defer cancel()
 	}
 	traces := make([]*fault.Trace, len(regions))
-	places := make(chan struct{}, probesAtOnce)
+	places := make(chan struct{}, maxConcurrentProbes)
 	var wait sync.WaitGroup
 	var late atomic.Bool
 	for i, region := range regions {
 		places <- struct{}{}
-		waited := i >= probesAtOnce
-		if waited && left(ctx) < answerTime {
+		waited := i >= maxConcurrentProbes
+		if waited && remaining(ctx) < answerTime {
 			late.Store(true)
 			break
 		}
@@ -145,16 +144,16 @@ func probeAll(ctx context.Context, regions []fault.Region, probe func(context.Co
 	}
 	wait.Wait()
 	if late.Load() {
-		return traces, fmt.Errorf("the time was over before all %d regions had been asked; give the scrape more, or let each region be a target of its own", len(regions))
+		return traces, fmt.Errorf("timeout before all %d regions were probed; raise the timeout, or use /probe with one target per region", len(regions))
 	}
 	return traces, nil
 }
 
-// tell turns one trace into samples, counts and evidence.
-func (a *api) tell(r *Report, region fault.Region, t fault.Trace) {
+// export adds the samples, counters and evidence of one trace.
+func (a *api) export(r *Report, region fault.Region, t fault.Trace) {
 	name := region.Name
 	failure, failed := fault.FromTrace(t)
-	// A region that is not ready has answered /v2/show all the same.
+	// A region that is not ready has answered /v2/show.
 	r.addSample("rainbond_api_up", flag(!failed || failure.Reason == fault.NotReady), name)
 	a.count(name, failure, failed, t)
 	for _, f := range fault.Failures {
@@ -190,46 +189,46 @@ func (a *api) count(name string, failure fault.Failure, failed bool, t fault.Tra
 	}
 }
 
-// lookInside adds what only the cluster itself can say of its region when the
-// way of the console fails: whether rbd-api answers past the gateway, and
-// whether the address belongs to one of its nodes at all.
-func (a *api) lookInside(ctx context.Context, r *Report, region fault.Region, t fault.Trace) {
+// collectDirect adds data from inside the cluster if the console's route fails:
+// whether rbd-api answers directly, and whether a node has the address.
+func (a *api) collectDirect(ctx context.Context, r *Report, region fault.Region, t fault.Trace) {
 	failure, failed := fault.FromTrace(t)
-	if !failed || a.inside == nil || a.inside.Region != region.Name {
+	if !failed || a.cluster == nil || a.cluster.Region != region.Name {
 		return
 	}
-	if region.URL != a.inside.DirectURL && left(ctx) >= answerTime {
+	if region.URL != a.cluster.DirectURL && remaining(ctx) >= answerTime {
 		direct := region
-		direct.URL = a.inside.DirectURL
-		a.tellPast(r, direct, a.probe(ctx, direct))
+		direct.URL = a.cluster.DirectURL
+		a.exportDirect(r, direct, a.probe(ctx, direct))
 	}
 	if failure.Phase != fault.Connect {
 		return
 	}
-	nodes, err := a.inside.Nodes(ctx)
+	nodes, err := a.cluster.Nodes(ctx)
 	if err != nil {
-		return // the collectors that need the nodes say so
+		return // the collectors that need the nodes report it
 	}
 	address, gone := fault.AddressWithoutNode(region.URL, nodes)
 	r.addSample("rainbond_api_address_without_node", flag(gone), region.Name)
 	if gone {
-		r.addEvidence(EvidenceNode, address+" is the address of no node; theirs are "+fault.Addresses(nodes), labelRegion, region.Name)
+		r.addEvidence(EvidenceNode, "no node has the address "+address+"; the nodes have "+fault.Addresses(nodes), labelRegion, region.Name)
 	}
 }
 
-// answerTime is what an answer may take: the console allows /v2/show as much.
-// With less left, silence would mean nothing.
+// answerTime is the console's time limit for the answer of /v2/show. A timeout
+// after less than that is no evidence.
 const answerTime = time.Second
 
-// left is the time until ctx ends.
-func left(ctx context.Context) time.Duration {
+// remaining returns the time until ctx ends.
+func remaining(ctx context.Context) time.Duration {
 	if deadline, ok := ctx.Deadline(); ok {
 		return time.Until(deadline)
 	}
 	return answerTime
 }
 
-func (a *api) tellPast(r *Report, direct fault.Region, t fault.Trace) {
+// exportDirect adds the result of a probe that bypasses the gateway.
+func (a *api) exportDirect(r *Report, direct fault.Region, t fault.Trace) {
 	answers, known := fault.AnswersDirectly(t)
 	if !known {
 		return
@@ -250,7 +249,7 @@ func (a *api) explain(r *Report, name string, f fault.Failure, failed bool, t fa
 	if failed {
 		about = append(about, "phase", string(f.Phase), "reason", string(f.Reason))
 		if f.Reason == fault.ClientNotRequested {
-			r.addEvidence(EvidenceError, "no client certificate was asked for", about...)
+			r.addEvidence(EvidenceError, "the server did not request a client certificate", about...)
 		}
 		for _, err := range []error{t.Err, t.Distrust} {
 			if err != nil {
@@ -266,7 +265,7 @@ func (a *api) explain(r *Report, name string, f fault.Failure, failed bool, t fa
 		where += " (" + t.Address + ")"
 	}
 	for _, err := range t.FailedAddresses {
-		where += "; before it " + err.Error()
+		where += "; before that " + err.Error()
 	}
 	r.addEvidence(EvidenceAddress, where, about...)
 	if len(t.Durations) > 0 {
@@ -286,7 +285,7 @@ func answer(t fault.Trace) string {
 	return text
 }
 
-// latency tells the phases that ran, in their order.
+// latency returns the durations of the phases that ran, in order.
 func latency(t fault.Trace) string {
 	var parts []string
 	for _, phase := range fault.Phases {
@@ -297,7 +296,7 @@ func latency(t fault.Trace) string {
 	return strings.Join(parts, ", ")
 }
 
-// forget ends the series of regions that are gone.
+// forget removes the counters of regions that no longer exist.
 func (a *api) forget(regions []fault.Region) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

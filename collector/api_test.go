@@ -36,10 +36,10 @@ func TestAProbeBecomesSamples(t *testing.T) {
 		rainbond_api_up{rainbond_region="rainbond"} 0
 		rainbond_api_probes_total{rainbond_region="rainbond"} 2
 		rainbond_api_probe_phase_seconds{phase="connect",rainbond_region="rainbond"} 0.002`, names...)
-	if want := "error: boom\naddress: https://10.0.0.1:8443 (10.0.0.1:8443)\nlatency: connect 2 ms"; said(report) != want {
-		t.Errorf("evidence:\n%s\nwant:\n%s", said(report), want)
+	if want := "error: boom\naddress: https://10.0.0.1:8443 (10.0.0.1:8443)\nlatency: connect 2 ms"; evidenceText(report) != want {
+		t.Errorf("evidence:\n%s\nwant:\n%s", evidenceText(report), want)
 	}
-	// It has answered /v2/show, so it is up; that it is not ready is said beside it.
+	// It answers /v2/show, so it is up, and not ready.
 	shows(t, c, `
 		rainbond_api_up{rainbond_region="rainbond"} 1
 		rainbond_api_probes_total{rainbond_region="rainbond"} 3
@@ -76,18 +76,18 @@ func TestLatencyIsAClassicAndANativeHistogram(t *testing.T) {
 	t.Error("there is no histogram")
 }
 
-func TestEveryReasonIsThereFromTheStart(t *testing.T) {
+func TestEveryReasonHasASeriesFromTheStart(t *testing.T) {
 	c := NewAPI(fixed([]fault.Region{rainbond}, nil), func(context.Context, fault.Region) fault.Trace { return fault.Trace{Status: 503} }, nil, nil)
 	report, err := c.Collect(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	look := Snapshot{Outcomes: []Outcome{{Report: report}}}
+	snapshot := Snapshot{Outcomes: []Outcome{{Report: report}}}
 	for _, name := range []string{"rainbond_api_probe_failed", "rainbond_api_probe_failures_total"} {
-		if got := testutil.CollectAndCount(look, name); got != len(fault.Failures) {
+		if got := testutil.CollectAndCount(snapshot, name); got != len(fault.Failures) {
 			t.Errorf("%s has %d series, want %d", name, got, len(fault.Failures))
 		}
-		families, _ := look.Gather()
+		families, _ := snapshot.Gather()
 		var ones []string
 		for _, f := range families {
 			for _, m := range f.GetMetric() {
@@ -102,7 +102,7 @@ func TestEveryReasonIsThereFromTheStart(t *testing.T) {
 	}
 }
 
-func TestARegionThatIsGoneLeavesNoSeries(t *testing.T) {
+func TestRemovedRegionHasNoSeries(t *testing.T) {
 	regions := []fault.Region{rainbond, {Name: "second"}}
 	c := NewAPI(func(context.Context) ([]fault.Region, error) { return regions, nil },
 		func(context.Context, fault.Region) fault.Trace { return fault.Trace{Status: 200} }, nil, nil)
@@ -113,17 +113,17 @@ func TestARegionThatIsGoneLeavesNoSeries(t *testing.T) {
 	shows(t, c, `rainbond_api_probes_total{rainbond_region="rainbond"} 2`, "rainbond_api_probes_total")
 }
 
-func TestRegionsKnownLastAreStillProbed(t *testing.T) {
+func TestLastKnownRegionsAreProbed(t *testing.T) {
 	c := NewAPI(fixed([]fault.Region{rainbond}, errors.New("the database is away")),
 		func(context.Context, fault.Region) fault.Trace { return fault.Trace{Status: 200} }, nil, nil)
 	report, err := c.Collect(t.Context())
 	if err == nil {
-		t.Error("the collector does not say that the database is away")
+		t.Error("the collector does not report that the database is away")
 	}
 	compare(t, report, `rainbond_api_up{rainbond_region="rainbond"} 1`, "rainbond_api_up")
 }
 
-func TestARegionWhoseWayFailsIsAskedPastItsGateway(t *testing.T) {
+func TestFailedRegionIsProbedDirectly(t *testing.T) {
 	var mu sync.Mutex
 	var asked []string
 	console, direct := fault.Trace{Phase: fault.Connect, Err: errors.New("refused")}, fault.Trace{Status: 200}
@@ -142,9 +142,9 @@ func TestARegionWhoseWayFailsIsAskedPastItsGateway(t *testing.T) {
 	report := shows(t, c, `
 		rainbond_api_direct_up{rainbond_region="rainbond"} 1
 		rainbond_api_address_without_node{rainbond_region="rainbond"} 1`, names...)
-	for _, words := range []string{"direct: https://rbd-api-api:8443: rbd-api answers", "node: 10.0.0.1 is the address of no node; theirs are 10.0.0.2"} {
-		if !strings.Contains(said(report), words) {
-			t.Errorf("no evidence %q in:\n%s", words, said(report))
+	for _, words := range []string{"direct: https://rbd-api-api:8443: rbd-api answers", "node: no node has the address 10.0.0.1; the nodes have 10.0.0.2"} {
+		if !strings.Contains(evidenceText(report), words) {
+			t.Errorf("no evidence %q in:\n%s", words, evidenceText(report))
 		}
 	}
 	console = fault.Trace{Status: 200}
@@ -156,17 +156,17 @@ func TestARegionWhoseWayFailsIsAskedPastItsGateway(t *testing.T) {
 	}
 }
 
-// A way that swallows everything takes its time, and leaves enough to ask past
-// the gateway; where too little is left, silence there would mean nothing.
-func TestAfterASilenceThereIsStillTimeToAskPastTheGateway(t *testing.T) {
-	silent := func(ctx context.Context, r fault.Region) fault.Trace {
+// A route that drops every packet leaves time for the direct probe. The direct
+// probe does not run if too little time is left.
+func TestDirectProbeHasTimeAfterATimeout(t *testing.T) {
+	hangs := func(ctx context.Context, r fault.Region) fault.Trace {
 		if r.URL == rainbond.URL {
 			<-ctx.Done()
 			return fault.Trace{Phase: fault.Processing, Err: ctx.Err()}
 		}
 		return fault.Trace{Status: 200}
 	}
-	c := NewAPI(fixed([]fault.Region{rainbond}, nil), silent, &Cluster{Region: "rainbond", DirectURL: "https://rbd-api-api:8443"}, nil)
+	c := NewAPI(fixed([]fault.Region{rainbond}, nil), hangs, &Cluster{Region: "rainbond", DirectURL: "https://rbd-api-api:8443"}, nil)
 	synctest.Test(t, func(t *testing.T) {
 		for _, row := range []struct {
 			limit time.Duration
@@ -186,8 +186,8 @@ func TestAfterASilenceThereIsStillTimeToAskPastTheGateway(t *testing.T) {
 	})
 }
 
-// A region that is not asked for want of time is not told to be down.
-func TestRegionsWhoseTurnDoesNotComeAreUnknown(t *testing.T) {
+// A region that is not probed because time runs out is unknown, not down.
+func TestRegionsThatAreNotProbedAreUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var regions []fault.Region
 		for i := range 200 {
@@ -207,9 +207,9 @@ func TestRegionsWhoseTurnDoesNotComeAreUnknown(t *testing.T) {
 			late     bool
 		}{
 			{11 * time.Second, 200, 0, false},
-			{7 * time.Second, 128, 0, true},      // the third turn is cut off
-			{6 * time.Second, 128, 0, true},      // and here begun no more
-			{time.Second, 0, probesAtOnce, true}, // who asks for a second gets what a second shows
+			{7 * time.Second, 128, 0, true},             // the third turn is cut off
+			{6 * time.Second, 128, 0, true},             // and here begun no more
+			{time.Second, 0, maxConcurrentProbes, true}, // a region is probed at once, with the little time there is
 		} {
 			for _, c := range []Collector{
 				NewAPI(fixed(regions, nil), slow, nil, nil),
@@ -218,7 +218,7 @@ func TestRegionsWhoseTurnDoesNotComeAreUnknown(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), row.limit)
 				report, err := c.Collect(ctx)
 				cancel()
-				if late := err != nil && strings.Contains(err.Error(), "before all 200 regions had been asked"); late != row.late {
+				if late := err != nil && strings.Contains(err.Error(), "before all 200 regions were probed"); late != row.late {
 					t.Errorf("%s, %s: %v", c.Name(), row.limit, err)
 				}
 				if c.Name() != SlugAPI {
@@ -245,19 +245,19 @@ func TestRegionsWhoseTurnDoesNotComeAreUnknown(t *testing.T) {
 	})
 }
 
-func TestAnAddressThatFailedBeforeAnotherAnsweredIsNamed(t *testing.T) {
+func TestEvidenceNamesAddressesThatFailed(t *testing.T) {
 	trace := fault.Trace{URL: rainbond.URL, Address: "10.0.0.1:8443", Status: 200, FailedAddresses: []error{errors.New("dial tcp 10.0.0.9:8443: i/o timeout")}}
 	c := NewAPI(fixed([]fault.Region{rainbond}, nil), func(context.Context, fault.Region) fault.Trace { return trace }, nil, nil)
 	report, err := c.Collect(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "address: https://10.0.0.1:8443 (10.0.0.1:8443); before it dial tcp 10.0.0.9:8443: i/o timeout"; said(report) != want {
-		t.Errorf("evidence:\n%s\nwant:\n%s", said(report), want)
+	if want := "address: https://10.0.0.1:8443 (10.0.0.1:8443); before that dial tcp 10.0.0.9:8443: i/o timeout"; evidenceText(report) != want {
+		t.Errorf("evidence:\n%s\nwant:\n%s", evidenceText(report), want)
 	}
 }
 
-func TestWhenTheRegionsWereLastReadIsTold(t *testing.T) {
+func TestLastReadTimestampOfRegions(t *testing.T) {
 	for _, row := range []struct {
 		last func() time.Time
 		want string

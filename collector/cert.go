@@ -11,71 +11,71 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-// cert looks whether the certificates in the five places belong together.
+// cert compares the certificates in the five places.
 type cert struct {
 	regions func(context.Context) ([]fault.Region, error)
-	kept    func(context.Context) ([]fault.Copy, error)
-	own     string
+	cluster func(context.Context) ([]fault.Copy, error)
+	local   string // the name of the region of this cluster
 	probe   func(context.Context, fault.Region) fault.Trace
 
 	mu   sync.Mutex
 	last map[string]*compared // by region
 }
 
-// compared is what came of one region's copies: reading RSA-4096 certificates
-// costs more than all else here, and they hardly ever change. It is kept for
-// each of very many regions, so neither copies nor certificates are.
+// compared is the result of comparing one region's copies. It is reused until
+// a copy changes, because parsing RSA-4096 certificates is expensive. It holds
+// no copy and no certificate, because there may be thousands of regions.
 type compared struct {
-	sum         fault.Sum // of the copies and of what is served
+	sum         fault.Sum // of the copies and of the served certificate
 	readings    []reading
 	comparisons []fault.Comparison
 }
 
-// A reading is what is told of one copy.
+// A reading holds the exported properties of one copy.
 type reading struct {
 	place, kind string
-	damage      fault.Reason // "" when there is a certificate
-	words       string       // on the damage
+	damage      fault.Reason // "" if there is a certificate
+	description string       // of the damage
 	fingerprint string
 	notAfter    time.Time
-	withKey     bool
-	keyMisfit   string
+	hasKey      bool
+	keyMismatch string // "" if the key matches the certificate
 }
 
-func newReading(r fault.Reading, withKey bool) reading {
-	told := reading{place: string(r.Place), kind: string(r.Kind), damage: r.Damage, words: r.Message, withKey: withKey, keyMisfit: r.KeyMismatch}
+func newReading(r fault.Reading, hasKey bool) reading {
+	result := reading{place: string(r.Place), kind: string(r.Kind), damage: r.Damage, description: r.Message, hasKey: hasKey, keyMismatch: r.KeyMismatch}
 	if r.Cert != nil {
-		told.fingerprint, told.notAfter = string(r.Fingerprint()), r.Cert.NotAfter
+		result.fingerprint, result.notAfter = string(r.Fingerprint()), r.Cert.NotAfter
 	}
-	return told
+	return result
 }
 
-// NewCert returns the collector of symptom cert. Regions tells each region
-// with its console's copy; kept, which may be nil, tells the copies of the
-// cluster we are in, whose region is called own; probe makes known what is
-// served.
-func NewCert(regions func(context.Context) ([]fault.Region, error), kept func(context.Context) ([]fault.Copy, error),
-	own string, probe func(context.Context, fault.Region) fault.Trace,
+// NewCert returns the collector of symptom cert. Function regions returns each
+// region with the console's copy of its certificates. Function cluster returns
+// the copies in this cluster, whose region has the name local; it may be nil.
+// The trace of probe contains the served certificate.
+func NewCert(regions func(context.Context) ([]fault.Region, error), cluster func(context.Context) ([]fault.Copy, error),
+	local string, probe func(context.Context, fault.Region) fault.Trace,
 ) Collector {
-	return &cert{regions: regions, kept: kept, own: own, probe: probe, last: map[string]*compared{}}
+	return &cert{regions: regions, cluster: cluster, local: local, probe: probe, last: map[string]*compared{}}
 }
 
 func (c *cert) Name() string { return SlugCert }
 
 func (c *cert) Collect(ctx context.Context) (Report, error) {
 	var r Report
-	var ours []fault.Copy
-	var errKept error
-	if c.kept != nil {
-		ours, errKept = c.kept(ctx)
+	var clusterCopies []fault.Copy
+	var errCluster error
+	if c.cluster != nil {
+		clusterCopies, errCluster = c.cluster(ctx)
 	}
 	regions, errRegions := c.regions(ctx)
 	traces, late := probeAll(ctx, regions, c.probe)
 	seen := map[string]*compared{}
 	for i, region := range regions {
 		copies := consoleCopies(region)
-		if region.Name == c.own {
-			copies = append(copies, ours...)
+		if region.Name == c.local {
+			copies = append(copies, clusterCopies...)
 		}
 		var served []byte
 		if traces[i] != nil {
@@ -83,20 +83,21 @@ func (c *cert) Collect(ctx context.Context) (Report, error) {
 		}
 		seen[region.Name] = c.compare(region, copies, served)
 	}
-	if _, ok := seen[c.own]; !ok && len(ours) > 0 {
-		seen[c.own] = c.compare(fault.Region{Name: c.own, Place: fault.RegionConfig}, ours, nil)
+	if _, ok := seen[c.local]; !ok && len(clusterCopies) > 0 {
+		seen[c.local] = c.compare(fault.Region{Name: c.local, Place: fault.RegionConfig}, clusterCopies, nil)
 	}
 	for _, name := range slices.Sorted(maps.Keys(seen)) {
-		seen[name].tell(&r, name)
+		seen[name].export(&r, name)
 	}
 	c.mu.Lock()
 	c.last = seen
 	c.mu.Unlock()
-	return r, errors.Join(errRegions, errKept, late)
+	return r, errors.Join(errRegions, errCluster, late)
 }
 
-// consoleCopies is the console's copy of a region's certificates; nothing
-// when the region is known by region-config, which is looked at anyway.
+// consoleCopies returns the console's copies of a region's certificates. It
+// returns nil for a region from region-config, whose copies are among the
+// cluster's.
 func consoleCopies(region fault.Region) []fault.Copy {
 	if region.Place != fault.Console {
 		return nil
@@ -113,8 +114,9 @@ func consoleCopies(region fault.Region) []fault.Copy {
 	return copies
 }
 
-// leaf is the certificate that rbd-api serves. A stranger who asks for no
-// client certificate is not rbd-api, whatever it presents.
+// leaf returns the DER of the certificate that rbd-api serves, or nil. A server
+// that has an unknown certificate and does not request a client certificate is
+// not rbd-api.
 func leaf(t fault.Trace) []byte {
 	if len(t.Served) == 0 || t.CertificateNotRequested && t.Distrust != nil {
 		return nil
@@ -122,8 +124,8 @@ func leaf(t fault.Trace) []byte {
 	return t.Served[0]
 }
 
-// compare reads and compares a region's copies, unless they are those of the
-// last look.
+// compare parses and compares a region's copies. It returns the last result if
+// the copies have not changed.
 func (c *cert) compare(region fault.Region, copies []fault.Copy, served []byte) *compared {
 	c.mu.Lock()
 	last, ok := c.last[region.Name]
@@ -145,36 +147,37 @@ func (c *cert) compare(region fault.Region, copies []fault.Copy, served []byte) 
 	return now
 }
 
+// sumOf returns a hash of everything that a comparison depends on.
 func sumOf(copies []fault.Copy, served []byte) fault.Sum {
 	texts := [][]byte{served}
 	for _, c := range copies {
-		words := ""
+		message := ""
 		if c.Err != nil {
-			words = c.Err.Error()
+			message = c.Err.Error()
 		}
-		texts = append(texts, []byte(c.Place), []byte(c.Kind), []byte(words), c.PEM, c.Key)
+		texts = append(texts, []byte(c.Place), []byte(c.Kind), []byte(message), c.PEM, c.Key)
 	}
 	return fault.SumOf(texts...)
 }
 
-// tell turns what was made of a region's copies into samples and evidence.
-func (c *compared) tell(r *Report, region string) {
+// export adds the samples and the evidence of a region's copies.
+func (c *compared) export(r *Report, region string) {
 	for _, reading := range c.readings {
 		place, kind := reading.place, reading.kind
 		for _, damage := range fault.Damages {
 			r.addSample("rainbond_certificate_unreadable", flag(reading.damage == damage), region, place, kind, string(damage))
 		}
 		if reading.damage != "" {
-			r.addEvidence(EvidenceError, place+" "+kind+": "+reading.words, labelRegion, region, "place", place, "kind", kind, "reason", string(reading.damage))
+			r.addEvidence(EvidenceError, place+" "+kind+": "+reading.description, labelRegion, region, "place", place, "kind", kind, "reason", string(reading.damage))
 			continue
 		}
 		r.addSample("rainbond_certificate_info", 1, region, place, kind, reading.fingerprint)
 		r.addSample("rainbond_certificate_not_after_timestamp_seconds", float64(reading.notAfter.Unix()), region, place, kind)
-		if reading.withKey {
-			r.addSample("rainbond_certificate_key_mismatch", flag(reading.keyMisfit != ""), region, place)
+		if reading.hasKey {
+			r.addSample("rainbond_certificate_key_mismatch", flag(reading.keyMismatch != ""), region, place)
 		}
-		if reading.keyMisfit != "" {
-			r.addEvidence(EvidenceError, place+" "+kind+": "+reading.keyMisfit, labelRegion, region, "place", place)
+		if reading.keyMismatch != "" {
+			r.addEvidence(EvidenceError, place+" "+kind+": "+reading.keyMismatch, labelRegion, region, "place", place)
 		}
 	}
 	for _, m := range c.comparisons {

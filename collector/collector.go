@@ -1,7 +1,7 @@
-// Package collector looks at the platform, one symptom per file, and returns
-// what it saw as samples and evidence. It does not say what is wrong: the
-// alert rules do. It has never heard of Kubernetes, files or sockets: what it
-// needs to know is handed to it as functions.
+// Package collector inspects the platform, one symptom per file, and returns
+// samples and evidence. It does not decide what is wrong: the alert rules do.
+// It does not know Kubernetes, files or sockets: it gets its data from
+// functions.
 package collector
 
 import (
@@ -10,18 +10,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// A Collector looks for one symptom.
+// A Collector inspects one symptom.
 type Collector interface {
 	// Name is the symptom's slug and the value of the "collector" label.
 	Name() string
 
-	// Look examines the platform once, before ctx ends. Seeing a fault is
-	// not an error; being unable to look is. A Report beside an error holds
-	// what could be seen all the same.
+	// Collect inspects the platform once and returns before ctx ends. A fault
+	// that was found is not an error; a failed inspection is. A Report that is
+	// returned with an error contains everything that could be inspected.
 	Collect(ctx context.Context) (Report, error)
 }
 
-// The slugs, in the order of the document.
+// The slugs, in the order of Rainbond's troubleshooting document.
 const (
 	SlugAPI       = "api"
 	SlugTLS       = "tls"
@@ -31,46 +31,46 @@ const (
 	SlugDisk      = "disk"
 )
 
-// Slugs lists every symptom in the order of the document.
+// Slugs lists every symptom, in the order of Rainbond's troubleshooting document.
 var Slugs = []string{SlugAPI, SlugTLS, SlugCert, SlugNodeRole, SlugComponent, SlugDisk}
 
-// A Report is what one look saw: samples for Prometheus and the doctor, and
-// evidence for people.
+// A Report is the result of one collection by one collector: samples for
+// Prometheus and the doctor, and evidence for people.
 type Report struct {
 	Metrics  []prometheus.Metric
 	Evidence []Evidence
 }
 
-// Evidence is a text for people that would be wrong as a label value: an
-// error, two fingerprints, a log line. Never a key, a token or a PEM.
+// Evidence is a text for people that must not be a label value: an error, two
+// fingerprints, a log line. It never contains a key, a token or a PEM.
 type Evidence struct {
-	// About are the labels of the samples that the text explains. An alert
-	// shows the evidence when each of these labels that the alert also bears
-	// has the same value there.
+	// About holds the labels of the samples that the text explains. An alert
+	// shows the evidence if each of these labels that the alert also has has
+	// the same value there.
 	About map[string]string
-	// What names the text: one of the Evidence constants, which the doctor
-	// translates.
+	// What names the text. It is one of the Evidence constants, which the
+	// presentation translates.
 	What string
 	Text string
 }
 
-// What a piece of evidence is.
+// The kinds of evidence.
 const (
-	EvidenceError       = "error"       // the error's own words
-	EvidenceAddress     = "address"     // the URL asked and the ip:port spoken to
-	EvidenceDirect      = "direct"      // what rbd-api says when asked past the gateway
+	EvidenceError       = "error"       // the text of an error
+	EvidenceAddress     = "address"     // the URL and the ip:port of a probe
+	EvidenceDirect      = "direct"      // the answer of rbd-api to a probe that bypasses the gateway
 	EvidenceFingerprint = "fingerprint" // "console client 1f2e… ≠ region-config client 9a8b…"
-	EvidenceLogLine     = "log line"    // the last line of the kind
-	EvidenceAnswer      = "answer"      // the HTTP status and the first words of the body
-	EvidenceLatency     = "latency"     // seconds by phase
-	EvidencePod         = "pod"         // the pod and the kubelet's or scheduler's words about it
-	EvidenceAlarm       = "alarm"       // what the console shows, and since when
-	EvidenceNode        = "node"        // the node and the labels it bears
-	EvidenceUsage       = "figures"     // bytes and inodes in words
+	EvidenceLogLine     = "log line"    // the last log line of its class
+	EvidenceAnswer      = "answer"      // the HTTP status and the beginning of the body
+	EvidenceLatency     = "latency"     // the duration of each phase
+	EvidencePod         = "pod"         // the pod, and the message of the kubelet or scheduler about it
+	EvidenceAlarm       = "alarm"       // an alarm that the console shows, and its start
+	EvidenceNode        = "node"        // the node and its labels
+	EvidenceUsage       = "usage"       // bytes and inodes as text
 )
 
-// saw appends a piece of evidence about the sample with the given labels,
-// given as name, value, name, value, ...
+// addEvidence appends evidence about the samples with the given labels, which
+// are name, value, name, value, ...
 func (r *Report) addEvidence(what, text string, labels ...string) {
 	about := make(map[string]string, len(labels)/2)
 	for i := 0; i+1 < len(labels); i += 2 {
@@ -79,14 +79,14 @@ func (r *Report) addEvidence(what, text string, labels ...string) {
 	r.Evidence = append(r.Evidence, Evidence{About: about, What: what, Text: text})
 }
 
-// set appends one sample of a metric of the catalogue, with the values of its
-// labels in the catalogue's order.
+// addSample appends one sample of a metric of the catalogue. The label values
+// are in the catalogue's order. It panics if the catalogue has no such metric.
 func (r *Report) addSample(metric string, value float64, labels ...string) {
-	m := described()[metric] // one that is not in the catalogue has no desc, and panics
+	m := described()[metric]
 	r.Metrics = append(r.Metrics, prometheus.MustNewConstMetric(m.desc, m.kind, value, labels...))
 }
 
-// collect appends what c has counted.
+// collect appends the samples of c.
 func (r *Report) collect(c prometheus.Collector) {
 	ch := make(chan prometheus.Metric)
 	go func() {
@@ -98,7 +98,7 @@ func (r *Report) collect(c prometheus.Collector) {
 	}
 }
 
-// flag is 1 for true, as Prometheus writes a truth.
+// flag returns 1 for true and 0 for false, as Prometheus writes a boolean.
 func flag(b bool) float64 {
 	if b {
 		return 1

@@ -18,13 +18,13 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-// fixed answers every question with the same.
+// fixed returns a function that always returns the same.
 func fixed[T any](answer T, err error) func(context.Context) (T, error) {
 	return func(context.Context) (T, error) { return answer, err }
 }
 
-// shows looks once and compares the named metrics, HELP and TYPE lines left
-// out, with want.
+// shows collects once and compares the named metrics with want, which has no
+// HELP and TYPE lines.
 func shows(t *testing.T, c Collector, want string, metrics ...string) Report {
 	t.Helper()
 	report, err := c.Collect(t.Context())
@@ -51,13 +51,13 @@ func compare(t *testing.T, report Report, want string, metrics ...string) {
 			text.WriteString("# HELP " + name + " " + m.Help + "\n# TYPE " + name + " " + kind + "\n" + strings.Join(samples, "\n") + "\n")
 		}
 	}
-	look := Snapshot{Outcomes: []Outcome{{Report: report}}}
-	if err := testutil.CollectAndCompare(look, strings.NewReader(text.String()), metrics...); err != nil {
+	snapshot := Snapshot{Outcomes: []Outcome{{Report: report}}}
+	if err := testutil.CollectAndCompare(snapshot, strings.NewReader(text.String()), metrics...); err != nil {
 		t.Error(err)
 	}
 }
 
-func said(r Report) string {
+func evidenceText(r Report) string {
 	var all []string
 	for _, e := range r.Evidence {
 		all = append(all, e.What+": "+e.Text)
@@ -67,12 +67,12 @@ func said(r Report) string {
 
 var rainbond = fault.Region{Name: "rainbond", URL: "https://10.0.0.1:8443", Place: fault.Console}
 
-func TestTheDoorCountsByClassAndRemembersWhen(t *testing.T) {
+func TestHandshakeErrorsAreCountedByClass(t *testing.T) {
 	at := time.Unix(1764000000, 0)
 	lines := []string{
 		"2026/11/23 16:02:04 http: TLS handshake error from 10.42.0.1:1: remote error: tls: bad certificate",
 		"2026/11/23 16:02:05 http: TLS handshake error from 10.42.0.1:2: EOF",
-		"INFO[2026/11/23 16:02:06] ip=unknown module=rbd-api well",
+		"INFO[2026/11/23 16:02:06] ip=unknown module=rbd-api started",
 	}
 	c := NewTLS("rainbond", func(_ context.Context, seen func(time.Time, []byte)) error {
 		for i, line := range lines {
@@ -86,7 +86,7 @@ func TestTheDoorCountsByClassAndRemembersWhen(t *testing.T) {
 		rainbond_api_tls_handshake_error_last_timestamp_seconds{class="benign",rainbond_region="rainbond"} 1.764000001e+09`
 	for range 2 { // nothing new, nothing lost
 		report := shows(t, c, want, "rainbond_api_tls_handshake_error_last_timestamp_seconds")
-		if got := said(report); got != "log line: 2025-11-24T16:00:00Z 10.42.0.1:1: remote error: tls: bad certificate" {
+		if got := evidenceText(report); got != "log line: 2025-11-24T16:00:00Z 10.42.0.1:1: remote error: tls: bad certificate" {
 			t.Errorf("evidence: %s", got)
 		}
 		if got := testutil.CollectAndCount(Snapshot{Outcomes: []Outcome{{Report: report}}}, "rainbond_api_tls_handshake_errors_total"); got < 15 {
@@ -106,14 +106,14 @@ func TestCertificatesOfFivePlaces(t *testing.T) {
 	}
 	region := rainbond
 	region.CA, region.Cert, region.Key = old.CA, old.Client, old.ClientKey
-	kept := []fault.Copy{
+	clusterCopies := []fault.Copy{
 		{Place: fault.RegionConfig, Kind: fault.CA, PEM: now.CA},
 		{Place: fault.RegionConfig, Kind: fault.Client, PEM: now.Client, Key: now.ClientKey},
 		{Place: fault.ClientSecret, Kind: fault.CA, Err: errors.New("Secret rbd-api-client-cert: not found")},
 		{Place: fault.ServerSecret, Kind: fault.Server, PEM: now.Server, Key: old.ServerKey},
 	}
 	served := fault.ReadCopy(fault.Copy{PEM: now.Server})
-	c := NewCert(fixed([]fault.Region{region}, nil), fixed(kept, nil), "rainbond",
+	c := NewCert(fixed([]fault.Region{region}, nil), fixed(clusterCopies, nil), "rainbond",
 		func(context.Context, fault.Region) fault.Trace { return fault.Trace{Served: [][]byte{served.Cert.Raw}} })
 	want := `
 		rainbond_certificate_mismatch{kind="server",place="served",rainbond_region="rainbond",reference="console"} 1
@@ -128,7 +128,7 @@ func TestCertificatesOfFivePlaces(t *testing.T) {
 	for range 2 { // the second time from memory
 		report = shows(t, c, want, "rainbond_certificate_mismatch", "rainbond_certificate_key_mismatch")
 	}
-	text := said(report)
+	text := evidenceText(report)
 	for _, words := range []string{
 		"fingerprint: served server " + served.Fingerprint().Short() + " ≠ console ca ",
 		"error: client-secret ca: Secret rbd-api-client-cert: not found",
@@ -143,18 +143,18 @@ func TestCertificatesOfFivePlaces(t *testing.T) {
 	}
 }
 
-func TestAStrangersCertificateIsComparedWithNothing(t *testing.T) {
+func TestCertificateOfAnotherServerIsNotCompared(t *testing.T) {
 	trace := fault.Trace{Served: [][]byte{{1}}, CertificateNotRequested: true, Distrust: errors.New("unknown authority")}
 	if leaf(trace) != nil {
-		t.Error("a proxy's certificate is taken for rbd-api's")
+		t.Error("a proxy's certificate is compared as rbd-api's")
 	}
 	trace.Distrust = nil // rbd-api itself, which lets anybody in
 	if leaf(trace) == nil {
-		t.Error("rbd-api's certificate is not looked at")
+		t.Error("rbd-api's certificate is not compared")
 	}
 }
 
-func TestAComponentsRestartsOutliveItsPods(t *testing.T) {
+func TestRestartsOfDeletedPodsAreCounted(t *testing.T) {
 	workloads := []fault.Workload{{Component: "rbd-chaos", Kind: "DaemonSet", Desired: 1, Ready: 1}}
 	pods := [][]fault.Pod{
 		{{UID: "a", Component: "rbd-chaos", Ready: true, Containers: []fault.Container{{Restarts: 3}}}},
@@ -171,7 +171,7 @@ func TestAComponentsRestartsOutliveItsPods(t *testing.T) {
 	}
 }
 
-func TestAHealthyComponentWaitsForNothing(t *testing.T) {
+func TestHealthyComponentHasNoWaitingSeries(t *testing.T) {
 	workloads := []fault.Workload{{Component: "rbd-api", Kind: "Deployment", Desired: 1, Ready: 1}, {Component: "rbd-hub", Kind: "Deployment", Desired: 1}}
 	pods := []fault.Pod{{Name: "leftover", Component: "rbd-api", Evicted: true, Phase: "Failed"}}
 	c := NewComponent("rainbond", Components{Workloads: fixed(workloads, nil), Pods: fixed(pods, nil)})
@@ -188,7 +188,7 @@ func TestAHealthyComponentWaitsForNothing(t *testing.T) {
 func TestHealthyNodesHaveNoSeriesOfTheirOwn(t *testing.T) {
 	old := time.Now().Add(-time.Hour)
 	nodes := []fault.Node{
-		{Name: "well", Created: old, Ready: true, RoleKeys: []string{"node-role.kubernetes.io/worker"}},
+		{Name: "healthy", Created: old, Ready: true, RoleKeys: []string{"node-role.kubernetes.io/worker"}},
 		{Name: "bare", Created: old, Ready: true, RoleKeys: []string{"node-role.kubernetes.io"}},
 		{Name: "full", Created: old, DiskPressure: true},
 	}
@@ -204,7 +204,7 @@ func TestHealthyNodesHaveNoSeriesOfTheirOwn(t *testing.T) {
 		rainbond_node_condition{condition="Ready",node="full",rainbond_region="rainbond"} 0`, "rainbond_node_condition")
 }
 
-func TestTheDiskSaysWhatDfSays(t *testing.T) {
+func TestDiskUsageMatchesDf(t *testing.T) {
 	f := fault.Filesystem{At: time.Unix(1_700_000_000, 0), Size: 1000, Free: 240, Avail: 190, Files: 100, FilesFree: 3, ReadOnly: true}
 	shows(t, NewDisk("rainbond", "n1", DiskSource{Root: fixed(f, nil)}), `
 		rainbond_node_root_size_bytes{node="n1",rainbond_region="rainbond"} 1000
@@ -219,7 +219,7 @@ func TestTheDiskSaysWhatDfSays(t *testing.T) {
 		"rainbond_node_root_last_success_timestamp_seconds")
 }
 
-func TestARootThatCannotBeLookedAtLeavesTheNodesConditions(t *testing.T) {
+func TestFailedRootKeepsNodeConditions(t *testing.T) {
 	nodes := []fault.Node{{Name: "full", Ready: true, DiskPressure: true}}
 	report, err := NewDisk("rainbond", "n1", DiskSource{Root: fixed(fault.Filesystem{}, errors.New("statfs does not return")), Nodes: fixed(nodes, nil)}).Collect(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "statfs does not return") {
@@ -228,9 +228,9 @@ func TestARootThatCannotBeLookedAtLeavesTheNodesConditions(t *testing.T) {
 	compare(t, report, `rainbond_node_condition{condition="DiskPressure",node="full",rainbond_region="rainbond"} 1`, "rainbond_node_condition")
 }
 
-func TestARootThatNoLongerAnswersKeepsWhatItSaidLast(t *testing.T) {
-	said := fault.Filesystem{At: time.Unix(1_700_000_000, 0), Size: 1000, Free: 240, Avail: 190}
-	report, err := NewDisk("rainbond", "n1", DiskSource{Root: fixed(said, fault.ErrNoAnswer)}).Collect(t.Context())
+func TestHangingRootKeepsItsLastValues(t *testing.T) {
+	last := fault.Filesystem{At: time.Unix(1_700_000_000, 0), Size: 1000, Free: 240, Avail: 190}
+	report, err := NewDisk("rainbond", "n1", DiskSource{Root: fixed(last, fault.ErrNoAnswer)}).Collect(t.Context())
 	if err == nil || err.Error() != "root file system: no response" {
 		t.Errorf("error %v", err)
 	}
@@ -241,7 +241,7 @@ func TestARootThatNoLongerAnswersKeepsWhatItSaidLast(t *testing.T) {
 		"rainbond_node_root_used_ratio", "rainbond_node_root_last_success_timestamp_seconds", "rainbond_node_mount_stuck")
 }
 
-func TestMountsThatFillAreToldAndThoseThatAreStuckNamed(t *testing.T) {
+func TestUsageOfMountsAndStuckMounts(t *testing.T) {
 	full := fault.Filesystem{At: time.Unix(1_700_000_000, 0), Size: 1000, Free: 100, Avail: 60, Files: 100, FilesFree: 3}
 	mounts := []fault.Mount{
 		{Point: "/var", Type: "xfs", Data: "/var", Filesystem: full},
@@ -249,7 +249,7 @@ func TestMountsThatFillAreToldAndThoseThatAreStuckNamed(t *testing.T) {
 		{Point: "/mnt/it's", Type: "fuse.x", Err: syscall.ESTALE},
 		{Point: "/mnt/nas", Type: "nfs4", Source: "10.0.0.9:/export", Err: fmt.Errorf("%w since noon", fault.ErrNoAnswer)},
 		{Point: "/mnt/s3", Type: "fuse.s3", Source: "https://key:secret@s3/bucket", Err: &os.PathError{Op: "statfs", Path: "/mnt/s3", Err: syscall.ENOTCONN}},
-		{Point: "/mnt/well", Type: "nfs4", Filesystem: full},
+		{Point: "/mnt/healthy", Type: "nfs4", Filesystem: full},
 		{Point: "/run/user/1000/gvfs", Type: "fuse.gvfsd-fuse", Err: syscall.EACCES},
 		{Point: "/proc/fuse", Type: "fuse.lxcfs", Data: "/var/lib/docker"},
 	}
@@ -269,13 +269,13 @@ func TestMountsThatFillAreToldAndThoseThatAreStuckNamed(t *testing.T) {
 		"rainbond_node_filesystem_size_bytes", "rainbond_node_filesystem_avail_bytes", "rainbond_node_filesystem_used_ratio",
 		"rainbond_node_filesystem_inodes_free", "rainbond_node_mount_stuck")
 	for _, want := range []string{"n1: /mnt/nas (nfs4, 10.0.0.9:/export): no response since noon", "n1: /mnt/s3 (fuse.s3, https://s3/bucket): statfs /mnt/s3: transport endpoint is not connected"} {
-		if !strings.Contains(said(report), want) {
-			t.Errorf("not said: %s\n%s", want, said(report))
+		if !strings.Contains(evidenceText(report), want) {
+			t.Errorf("missing: %s\n%s", want, evidenceText(report))
 		}
 	}
 }
 
-func TestAMountThatFillsAndCannotBeAskedIsAnError(t *testing.T) {
+func TestUnreadableDataMountIsAnError(t *testing.T) {
 	mounts := []fault.Mount{{Point: "/var", Data: "/var", Err: syscall.EACCES}}
 	_, err := NewDisk("rainbond", "n1", DiskSource{Mounts: fixed(mounts, nil)}).Collect(t.Context())
 	if err == nil || err.Error() != "file system at /var: permission denied" {
@@ -283,7 +283,7 @@ func TestAMountThatFillsAndCannotBeAskedIsAnError(t *testing.T) {
 	}
 }
 
-func TestThresholdsOfEvictionAreToldBesideAnError(t *testing.T) {
+func TestEvictionThresholdsAreExportedWithAnError(t *testing.T) {
 	thresholds := []fault.EvictionThreshold{{Node: "n1", Signal: "imagefs.available", Ratio: 0.15}}
 	report, err := NewDisk("rainbond", "", DiskSource{Thresholds: fixed(thresholds, errors.New("n2 is away"))}).Collect(t.Context())
 	if err == nil {
@@ -292,7 +292,7 @@ func TestThresholdsOfEvictionAreToldBesideAnError(t *testing.T) {
 	compare(t, report, `rainbond_node_eviction_threshold_ratio{node="n1",rainbond_region="rainbond",signal="imagefs.available"} 0.15`, "rainbond_node_eviction_threshold_ratio")
 }
 
-func TestTheCatalogueIsWellFormed(t *testing.T) {
+func TestCatalogueIsValid(t *testing.T) {
 	for i, m := range Catalogue {
 		if !strings.HasPrefix(m.Name, "rainbond_") || !strings.HasSuffix(m.Help, ".") {
 			t.Errorf("%s: %q", m.Name, m.Help)
@@ -308,8 +308,8 @@ func TestTheCatalogueIsWellFormed(t *testing.T) {
 	}
 }
 
-// What was made of a region's certificates is kept until any of them changes.
-func TestAnyChangeOfACertificateIsComparedAnew(t *testing.T) {
+// The result for a region's certificates is reused until any of them changes.
+func TestChangedCertificateIsComparedAgain(t *testing.T) {
 	before, err1 := pki.New(2048)
 	now, err2 := pki.New(2048)
 	if err := errors.Join(err1, err2); err != nil {
@@ -326,7 +326,7 @@ func TestAnyChangeOfACertificateIsComparedAnew(t *testing.T) {
 		region  fault.Region
 		served  []byte
 		differs string // the kinds that do
-		kept    bool
+		cached  bool
 	}{
 		{"at first", region(before, before), served(before), "", false},
 		{"again", region(before, before), served(before), "", true},
@@ -341,15 +341,15 @@ func TestAnyChangeOfACertificateIsComparedAnew(t *testing.T) {
 				kinds = append(kinds, string(m.Kind))
 			}
 		}
-		if strings.Join(kinds, " ") != row.differs || (got == last) != row.kept {
-			t.Errorf("%s: %q differ, kept %t; want %q, %t", row.what, kinds, got == last, row.differs, row.kept)
+		if strings.Join(kinds, " ") != row.differs || (got == last) != row.cached {
+			t.Errorf("%s: %q differ, cached %t; want %q, %t", row.what, kinds, got == last, row.differs, row.cached)
 		}
 		last, c.last["rainbond"] = got, got
 	}
 }
 
-// BenchmarkCertificatesOfAThousandRegions looks again at certificates that
-// have not changed.
+// BenchmarkCertificatesOfAThousandRegions compares certificates that have not
+// changed.
 func BenchmarkCertificatesOfAThousandRegions(b *testing.B) {
 	g, err := pki.New(2048)
 	if err != nil {

@@ -11,28 +11,28 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-// Components is where the component collector gets what it looks at.
+// Components holds the data sources of the collector of symptom component.
 type Components struct {
 	Workloads func(context.Context) ([]fault.Workload, error)
 	Pods      func(context.Context) ([]fault.Pod, error)
-	// Told is what the operator has been told to run; nil is nothing known.
-	Told func(context.Context) (fault.Platform, error)
-	// FailedMounts are the kubelets' words about volumes, by pod UID; nil is
-	// nobody to ask. It is asked only while a pod may be waiting for one.
+	// Platform returns the operator's configuration. It may be nil.
+	Platform func(context.Context) (fault.Platform, error)
+	// FailedMounts returns the kubelets' messages about volumes, by pod UID. It
+	// is called only while a pod may be waiting for a volume. It may be nil.
 	FailedMounts func(context.Context) (map[string]string, error)
-	// Monitor is what the console shows of the components; false is not known.
-	// Nil is nobody to ask.
+	// Monitor returns what the console shows about the components, or false if
+	// that is unknown. It may be nil.
 	Monitor func(context.Context) (fault.Monitor, bool)
 }
 
-// component looks whether the components of the platform are ready, and what
-// the console shows of them.
+// component inspects whether the components of the platform are ready, and what
+// the console shows about them.
 type component struct {
 	region string
 	Components
 
 	mu       sync.Mutex
-	restarts map[string]float64        // by component, over all pods there ever were
+	restarts map[string]float64        // by component, including pods that no longer exist
 	last     map[string]map[string]int // restarts by component, then by UID of the pod
 }
 
@@ -46,16 +46,16 @@ func (*component) Name() string { return SlugComponent }
 
 func (c *component) Collect(ctx context.Context) (Report, error) {
 	var r Report
-	// Both parts are looked at, whatever becomes of the other: a Kubernetes API
-	// that is silent leaves half of the time to the region's.
+	// The two parts are independent: a Kubernetes API that does not answer
+	// leaves half of the time for the region API.
 	kube, cancel := half(ctx)
 	defer cancel()
-	err := c.lookAtPods(kube, &r)
-	c.lookAtConsole(ctx, &r)
+	err := c.collectPods(kube, &r)
+	c.collectAlarms(ctx, &r)
 	return r, err
 }
 
-// half ends after half of the time that ctx has left.
+// half returns a context that ends after half of the time that ctx has left.
 func half(ctx context.Context) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -64,9 +64,9 @@ func half(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, time.Until(deadline)/2)
 }
 
-// lookAtPods tells of every workload or of none: to the rules, an rbd-api that
-// is not told beside others is one that is not there.
-func (c *component) lookAtPods(ctx context.Context, r *Report) error {
+// collectPods exports every workload or none. If it exported only some, the
+// rules would report the others as missing.
+func (c *component) collectPods(ctx context.Context, r *Report) error {
 	workloads, err := c.Workloads(ctx)
 	if err != nil {
 		return err
@@ -76,12 +76,12 @@ func (c *component) lookAtPods(ctx context.Context, r *Report) error {
 		return err
 	}
 	errMounts := c.mounts(ctx, pods)
-	var told fault.Platform
-	var errTold error
-	if c.Told != nil {
-		told, errTold = c.Told(ctx)
+	var platform fault.Platform
+	var errPlatform error
+	if c.Platform != nil {
+		platform, errPlatform = c.Platform(ctx)
 	}
-	for _, w := range fault.FromWorkloads(workloads, pods, told.Expected()) {
+	for _, w := range fault.FromWorkloads(workloads, pods, platform.Expected()) {
 		r.addSample("rainbond_component_desired", float64(w.Desired), c.region, w.Component, w.Kind)
 		r.addSample("rainbond_component_ready", float64(w.Ready), c.region, w.Component, w.Kind)
 		for _, reason := range fault.WaitReasons {
@@ -99,24 +99,24 @@ func (c *component) lookAtPods(ctx context.Context, r *Report) error {
 		}
 	}
 	r.addSample("rainbond_pods_evicted", float64(evicted), c.region)
-	return errors.Join(errMounts, errTold)
+	return errors.Join(errMounts, errPlatform)
 }
 
-// mounts notes at the pods what their kubelets said of volumes.
+// mounts adds the kubelets' messages about volumes to the pods.
 func (c *component) mounts(ctx context.Context, pods []fault.Pod) error {
 	if c.FailedMounts == nil || !slices.ContainsFunc(pods, fault.Pod.Mounting) {
 		return nil
 	}
-	said, err := c.FailedMounts(ctx)
+	messages, err := c.FailedMounts(ctx)
 	for i := range pods {
-		pods[i].Mount = said[pods[i].UID]
+		pods[i].Mount = messages[pods[i].UID]
 	}
 	return err
 }
 
-// lookAtConsole tells what the console shows. That it is not known is no
-// failure: the region's API has alerts of its own.
-func (c *component) lookAtConsole(ctx context.Context, r *Report) {
+// collectAlarms exports the alarms that the console shows. It is not an error if
+// they are unknown, because the region API has alerts of its own.
+func (c *component) collectAlarms(ctx context.Context, r *Report) {
 	if c.Monitor == nil {
 		return
 	}
@@ -142,8 +142,8 @@ func (c *component) lookAtConsole(ctx context.Context, r *Report) {
 	}
 }
 
-// count adds the restarts that a component's pods have had since the last
-// look. A new pod brings its own; one that is gone takes none away.
+// count adds the restarts of a component's pods since the last collection, and
+// returns the total. The restarts of a deleted pod remain in the total.
 func (c *component) count(name string, pods []fault.Pod) float64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()

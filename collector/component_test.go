@@ -11,11 +11,11 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-func TestAComponentThatIsToldToRunAndDoesNotExistIsZero(t *testing.T) {
+func TestConfiguredComponentWithoutWorkloadIsZero(t *testing.T) {
 	from := Components{
 		Workloads: fixed([]fault.Workload{{Component: "rbd-mq", Kind: "Deployment", Desired: 1, Ready: 1}}, nil),
 		Pods:      fixed([]fault.Pod(nil), nil),
-		Told:      fixed(fault.Platform{Components: []fault.RbdComponent{{Name: "rbd-api"}, {Name: "rbd-hub"}}}, nil),
+		Platform:  fixed(fault.Platform{Components: []fault.RbdComponent{{Name: "rbd-api"}, {Name: "rbd-hub"}}}, nil),
 	}
 	shows(t, NewComponent("rainbond", from), `
 		rainbond_component_desired{component="rbd-api",kind="none",rainbond_region="rainbond"} 1
@@ -26,11 +26,11 @@ func TestAComponentThatIsToldToRunAndDoesNotExistIsZero(t *testing.T) {
 		"rainbond_component_desired", "rainbond_component_ready", "rainbond_component_waiting")
 }
 
-func TestWhatIsKnownIsToldThoughTheOperatorsWordsAreNot(t *testing.T) {
+func TestComponentsAreExportedWithoutOperatorConfiguration(t *testing.T) {
 	from := Components{
 		Workloads: fixed([]fault.Workload{{Component: "rbd-mq", Kind: "Deployment", Desired: 1, Ready: 1}}, nil),
 		Pods:      fixed([]fault.Pod(nil), nil),
-		Told:      fixed(fault.Platform{}, errors.New("list rbdcomponents: no answer")),
+		Platform:  fixed(fault.Platform{}, errors.New("list rbdcomponents: no answer")),
 	}
 	report, err := NewComponent("rainbond", from).Collect(t.Context())
 	if err == nil || err.Error() != "list rbdcomponents: no answer" {
@@ -39,7 +39,7 @@ func TestWhatIsKnownIsToldThoughTheOperatorsWordsAreNot(t *testing.T) {
 	compare(t, report, `rainbond_component_ready{component="rbd-mq",kind="Deployment",rainbond_region="rainbond"} 1`, "rainbond_component_ready")
 }
 
-func TestEventsAreAskedForOnlyWhileAPodMayWaitForAVolume(t *testing.T) {
+func TestEventsAreReadOnlyWhileAPodMayWaitForAVolume(t *testing.T) {
 	pod := fault.Pod{Name: "rbd-api-1", UID: "u1", Component: "rbd-api", Phase: "Running", Ready: true}
 	asked := 0
 	from := Components{
@@ -58,12 +58,12 @@ func TestEventsAreAskedForOnlyWhileAPodMayWaitForAVolume(t *testing.T) {
 	pod.Ready, pod.Phase = false, "Pending"
 	pod.Containers = []fault.Container{{Name: "rbd-api", Waiting: "ContainerCreating"}}
 	report := shows(t, c, `rainbond_component_waiting{component="rbd-api",rainbond_region="rainbond",reason="FailedMount"} 1`, "rainbond_component_waiting")
-	if got := said(report); got != `pod: rbd-api-1: secret "rbd-api-server-cert" not found` || asked != 1 {
+	if got := evidenceText(report); got != `pod: rbd-api-1: secret "rbd-api-server-cert" not found` || asked != 1 {
 		t.Errorf("asked %d times; evidence %s", asked, got)
 	}
 }
 
-func TestWhatIsKnownIsToldThoughTheEventsAreNot(t *testing.T) {
+func TestComponentsAreExportedWithoutEvents(t *testing.T) {
 	pods := []fault.Pod{{Name: "rbd-api-1", Component: "rbd-api", Phase: "Pending", Containers: []fault.Container{{Name: "rbd-api", Waiting: "ContainerCreating"}}}}
 	c := NewComponent("rainbond", Components{
 		Workloads: fixed([]fault.Workload{{Component: "rbd-api", Kind: "Deployment", Desired: 1}}, nil), Pods: fixed(pods, nil),
@@ -76,7 +76,7 @@ func TestWhatIsKnownIsToldThoughTheEventsAreNot(t *testing.T) {
 	compare(t, report, `rainbond_component_waiting{component="rbd-api",rainbond_region="rainbond",reason="ContainerCreating"} 1`, "rainbond_component_waiting")
 }
 
-func TestWhatTheConsoleShows(t *testing.T) {
+func TestAlarmsOfTheConsole(t *testing.T) {
 	m, known := fault.Monitor{}, false
 	c := NewComponent("rainbond", Components{
 		Workloads: fixed([]fault.Workload(nil), nil), Pods: fixed([]fault.Pod(nil), nil),
@@ -100,24 +100,24 @@ func TestWhatTheConsoleShows(t *testing.T) {
 		rainbond_component_alarm_firing{alarm="WorkerDown",component="rbd-worker",rainbond_region="rainbond"} 0
 		rainbond_component_alarm_firing{alarm="WorkerTaskError",component="rbd-worker",rainbond_region="rainbond"} 1
 		rainbond_component_alarm_firing{alarm="WorkerUnhealthy",component="rbd-worker",rainbond_region="rainbond"} 0`, names...)
-	if got := said(report); got != "alarm: WorkerTaskError, pending since 2025-11-24T16:00:00Z" {
+	if got := evidenceText(report); got != "alarm: WorkerTaskError, pending since 2025-11-24T16:00:00Z" {
 		t.Errorf("evidence %s", got)
 	}
 	m.LastScrape = time.Time{} // not within an hour
 	shows(t, c, "", "rainbond_monitor_last_scrape_timestamp_seconds")
 }
 
-func TestNodesThatOnlyThePlatformKnows(t *testing.T) {
+func TestUnmatchedPlacement(t *testing.T) {
 	nodes := []fault.Node{{Name: "n1", Hostname: "n1"}}
-	told := fault.Platform{GatewayNodes: []string{"n1"}, ChaosNodes: []string{"n9"}}
-	report := shows(t, NewNodeRole("rainbond", fault.DefaultRoleNames, fixed(nodes, nil), fixed(told, nil)),
+	platform := fault.Platform{GatewayNodes: []string{"n1"}, ChaosNodes: []string{"n9"}}
+	report := shows(t, NewNodeRole("rainbond", fault.DefaultRoleNames, fixed(nodes, nil), fixed(platform, nil)),
 		`rainbond_node_placement_unmatched{component="rbd-chaos",node="n9",rainbond_region="rainbond"} 1`, "rainbond_node_placement_unmatched")
-	if got := said(report); !strings.Contains(got, "rbd-chaos is to run on n9") {
+	if got := evidenceText(report); !strings.Contains(got, "rbd-chaos is configured to run on n9") {
 		t.Errorf("evidence %s", got)
 	}
 }
 
-func TestTheNodesAreToldThoughTheOperatorsWordsAreNot(t *testing.T) {
+func TestNodesAreExportedWithoutOperatorConfiguration(t *testing.T) {
 	c := NewNodeRole("rainbond", fault.DefaultRoleNames, fixed([]fault.Node{{Name: "n1", RoleKeys: []string{fault.RoleKey + "/worker"}}}, nil),
 		fixed(fault.Platform{}, errors.New("get rainbondclusters: no answer")))
 	report, err := c.Collect(t.Context())
@@ -130,13 +130,13 @@ func TestTheNodesAreToldThoughTheOperatorsWordsAreNot(t *testing.T) {
 		rainbond_nodes{rainbond_region="rainbond",role="worker"} 1`, "rainbond_nodes")
 }
 
-func TestASilentKubernetesLeavesTimeForTheConsole(t *testing.T) {
+func TestHangingKubernetesAPILeavesTimeForTheConsole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
 		defer cancel()
 		c := NewComponent("rainbond", Components{
 			Workloads: fixed([]fault.Workload(nil), nil), Pods: fixed([]fault.Pod(nil), nil),
-			Told: func(ctx context.Context) (fault.Platform, error) { <-ctx.Done(); return fault.Platform{}, ctx.Err() },
+			Platform: func(ctx context.Context) (fault.Platform, error) { <-ctx.Done(); return fault.Platform{}, ctx.Err() },
 			Monitor: func(ctx context.Context) (fault.Monitor, bool) {
 				deadline, _ := ctx.Deadline()
 				return fault.Monitor{}, time.Until(deadline) == 4*time.Second

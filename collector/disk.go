@@ -11,8 +11,8 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-// A DiskSource is what the collector of symptom disk looks at. What is nil is
-// not looked at.
+// A DiskSource holds the data sources of the collector of symptom disk. A
+// source that is nil is not inspected.
 type DiskSource struct {
 	Root       func(context.Context) (fault.Filesystem, error)          // of the one node
 	Mounts     func(context.Context) ([]fault.Mount, error)             // of the one node
@@ -20,15 +20,14 @@ type DiskSource struct {
 	Thresholds func(context.Context) ([]fault.EvictionThreshold, error) // of all nodes
 }
 
-// disk looks at the file systems of one node, and at what all nodes say of
-// themselves.
+// disk inspects the file systems of one node and the conditions of all nodes.
 type disk struct {
 	region, node string
 	DiskSource
 }
 
-// NewDisk returns the collector of symptom disk. Node is the name of the one
-// node whose file systems are looked at.
+// NewDisk returns the collector of symptom disk. Node is the name of the node
+// whose file systems it inspects.
 func NewDisk(region, node string, from DiskSource) Collector { return disk{region, node, from} }
 
 func (disk) Name() string { return SlugDisk }
@@ -37,25 +36,26 @@ func (d disk) Collect(ctx context.Context) (Report, error) {
 	var r Report
 	var errs [4]error
 	if d.Root != nil {
-		errs[0] = d.lookAtRoot(ctx, &r)
+		errs[0] = d.collectRoot(ctx, &r)
 	}
 	if d.Mounts != nil {
-		errs[1] = d.lookAtMounts(ctx, &r)
+		errs[1] = d.collectMounts(ctx, &r)
 	}
 	if d.Nodes != nil {
-		errs[2] = d.lookAtNodes(ctx, &r)
+		errs[2] = d.collectNodes(ctx, &r)
 	}
 	if d.Thresholds != nil {
-		errs[3] = d.lookAtThresholds(ctx, &r)
+		errs[3] = d.collectThresholds(ctx, &r)
 	}
 	return r, errors.Join(errs[:]...)
 }
 
-// lookAtRoot tells what root says, or said last, and when.
-func (d disk) lookAtRoot(ctx context.Context, r *Report) error {
+// collectRoot exports the usage of the root file system, or its last known usage
+// with its time.
+func (d disk) collectRoot(ctx context.Context, r *Report) error {
 	f, err := d.Root(ctx)
 	if fault.Stuck(err) {
-		d.stuck(r, "/", "/", err)
+		d.addStuck(r, "/", "/", err)
 	}
 	if err != nil {
 		err = fmt.Errorf("root file system: %w", err)
@@ -64,35 +64,35 @@ func (d disk) lookAtRoot(ctx context.Context, r *Report) error {
 		return err
 	}
 	if _, ok := f.UsedRatio(); !ok {
-		return errors.Join(err, errors.New("root file system: it says that it has no blocks"))
+		return errors.Join(err, errors.New("root file system: statfs reports no blocks"))
 	}
-	d.figures(r, "rainbond_node_root_", f, d.region, d.node)
-	d.inWords(r, "/", f)
+	d.addUsage(r, "rainbond_node_root_", f, d.region, d.node)
+	d.explainUsage(r, "/", f)
 	return err
 }
 
-// lookAtMounts tells what the file systems beside root say that fill, and
-// which are stuck.
-func (d disk) lookAtMounts(ctx context.Context, r *Report) error {
+// collectMounts exports the usage of the other file systems that hold data of
+// Rainbond or Kubernetes, and the mounts that are stuck.
+func (d disk) collectMounts(ctx context.Context, r *Report) error {
 	mounts, err := d.Mounts(ctx)
 	errs := []error{err}
 	for _, m := range mounts {
 		switch {
 		case fault.Stuck(m.Err):
-			d.stuck(r, m.Point, fmt.Sprintf("%s (%s, %s)", m.Point, m.Type, withoutPassword(m.Source)), m.Err)
+			d.addStuck(r, m.Point, fmt.Sprintf("%s (%s, %s)", m.Point, m.Type, redactUserinfo(m.Source)), m.Err)
 		case m.Err != nil && m.Data != "":
 			errs = append(errs, fmt.Errorf("file system at %s: %w", m.Point, m.Err))
 		}
 		if _, ok := m.Filesystem.UsedRatio(); ok && m.Data != "" {
-			d.figures(r, "rainbond_node_filesystem_", m.Filesystem, d.region, d.node, m.Data)
-			d.inWords(r, m.Data, m.Filesystem)
+			d.addUsage(r, "rainbond_node_filesystem_", m.Filesystem, d.region, d.node, m.Data)
+			d.explainUsage(r, m.Data, m.Filesystem)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// figures sets the metrics of a family that tells one file system.
-func (disk) figures(r *Report, family string, f fault.Filesystem, labels ...string) {
+// addUsage adds the samples of one file system to a family of metrics.
+func (disk) addUsage(r *Report, family string, f fault.Filesystem, labels ...string) {
 	used, _ := f.UsedRatio()
 	r.addSample(family+"size_bytes", f.Size, labels...)
 	r.addSample(family+"avail_bytes", f.Avail, labels...)
@@ -103,8 +103,8 @@ func (disk) figures(r *Report, family string, f fault.Filesystem, labels ...stri
 	r.addSample(family+"last_success_timestamp_seconds", float64(f.At.UnixMilli())/1000, labels...)
 }
 
-// inWords says the figures.
-func (d disk) inWords(r *Report, mountpoint string, f fault.Filesystem) {
+// explainUsage adds the usage of a file system as evidence.
+func (d disk) explainUsage(r *Report, mountpoint string, f fault.Filesystem) {
 	const gib = 1 << 30
 	where := d.node
 	if mountpoint != "/" {
@@ -116,28 +116,30 @@ func (d disk) inWords(r *Report, mountpoint string, f fault.Filesystem) {
 		where, (f.Size-f.Free)/gib, f.Size/gib, 100*used, f.Avail/gib, 100*avail, f.FilesFree, f.Files), labelRegion, d.region, "node", d.node, "mountpoint", mountpoint)
 }
 
-// stuck tells a mount that cannot be used.
-func (d disk) stuck(r *Report, point, what string, err error) {
-	point = strings.Map(quotable, point)
+// addStuck exports a mount that cannot be used.
+func (d disk) addStuck(r *Report, point, what string, err error) {
+	point = strings.Map(sanitizeForQuotes, point)
 	r.addSample("rainbond_node_mount_stuck", 1, d.region, d.node, point)
 	r.addEvidence(EvidenceError, fmt.Sprintf("%s: %s: %v", d.node, what, err), labelRegion, d.region, "node", d.node, "mountpoint", point)
 }
 
-// quotable replaces what would break out of quotes in the commands of an
-// alert: anybody who may mount chooses the name of the mount point.
-func quotable(r rune) rune {
+// sanitizeForQuotes replaces the runes that would end a quoted argument in the
+// commands of an alert. The name of a mount point is untrusted input.
+func sanitizeForQuotes(r rune) rune {
 	if r == '\'' || !unicode.IsPrint(r) {
 		return '?'
 	}
 	return r
 }
 
-// userinfo is what may hold a password in the source of a FUSE mount.
+// userinfo matches the part of a FUSE mount's source that may contain a password.
 var userinfo = regexp.MustCompile(`//[^/@]*@`)
 
-func withoutPassword(source string) string { return userinfo.ReplaceAllString(source, "//") }
+// redactUserinfo removes user and password from the URL of a mount.
+func redactUserinfo(source string) string { return userinfo.ReplaceAllString(source, "//") }
 
-func (d disk) lookAtThresholds(ctx context.Context, r *Report) error {
+// collectThresholds exports the eviction thresholds of all nodes.
+func (d disk) collectThresholds(ctx context.Context, r *Report) error {
 	thresholds, err := d.Thresholds(ctx)
 	for _, t := range thresholds {
 		r.addSample("rainbond_node_eviction_threshold_ratio", t.Ratio, d.region, t.Node, t.Signal)
@@ -145,7 +147,8 @@ func (d disk) lookAtThresholds(ctx context.Context, r *Report) error {
 	return err
 }
 
-func (d disk) lookAtNodes(ctx context.Context, r *Report) error {
+// collectNodes exports the unhealthy conditions of all nodes.
+func (d disk) collectNodes(ctx context.Context, r *Report) error {
 	nodes, err := d.Nodes(ctx)
 	if err != nil {
 		return err

@@ -10,17 +10,16 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-// A Metric is one row of the catalogue: all there is to know of a metric's
-// public face.
+// A Metric is one row of the catalogue: the public description of a metric.
 type Metric struct {
-	Slug   string // the symptom, or "exporter" for what the exporter says of itself
+	Slug   string // the symptom, or SlugExporter for metrics about the exporter
 	Name   string
 	Help   string
-	Type   prometheus.ValueType // Untyped stands for a histogram
+	Type   prometheus.ValueType // UntypedValue means a histogram
 	Labels []string
 }
 
-// SlugExporter is the slug of what the exporter says of itself.
+// SlugExporter is the slug of the metrics about the exporter itself.
 const SlugExporter = "exporter"
 
 const (
@@ -28,68 +27,68 @@ const (
 	counter   = prometheus.CounterValue
 	histogram = prometheus.UntypedValue
 
-	// labelRegion is what Rainbond calls a region. The bare word is on
-	// Prometheus' list of label names to avoid.
+	// labelRegion is the label for the name of a region. The word "region" is
+	// on Prometheus' list of label names to avoid.
 	labelRegion = "rainbond_region"
 )
 
 // Catalogue is every metric the exporter has, in the order of the document.
-// docs/metrics.md is made from it.
+// docs/metrics.md is generated from it.
 var Catalogue = []Metric{
-	{SlugExporter, "rainbond_collector_success", "Whether the collector could look (1) or not (0). Seeing a fault is a success.", gauge, []string{"collector"}},
-	{SlugExporter, "rainbond_collector_duration_seconds", "How long the collector's last look took.", gauge, []string{"collector"}},
-	{SlugExporter, "rainbond_regions_last_read_timestamp_seconds", "When the console's database last told the regions. While it is away, those known then are still probed. Absent without a database.", gauge, nil},
+	{SlugExporter, "rainbond_collector_success", "Whether the collector could check everything (1) or not (0). A fault that was found is a success.", gauge, []string{"collector"}},
+	{SlugExporter, "rainbond_collector_duration_seconds", "Duration of the collector's last collection.", gauge, []string{"collector"}},
+	{SlugExporter, "rainbond_regions_last_read_timestamp_seconds", "Time of the last successful read of the regions from the console's database. While the database does not answer, the last known regions are still probed. Absent without a database.", gauge, nil},
 
-	{SlugAPI, "rainbond_api_up", "Whether the last request to /v2/show of the region API, made as the console makes it, succeeded.", gauge, []string{labelRegion}},
+	{SlugAPI, "rainbond_api_up", "Whether the last request to /v2/show of the region API, sent as the console sends it, succeeded. Absent if the probe did not get its full time limits.", gauge, []string{labelRegion}},
 	{SlugAPI, "rainbond_api_probe_failed", "Whether the last probe of the region API failed in this phase for this reason.", gauge, []string{labelRegion, "phase", "reason"}},
-	{SlugAPI, "rainbond_api_probes_total", "Probes of the region API made.", counter, []string{labelRegion}},
-	{SlugAPI, "rainbond_api_probe_failures_total", "Probes of the region API that failed, by phase and reason.", counter, []string{labelRegion, "phase", "reason"}},
-	{SlugAPI, "rainbond_api_probe_duration_seconds", "How long whole probes of the region API took, failed ones included.", histogram, []string{labelRegion}},
-	{SlugAPI, "rainbond_api_probe_phase_seconds", "How long each phase of the last probe took. A phase that did not end well is absent, never 0.", gauge, []string{labelRegion, "phase"}},
-	{SlugAPI, "rainbond_api_direct_up", "Whether rbd-api answers as it should when asked past the gateway, at its own Service; which certificates it accepts does not matter. Asked only when the console's way fails; absent otherwise, and where the Service is not known.", gauge, []string{labelRegion}},
-	{SlugAPI, "rainbond_api_address_without_node", "Whether the region's address, which cannot be connected to, is the address of no node of the cluster: the server's IP has changed. Told only while connecting fails and the address is an IP.", gauge, []string{labelRegion}},
-	{SlugAPI, "rainbond_api_ready", "What /v2/cluster/ready said of each check, and of all. Absent on regions older than v6.9.2.", gauge, []string{labelRegion, "check"}},
+	{SlugAPI, "rainbond_api_probes_total", "Total probes of the region API.", counter, []string{labelRegion}},
+	{SlugAPI, "rainbond_api_probe_failures_total", "Total failed probes of the region API, by phase and reason.", counter, []string{labelRegion, "phase", "reason"}},
+	{SlugAPI, "rainbond_api_probe_duration_seconds", "Duration of probes of the region API, including failed probes.", histogram, []string{labelRegion}},
+	{SlugAPI, "rainbond_api_probe_phase_seconds", "Duration of each phase of the last probe. A phase that did not finish is absent, never 0.", gauge, []string{labelRegion, "phase"}},
+	{SlugAPI, "rainbond_api_direct_up", "Whether rbd-api answers correctly at its own Service, bypassing the gateway, with any client certificate. Requested only while the console's route fails; absent otherwise, and if the Service is unknown.", gauge, []string{labelRegion}},
+	{SlugAPI, "rainbond_api_address_without_node", "Whether no node of the cluster has the region's address, to which connections fail. Exported only while the connection fails and the address is an IP.", gauge, []string{labelRegion}},
+	{SlugAPI, "rainbond_api_ready", "Result of each check of /v2/cluster/ready, and of all. Absent on regions older than v6.9.2.", gauge, []string{labelRegion, "check"}},
 
-	{SlugTLS, "rainbond_api_tls_handshake_errors_total", "TLS handshake errors in the log of rbd-api, by class and reason. The class benign holds port scans and load balancer checks.", counter, []string{labelRegion, "class", "reason"}},
-	{SlugTLS, "rainbond_api_tls_handshake_error_last_timestamp_seconds", "When the log of rbd-api last held a TLS handshake error of this class. Absent when none was seen.", gauge, []string{labelRegion, "class"}},
+	{SlugTLS, "rainbond_api_tls_handshake_errors_total", "Total TLS handshake errors in the log of rbd-api, by class and reason. The class benign contains port scans and load balancer checks.", counter, []string{labelRegion, "class", "reason"}},
+	{SlugTLS, "rainbond_api_tls_handshake_error_last_timestamp_seconds", "Time of the last TLS handshake error of this class in the log of rbd-api. Absent if there was none.", gauge, []string{labelRegion, "class"}},
 
-	{SlugCert, "rainbond_certificate_info", "A certificate kept in a place, by the SHA-256 of its DER. Always 1.", gauge, []string{labelRegion, "place", "kind", "sha256"}},
-	{SlugCert, "rainbond_certificate_mismatch", "Whether the certificate of this kind in this place does not belong to the one in the reference place.", gauge, []string{labelRegion, "kind", "place", "reference"}},
+	{SlugCert, "rainbond_certificate_info", "A certificate in a place, by the SHA-256 of its DER. Always 1.", gauge, []string{labelRegion, "place", "kind", "sha256"}},
+	{SlugCert, "rainbond_certificate_mismatch", "Whether the certificate of this kind in this place does not match the one in the reference place.", gauge, []string{labelRegion, "kind", "place", "reference"}},
 	{SlugCert, "rainbond_certificate_unreadable", "Whether the certificate of this kind in this place cannot be used, for this reason.", gauge, []string{labelRegion, "place", "kind", "reason"}},
-	{SlugCert, "rainbond_certificate_key_mismatch", "Whether the private key in this place does not fit the certificate beside it.", gauge, []string{labelRegion, "place"}},
-	{SlugCert, "rainbond_certificate_not_after_timestamp_seconds", "When the certificate of this kind in this place expires.", gauge, []string{labelRegion, "place", "kind"}},
+	{SlugCert, "rainbond_certificate_key_mismatch", "Whether the private key in this place does not match the certificate next to it.", gauge, []string{labelRegion, "place"}},
+	{SlugCert, "rainbond_certificate_not_after_timestamp_seconds", "Time at which the certificate of this kind in this place expires.", gauge, []string{labelRegion, "place", "kind"}},
 
-	{SlugNodeRole, "rainbond_nodes", "Nodes that bear a label of this role; role none counts the nodes without any.", gauge, []string{labelRegion, "role"}},
-	{SlugNodeRole, "rainbond_node_role_missing", "A node, older than five minutes, that bears no role label. Only such nodes have a series.", gauge, []string{labelRegion, "node"}},
-	{SlugNodeRole, "rainbond_node_role_malformed", "A node that bears the bare label key node-role.kubernetes.io, on which the region's whole node list fails. Only such nodes have a series.", gauge, []string{labelRegion, "node"}},
-	{SlugNodeRole, "rainbond_node_placement_unmatched", "A name that the RainbondCluster gives in nodesForGateway or nodesForChaos and no node bears. Only such names have a series.", gauge, []string{labelRegion, "component", "node"}},
+	{SlugNodeRole, "rainbond_nodes", "Nodes that have a label of this role; role none counts the nodes without any.", gauge, []string{labelRegion, "role"}},
+	{SlugNodeRole, "rainbond_node_role_missing", "A node, older than five minutes, that has no role label. Only such nodes have a series.", gauge, []string{labelRegion, "node"}},
+	{SlugNodeRole, "rainbond_node_role_malformed", "A node that has the bare label key node-role.kubernetes.io, on which the region's whole node list fails. Only such nodes have a series.", gauge, []string{labelRegion, "node"}},
+	{SlugNodeRole, "rainbond_node_placement_unmatched", "A name in nodesForGateway or nodesForChaos of the RainbondCluster that no node has. Only such names have a series.", gauge, []string{labelRegion, "component", "node"}},
 
 	{SlugComponent, "rainbond_component_desired", "Pods of the component that should be ready.", gauge, []string{labelRegion, "component", "kind"}},
 	{SlugComponent, "rainbond_component_ready", "Pods of the component that are ready.", gauge, []string{labelRegion, "component", "kind"}},
 	{SlugComponent, "rainbond_component_waiting", "Pods of the component that are not ready, by what they wait for. Only reasons that occur have a series.", gauge, []string{labelRegion, "component", "reason"}},
-	{SlugComponent, "rainbond_component_restarts_total", "Container restarts of the component's pods since the exporter started, and those its pods had before.", counter, []string{labelRegion, "component"}},
-	{SlugComponent, "rainbond_component_alarm_firing", "Whether the console shows this alarm of rbd-monitor about the component; pending ones are shown too. Absent when the region API does not answer or cannot reach rbd-monitor.", gauge, []string{labelRegion, "component", "alarm"}},
-	{SlugComponent, "rainbond_monitor_up", "Whether the region API could reach rbd-monitor, of whose alarms the console makes its list of component faults. Absent when the region API does not answer.", gauge, []string{labelRegion}},
-	{SlugComponent, "rainbond_monitor_last_scrape_timestamp_seconds", "When rbd-monitor collected anything last. Absent when it has not within an hour, or cannot be asked.", gauge, []string{labelRegion}},
-	{SlugComponent, "rainbond_pods_evicted", "Evicted pods still lying about in the namespace. They are leftovers, not faults.", gauge, []string{labelRegion}},
+	{SlugComponent, "rainbond_component_restarts_total", "Total container restarts of the component's pods, including restarts before the exporter started.", counter, []string{labelRegion, "component"}},
+	{SlugComponent, "rainbond_component_alarm_firing", "Whether the console shows this alarm of rbd-monitor about the component; pending alarms are shown too. Absent if the region API does not answer or cannot reach rbd-monitor.", gauge, []string{labelRegion, "component", "alarm"}},
+	{SlugComponent, "rainbond_monitor_up", "Whether the region API can reach rbd-monitor, whose alarms are the console's list of component faults. Absent if the region API does not answer.", gauge, []string{labelRegion}},
+	{SlugComponent, "rainbond_monitor_last_scrape_timestamp_seconds", "Time of the last scrape by rbd-monitor. Absent if it is more than an hour ago or cannot be read.", gauge, []string{labelRegion}},
+	{SlugComponent, "rainbond_pods_evicted", "Evicted pods that are left over in the namespace. They are not a fault.", gauge, []string{labelRegion}},
 
 	{SlugDisk, "rainbond_node_root_size_bytes", "Size of the node's root file system.", gauge, []string{labelRegion, "node"}},
-	{SlugDisk, "rainbond_node_root_avail_bytes", "Space of the node's root file system that ordinary users may still take.", gauge, []string{labelRegion, "node"}},
-	{SlugDisk, "rainbond_node_root_used_ratio", "Used part of the node's root file system as df counts it: used / (used + available), reserved blocks left out.", gauge, []string{labelRegion, "node"}},
+	{SlugDisk, "rainbond_node_root_avail_bytes", "Space of the node's root file system that is available to ordinary users.", gauge, []string{labelRegion, "node"}},
+	{SlugDisk, "rainbond_node_root_used_ratio", "Used part of the node's root file system as df computes it: used / (used + available), without reserved blocks.", gauge, []string{labelRegion, "node"}},
 	{SlugDisk, "rainbond_node_root_inodes", "Inodes of the node's root file system.", gauge, []string{labelRegion, "node"}},
 	{SlugDisk, "rainbond_node_root_inodes_free", "Free inodes of the node's root file system.", gauge, []string{labelRegion, "node"}},
 	{SlugDisk, "rainbond_node_root_read_only", "Whether the node's root file system is mounted read-only.", gauge, []string{labelRegion, "node"}},
-	{SlugDisk, "rainbond_node_root_last_success_timestamp_seconds", "When the node's root file system said this. Where it no longer answers, the other metrics of root keep what it said last.", gauge, []string{labelRegion, "node"}},
-	{SlugDisk, "rainbond_node_filesystem_size_bytes", "Size of a file system of the node on which images, volumes or the kubelet live and which is not root's.", gauge, []string{labelRegion, "node", "mountpoint"}},
-	{SlugDisk, "rainbond_node_filesystem_avail_bytes", "Space of such a file system that ordinary users may still take.", gauge, []string{labelRegion, "node", "mountpoint"}},
-	{SlugDisk, "rainbond_node_filesystem_used_ratio", "Used part of such a file system as df counts it.", gauge, []string{labelRegion, "node", "mountpoint"}},
+	{SlugDisk, "rainbond_node_root_last_success_timestamp_seconds", "Time at which the node's root file system last answered. If it does not answer, its other metrics keep their last values.", gauge, []string{labelRegion, "node"}},
+	{SlugDisk, "rainbond_node_filesystem_size_bytes", "Size of a file system of the node that holds images, volumes or the kubelet's data and is not the root file system.", gauge, []string{labelRegion, "node", "mountpoint"}},
+	{SlugDisk, "rainbond_node_filesystem_avail_bytes", "Space of such a file system that is available to ordinary users.", gauge, []string{labelRegion, "node", "mountpoint"}},
+	{SlugDisk, "rainbond_node_filesystem_used_ratio", "Used part of such a file system as df computes it.", gauge, []string{labelRegion, "node", "mountpoint"}},
 	{SlugDisk, "rainbond_node_filesystem_inodes", "Inodes of such a file system.", gauge, []string{labelRegion, "node", "mountpoint"}},
 	{SlugDisk, "rainbond_node_filesystem_inodes_free", "Free inodes of such a file system.", gauge, []string{labelRegion, "node", "mountpoint"}},
 	{SlugDisk, "rainbond_node_filesystem_read_only", "Whether such a file system is mounted read-only.", gauge, []string{labelRegion, "node", "mountpoint"}},
-	{SlugDisk, "rainbond_node_filesystem_last_success_timestamp_seconds", "When such a file system said this. Where it no longer answers, its other metrics keep what it said last.", gauge, []string{labelRegion, "node", "mountpoint"}},
-	{SlugDisk, "rainbond_node_mount_stuck", "A mount that does not answer, or answers that its server or device is gone: df hangs on it. Only such mounts have a series.", gauge, []string{labelRegion, "node", "mountpoint"}},
+	{SlugDisk, "rainbond_node_filesystem_last_success_timestamp_seconds", "Time at which such a file system last answered. If it does not answer, its other metrics keep their last values.", gauge, []string{labelRegion, "node", "mountpoint"}},
+	{SlugDisk, "rainbond_node_mount_stuck", "A mount that does not answer, or whose server or device is gone: df hangs on it. Only such mounts have a series.", gauge, []string{labelRegion, "node", "mountpoint"}},
 	{SlugDisk, "rainbond_node_eviction_threshold_ratio", "Available part of a file system below which the node's kubelet evicts pods. Only with --kubelet.configz.", gauge, []string{labelRegion, "node", "signal"}},
-	{SlugDisk, "rainbond_node_condition", "A node condition that is not as it should be: DiskPressure 1, or Ready 0. Only nodes in trouble have a series.", gauge, []string{labelRegion, "node", "condition"}},
+	{SlugDisk, "rainbond_node_condition", "A node condition with an unhealthy value: DiskPressure 1, or Ready 0. Only nodes with such a condition have a series.", gauge, []string{labelRegion, "node", "condition"}},
 }
 
 // Values lists the values of one of the metric's labels where they form a
@@ -166,8 +165,8 @@ func texts[T ~string](values []T) []string {
 	return all
 }
 
-// Describe returns the metric of that name. A name that is not in the
-// catalogue is a mistake in this package, and panics.
+// Describe returns the metric with the given name. It panics if the name is
+// not in the catalogue, because that is a mistake in the caller.
 func Describe(name string) Metric {
 	i := slices.IndexFunc(Catalogue, func(m Metric) bool { return m.Name == name })
 	if i < 0 {
@@ -176,8 +175,8 @@ func Describe(name string) Metric {
 	return Catalogue[i]
 }
 
-// described are the catalogue's metrics as the library wants them, made once:
-// a look sets a hundred samples.
+// described returns the catalogue's metrics as client_golang needs them. They
+// are made once, because a collection adds hundreds of samples.
 var described = sync.OnceValue(func() map[string]describedMetric {
 	all := make(map[string]describedMetric, len(Catalogue))
 	for _, m := range Catalogue {
@@ -191,7 +190,8 @@ type describedMetric struct {
 	kind prometheus.ValueType
 }
 
-// counterVec makes a counter of the catalogue that remembers between looks.
+// counterVec returns a counter of the catalogue that keeps its value between
+// collections.
 func counterVec(name string) *prometheus.CounterVec {
 	m := Describe(name)
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: m.Name, Help: m.Help}, m.Labels)

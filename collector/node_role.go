@@ -11,19 +11,19 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-// nodeRole looks at the role labels of the nodes.
+// nodeRole inspects the role labels of the nodes.
 type nodeRole struct {
-	region string
-	names  fault.RoleNames
-	nodes  func(context.Context) ([]fault.Node, error)
-	told   func(context.Context) (fault.Platform, error)
+	region   string
+	names    fault.RoleNames
+	nodes    func(context.Context) ([]fault.Node, error)
+	platform func(context.Context) (fault.Platform, error)
 }
 
 // NewNodeRole returns the collector of symptom node-role for the region of
-// that name. Names stand for the roles. Told, which may be nil, is what the
-// operator has been told to run, and where.
-func NewNodeRole(region string, names fault.RoleNames, nodes func(context.Context) ([]fault.Node, error), told func(context.Context) (fault.Platform, error)) Collector {
-	return nodeRole{region, names, nodes, told}
+// that name. Names holds the label suffixes of each role. Function platform
+// returns the operator's configuration; it may be nil.
+func NewNodeRole(region string, names fault.RoleNames, nodes func(context.Context) ([]fault.Node, error), platform func(context.Context) (fault.Platform, error)) Collector {
+	return nodeRole{region, names, nodes, platform}
 }
 
 func (nodeRole) Name() string { return SlugNodeRole }
@@ -46,13 +46,13 @@ func (n nodeRole) Collect(ctx context.Context) (Report, error) {
 		r.addSample("rainbond_node_role_malformed", 1, n.region, node.Name)
 		r.addEvidence(EvidenceNode, fmt.Sprintf("%s: %s", node.Name, strings.Join(node.RoleKeys, ", ")), labelRegion, n.region, "node", node.Name)
 	}
-	if n.told == nil {
+	if n.platform == nil {
 		return r, nil
 	}
-	told, err := n.told(ctx)
-	for _, p := range told.Unmatched(nodes) {
+	platform, err := n.platform(ctx)
+	for _, p := range platform.Unmatched(nodes) {
 		r.addSample("rainbond_node_placement_unmatched", 1, n.region, p.Component, p.Node)
-		r.addEvidence(EvidenceNode, fmt.Sprintf("%s is to run on %s; no node bears the label kubernetes.io/hostname=%s", p.Component, p.Node, p.Node),
+		r.addEvidence(EvidenceNode, fmt.Sprintf("%s is configured to run on %s; no node has the label kubernetes.io/hostname=%s", p.Component, p.Node, p.Node),
 			labelRegion, n.region, "component", p.Component, "node", p.Node)
 	}
 	return r, err

@@ -13,79 +13,78 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// A Set looks with many collectors at once. One collector's panic, error or
-// hang spoils that collector only.
+// A Set runs several collectors concurrently. A panic, error or hang of one
+// collector does not affect the others.
 type Set struct {
 	collectors []Collector
 	log        *slog.Logger
-	looks      singleflight.Group // whole looks, so that two scrapes share one
-	singles    singleflight.Group // one collector's looks, so that a stuck one is joined, never piled up
+	all        singleflight.Group // collections, so that concurrent callers share one
+	single     singleflight.Group // by collector, so that at most one call of a hanging collector exists
 
 	mu   sync.Mutex
-	last map[string]string // what kept a collector from looking the last time it could not
+	last map[string]string // the last error of each collector
 }
 
-// NewSet returns a Set of the given collectors, which look in parallel and
-// report in the order given.
+// NewSet returns a Set of the given collectors, which run concurrently. The
+// outcomes are in the given order.
 func NewSet(log *slog.Logger, collectors ...Collector) *Set {
 	return &Set{collectors: collectors, log: log, last: map[string]string{}}
 }
 
-// DefaultDeadline is how long a look may take when the caller set no limit:
-// Prometheus' default scrape timeout.
+// DefaultDeadline is the time limit of a collection if the caller has none. It
+// is Prometheus' default scrape timeout.
 const DefaultDeadline = 10 * time.Second
 
-// share is the part of the time left that one collector gets, so that what
-// it finds still reaches the caller.
+// share is the part of the remaining time for one collector, so that its result
+// still reaches the caller.
 const share = 0.8
 
-// An Outcome is what one collector's look came to.
+// An Outcome is the result of one collector.
 type Outcome struct {
 	Collector string
 	Report    Report
-	Err       error // why it could not look; nil when it could
+	Err       error // why the collector failed; nil if it succeeded
 	Took      time.Duration
 }
 
-// A Look is what all collectors of a Set saw at one moment.
+// A Snapshot holds the outcomes of all collectors of a Set.
 type Snapshot struct {
 	At       time.Time
 	Outcomes []Outcome
 }
 
-// Look asks every collector once and returns before ctx ends. Callers that
-// come while a look is under way share it, and one of them giving up does not
-// end it for the others.
+// Collect runs every collector once and returns before ctx ends. Concurrent
+// callers share one collection, which continues if one of them gives up.
 func (s *Set) Collect(ctx context.Context) (Snapshot, error) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		deadline = time.Now().Add(DefaultDeadline)
 	}
-	look := s.looks.DoChan("", func() (any, error) {
-		// For the sake of the others who wait for this look.
+	collection := s.all.DoChan("", func() (any, error) {
+		// Other callers wait for this collection.
 		detached, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
 		defer cancel()
-		return s.look(withMemo(detached)), nil
+		return s.collect(withMemo(detached)), nil
 	})
 	select {
-	case result := <-look:
+	case result := <-collection:
 		return result.Val.(Snapshot), nil
 	case <-ctx.Done():
 		return Snapshot{}, context.Cause(ctx)
 	}
 }
 
-func (s *Set) look(ctx context.Context) Snapshot {
-	look := Snapshot{At: time.Now(), Outcomes: make([]Outcome, len(s.collectors))}
+func (s *Set) collect(ctx context.Context) Snapshot {
+	snapshot := Snapshot{At: time.Now(), Outcomes: make([]Outcome, len(s.collectors))}
 	var wait sync.WaitGroup
 	for i, c := range s.collectors {
-		wait.Go(func() { look.Outcomes[i] = s.one(ctx, c) })
+		wait.Go(func() { snapshot.Outcomes[i] = s.one(ctx, c) })
 	}
 	wait.Wait()
-	return look
+	return snapshot
 }
 
-// one looks with one collector, for at most its share of the time left.
+// one runs one collector, for at most its share of the remaining time.
 func (s *Set) one(ctx context.Context, c Collector) Outcome {
 	begin := time.Now()
 	deadline, _ := ctx.Deadline()
@@ -93,23 +92,22 @@ func (s *Set) one(ctx context.Context, c Collector) Outcome {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 
-	reported := s.singles.DoChan(c.Name(), func() (any, error) { return s.safely(ctx, c) })
+	reported := s.single.DoChan(c.Name(), func() (any, error) { return s.safely(ctx, c) })
 	outcome := Outcome{Collector: c.Name()}
 	select {
 	case result := <-reported:
 		outcome.Report, _ = result.Val.(Report)
 		outcome.Err = result.Err
 	case <-time.After(limit + grace(deadline, limit)):
-		outcome.Err = fmt.Errorf("no answer within %s; the look goes on and the next one joins it", limit.Round(time.Millisecond))
+		outcome.Err = fmt.Errorf("no answer within %s; it is still running", limit.Round(time.Millisecond))
 	}
 	outcome.Took = time.Since(begin)
-	s.tell(outcome)
+	s.logChange(outcome)
 	return outcome
 }
 
-// tell logs that a collector could not look, or can again: once, and not with
-// every scrape.
-func (s *Set) tell(o Outcome) {
+// logChange logs a failure or recovery of a collector once, not at every scrape.
+func (s *Set) logChange(o Outcome) {
 	now := ""
 	if o.Err != nil {
 		now = o.Err.Error()
@@ -121,14 +119,14 @@ func (s *Set) tell(o Outcome) {
 	switch now {
 	case before:
 	case "":
-		s.log.Info("can look again", "collector", o.Collector)
+		s.log.Info("collector recovered", "collector", o.Collector)
 	default:
-		s.log.Warn("could not look", "collector", o.Collector, "took", o.Took, "err", now)
+		s.log.Warn("collector failed", "collector", o.Collector, "took", o.Took, "err", now)
 	}
 }
 
-// grace is what a collector that obeys its context gets to say so: half of
-// what is left of the caller's time after the collector's share.
+// grace is the time for a collector to return after its context has ended: half
+// of the caller's time that remains after the collector's share.
 func grace(deadline time.Time, limit time.Duration) time.Duration {
 	return max(0, time.Until(deadline)-limit) / 2
 }
@@ -143,10 +141,10 @@ func (s *Set) safely(ctx context.Context, c Collector) (r Report, err error) {
 	return c.Collect(ctx)
 }
 
-// Collect sends every sample of the look, and how the collectors fared.
-func (l Snapshot) Collect(ch chan<- prometheus.Metric) {
+// Collect sends every sample, and the success and duration of each collector.
+func (s Snapshot) Collect(ch chan<- prometheus.Metric) {
 	var self Report
-	for _, o := range l.Outcomes {
+	for _, o := range s.Outcomes {
 		self.addSample("rainbond_collector_success", flag(o.Err == nil), o.Collector)
 		self.addSample("rainbond_collector_duration_seconds", o.Took.Seconds(), o.Collector)
 		for _, m := range o.Report.Metrics {
@@ -158,28 +156,28 @@ func (l Snapshot) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// Describe sends nothing: a look's metrics are known when it has been taken.
-func (l Snapshot) Describe(chan<- *prometheus.Desc) {}
+// Describe sends nothing, because the metrics are known only after a collection.
+func (s Snapshot) Describe(chan<- *prometheus.Desc) {}
 
-// Gather returns the look's samples as metric families.
-func (l Snapshot) Gather() ([]*dto.MetricFamily, error) {
+// Gather returns the samples as metric families.
+func (s Snapshot) Gather() ([]*dto.MetricFamily, error) {
 	registry := prometheus.NewRegistry()
-	if err := registry.Register(l); err != nil {
+	if err := registry.Register(s); err != nil {
 		return nil, err
 	}
 	return registry.Gather()
 }
 
 // Evidence returns the evidence of every collector.
-func (l Snapshot) Evidence() []Evidence {
+func (s Snapshot) Evidence() []Evidence {
 	var all []Evidence
-	for _, o := range l.Outcomes {
+	for _, o := range s.Outcomes {
 		all = append(all, o.Report.Evidence...)
 	}
 	return all
 }
 
-// memo holds what has been asked within one look.
+// memo holds the results of OncePerCollection within one collection.
 type memo struct {
 	mu      sync.Mutex
 	answers map[any]func() any
@@ -191,11 +189,11 @@ func withMemo(ctx context.Context) context.Context {
 	return context.WithValue(ctx, memoKey{}, &memo{answers: map[any]func() any{}})
 }
 
-// OncePerCollection returns ask, asked at most once in one look for one key: two
-// collectors that want the same thing share one answer. Outside a look, every
-// call asks.
+// OncePerCollection returns a function that calls ask at most once per key and
+// collection, so that collectors share the result. Outside a collection, every
+// call calls ask.
 func OncePerCollection[Q any, A any](key func(Q) string, ask func(context.Context, Q) A) func(context.Context, Q) A {
-	id := new(byte) // tells this question from others of the same key
+	id := new(byte) // distinguishes this function from others with the same key
 	type question struct {
 		id  *byte
 		key string

@@ -14,24 +14,24 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
-// looker is a collector made of a function.
-type looker struct {
-	name string
-	look func(context.Context) (Report, error)
+// funcCollector is a collector made of a function.
+type funcCollector struct {
+	name    string
+	collect func(context.Context) (Report, error)
 }
 
-func (l looker) Name() string                                { return l.name }
-func (l looker) Collect(ctx context.Context) (Report, error) { return l.look(ctx) }
+func (c funcCollector) Name() string                                { return c.name }
+func (c funcCollector) Collect(ctx context.Context) (Report, error) { return c.collect(ctx) }
 
-func well(name string) looker {
-	return looker{name, func(context.Context) (Report, error) { return Report{}, nil }}
+func healthy(name string) funcCollector {
+	return funcCollector{name, func(context.Context) (Report, error) { return Report{}, nil }}
 }
 
-func success(t *testing.T, look Snapshot) string {
+func success(t *testing.T, snapshot Snapshot) string {
 	t.Helper()
 	var got []string
-	for _, o := range look.Outcomes {
-		word := o.Collector + ": well"
+	for _, o := range snapshot.Outcomes {
+		word := o.Collector + ": ok"
 		if o.Err != nil {
 			word = o.Collector + ": " + strings.SplitN(o.Err.Error(), "\n", 2)[0]
 		}
@@ -40,47 +40,47 @@ func success(t *testing.T, look Snapshot) string {
 	return strings.Join(got, "; ")
 }
 
-func TestTroubleSpoilsItsOwnCollectorOnly(t *testing.T) {
+func TestFailureAffectsOnlyItsCollector(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		never := make(chan struct{})
 		set := NewSet(slog.New(slog.DiscardHandler),
-			looker{"panics", func(context.Context) (Report, error) { panic("boom") }},
-			looker{"errs", func(context.Context) (Report, error) { return Report{}, errors.New("forbidden") }},
-			looker{"hangs", func(context.Context) (Report, error) { <-never; return Report{}, nil }},
-			well("well"),
+			funcCollector{"panics", func(context.Context) (Report, error) { panic("boom") }},
+			funcCollector{"errs", func(context.Context) (Report, error) { return Report{}, errors.New("forbidden") }},
+			funcCollector{"hangs", func(context.Context) (Report, error) { <-never; return Report{}, nil }},
+			healthy("healthy"),
 		)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		begin := time.Now()
-		look, err := set.Collect(ctx)
+		snapshot, err := set.Collect(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := "panics: panic: boom; errs: forbidden; hangs: no answer within 8s; the look goes on and the next one joins it; well: well"
-		if got := success(t, look); got != want {
+		want := "panics: panic: boom; errs: forbidden; hangs: no answer within 8s; it is still running; healthy: ok"
+		if got := success(t, snapshot); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 		if took := time.Since(begin); took != 9*time.Second {
-			t.Errorf("the look took %s of 10 s; want 9 s, so that the answer still travels", took)
+			t.Errorf("the collection took %s of 10 s; want 9 s", took)
 		}
 		close(never)
 	})
 }
 
-func TestACollectorHasEightTenthsOfTheTime(t *testing.T) {
+func TestCollectorHas80PercentOfTheTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		set := NewSet(slog.New(slog.DiscardHandler), looker{"slow", func(ctx context.Context) (Report, error) {
-			<-ctx.Done() // a dead target: the end of the time is a finding
+		set := NewSet(slog.New(slog.DiscardHandler), funcCollector{"slow", func(ctx context.Context) (Report, error) {
+			<-ctx.Done() // a target that does not answer: the timeout is a finding
 			return Report{}, nil
 		}})
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		begin := time.Now()
-		look, err := set.Collect(ctx)
+		snapshot, err := set.Collect(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := success(t, look); got != "slow: well" {
+		if got := success(t, snapshot); got != "slow: ok" {
 			t.Error(got)
 		}
 		if took := time.Since(begin); took != 8*time.Second {
@@ -89,11 +89,11 @@ func TestACollectorHasEightTenthsOfTheTime(t *testing.T) {
 	})
 }
 
-func TestTwoScrapesShareOneLookAndOneHangingUpDoesNotEndIt(t *testing.T) {
+func TestScrapesShareACollection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var looks atomic.Int32
-		set := NewSet(slog.New(slog.DiscardHandler), looker{"counts", func(ctx context.Context) (Report, error) {
-			looks.Add(1)
+		var calls atomic.Int32
+		set := NewSet(slog.New(slog.DiscardHandler), funcCollector{"counts", func(ctx context.Context) (Report, error) {
+			calls.Add(1)
 			select {
 			case <-time.After(time.Second):
 				return Report{}, nil
@@ -101,35 +101,35 @@ func TestTwoScrapesShareOneLookAndOneHangingUpDoesNotEndIt(t *testing.T) {
 				return Report{}, ctx.Err()
 			}
 		}})
-		impatient, hangUp := context.WithCancel(t.Context())
+		canceled, hangUp := context.WithCancel(t.Context())
 		var scrapes sync.WaitGroup
 		scrapes.Go(func() {
-			if _, err := set.Collect(impatient); !errors.Is(err, context.Canceled) {
+			if _, err := set.Collect(canceled); !errors.Is(err, context.Canceled) {
 				t.Errorf("the one that hung up got %v", err)
 			}
 		})
 		synctest.Wait()
 		scrapes.Go(func() {
-			look, err := set.Collect(t.Context())
-			if err != nil || look.Outcomes[0].Err != nil {
-				t.Errorf("the one that stayed got %v, %v", err, look.Outcomes)
+			snapshot, err := set.Collect(t.Context())
+			if err != nil || snapshot.Outcomes[0].Err != nil {
+				t.Errorf("the one that stayed got %v, %v", err, snapshot.Outcomes)
 			}
 		})
 		synctest.Wait()
 		hangUp()
 		scrapes.Wait()
-		if n := looks.Load(); n != 1 {
-			t.Errorf("two scrapes looked %d times", n)
+		if n := calls.Load(); n != 1 {
+			t.Errorf("two scrapes called it %d times", n)
 		}
 	})
 }
 
-func TestAStuckLookIsJoinedNotPiledUp(t *testing.T) {
+func TestHangingCollectorRunsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var looks atomic.Int32
+		var calls atomic.Int32
 		free := make(chan struct{})
-		set := NewSet(slog.New(slog.DiscardHandler), looker{"stuck", func(context.Context) (Report, error) {
-			looks.Add(1)
+		set := NewSet(slog.New(slog.DiscardHandler), funcCollector{"stuck", func(context.Context) (Report, error) {
+			calls.Add(1)
 			<-free
 			return Report{}, nil
 		}})
@@ -140,26 +140,26 @@ func TestAStuckLookIsJoinedNotPiledUp(t *testing.T) {
 			}
 			cancel()
 		}
-		if n := looks.Load(); n != 1 {
-			t.Errorf("five scrapes began %d looks", n)
+		if n := calls.Load(); n != 1 {
+			t.Errorf("five scrapes called it %d times", n)
 		}
 		close(free)
 		synctest.Wait()
-		look, err := set.Collect(t.Context())
-		if err != nil || look.Outcomes[0].Err != nil {
-			t.Errorf("free again, it says %v, %v", err, look.Outcomes[0].Err)
+		snapshot, err := set.Collect(t.Context())
+		if err != nil || snapshot.Outcomes[0].Err != nil {
+			t.Errorf("after the hang:  %v, %v", err, snapshot.Outcomes[0].Err)
 		}
 	})
 }
 
-func TestOneLookAsksOnce(t *testing.T) {
+func TestOncePerCollection(t *testing.T) {
 	var asked atomic.Int32
 	ask := OncePerCollection(func(q string) string { return q }, func(_ context.Context, q string) string {
 		asked.Add(1)
 		return "answer to " + q
 	})
-	asker := func(name string) looker {
-		return looker{name, func(ctx context.Context) (Report, error) {
+	asker := func(name string) funcCollector {
+		return funcCollector{name, func(ctx context.Context) (Report, error) {
 			if got := ask(ctx, "a"); got != "answer to a" {
 				t.Error(got)
 			}
@@ -167,17 +167,17 @@ func TestOneLookAsksOnce(t *testing.T) {
 		}}
 	}
 	set := NewSet(slog.New(slog.DiscardHandler), asker("one"), asker("two"))
-	for look := int32(1); look <= 2; look++ {
+	for n := int32(1); n <= 2; n++ {
 		if _, err := set.Collect(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if got := asked.Load(); got != look {
-			t.Errorf("after %d looks it was asked %d times", look, got)
+		if got := asked.Load(); got != n {
+			t.Errorf("after %d collections it was called %d times", n, got)
 		}
 	}
 }
 
-func TestTheLogTellsAChangeOnce(t *testing.T) {
+func TestFailureAndRecoveryAreLoggedOnce(t *testing.T) {
 	var log strings.Builder
 	handler := slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey || a.Key == "took" {
@@ -186,7 +186,7 @@ func TestTheLogTellsAChangeOnce(t *testing.T) {
 		return a
 	}})
 	troubles := []error{errors.New("forbidden"), errors.New("forbidden"), nil, nil}
-	set := NewSet(slog.New(handler), looker{SlugTLS, func(context.Context) (Report, error) {
+	set := NewSet(slog.New(handler), funcCollector{SlugTLS, func(context.Context) (Report, error) {
 		err := troubles[0]
 		troubles = troubles[1:]
 		return Report{}, err
@@ -196,27 +196,27 @@ func TestTheLogTellsAChangeOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want := "level=WARN msg=\"could not look\" collector=tls err=forbidden\nlevel=INFO msg=\"can look again\" collector=tls\n"
+	want := "level=WARN msg=\"collector failed\" collector=tls err=forbidden\nlevel=INFO msg=\"collector recovered\" collector=tls\n"
 	if got := log.String(); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }
 
-func TestALookTellsHowItsCollectorsFared(t *testing.T) {
+func TestSnapshotExportsCollectorSuccess(t *testing.T) {
 	set := NewSet(slog.New(slog.DiscardHandler),
-		well(SlugAPI),
-		looker{SlugDisk, func(context.Context) (Report, error) { return Report{}, errors.New("no root") }})
-	look, err := set.Collect(t.Context())
+		healthy(SlugAPI),
+		funcCollector{SlugDisk, func(context.Context) (Report, error) { return Report{}, errors.New("no root") }})
+	snapshot, err := set.Collect(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := `
-# HELP rainbond_collector_success Whether the collector could look (1) or not (0). Seeing a fault is a success.
+# HELP rainbond_collector_success Whether the collector could check everything (1) or not (0). A fault that was found is a success.
 # TYPE rainbond_collector_success gauge
 rainbond_collector_success{collector="api"} 1
 rainbond_collector_success{collector="disk"} 0
 `
-	if err := testutil.CollectAndCompare(look, strings.NewReader(want), "rainbond_collector_success"); err != nil {
+	if err := testutil.CollectAndCompare(snapshot, strings.NewReader(want), "rainbond_collector_success"); err != nil {
 		t.Error(err)
 	}
 }

@@ -10,19 +10,19 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-// A LogReader hands over every line of rbd-api's log that it has not handed
-// over before, with the time at which the kubelet received it.
-type LogReader func(ctx context.Context, seen func(at time.Time, line []byte)) error
+// A LogReader calls handle for every line of rbd-api's log that it has not
+// passed on before, with the time at which the kubelet received the line.
+type LogReader func(ctx context.Context, handle func(at time.Time, line []byte)) error
 
-// door looks who failed at the region's door, in the log of rbd-api.
-type door struct {
+// handshakes counts the TLS handshake errors in the log of rbd-api.
+type handshakes struct {
 	region string
 	read   LogReader
 
-	mu     sync.Mutex
-	errors *prometheus.CounterVec
-	last   map[fault.Class]handshakeAt
-	looked time.Time // when the last look began that read all there was
+	mu           sync.Mutex
+	errors       *prometheus.CounterVec
+	last         map[fault.Class]handshakeAt
+	lastComplete time.Time // start of the last collection that read the whole log
 }
 
 type handshakeAt struct {
@@ -32,54 +32,55 @@ type handshakeAt struct {
 
 // NewTLS returns the collector of symptom tls for the region of that name.
 func NewTLS(region string, read LogReader) Collector {
-	d := &door{region: region, read: read, errors: counterVec("rainbond_api_tls_handshake_errors_total"), last: map[fault.Class]handshakeAt{}}
+	h := &handshakes{region: region, read: read, errors: counterVec("rainbond_api_tls_handshake_errors_total"), last: map[fault.Class]handshakeAt{}}
 	for _, s := range fault.HandshakePatterns {
-		d.errors.WithLabelValues(region, string(s.Class), string(s.Reason))
+		h.errors.WithLabelValues(region, string(s.Class), string(s.Reason))
 	}
-	return d
+	return h
 }
 
-func (d *door) Name() string { return SlugTLS }
+func (c *handshakes) Name() string { return SlugTLS }
 
-func (d *door) Collect(ctx context.Context) (Report, error) {
-	began := time.Now()
-	err := d.read(ctx, d.count)
+func (c *handshakes) Collect(ctx context.Context) (Report, error) {
+	start := time.Now()
+	err := c.read(ctx, c.count)
 	var r Report
-	r.collect(d.errors)
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	r.collect(c.errors)
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if err == nil {
-		d.looked = began
+		c.lastComplete = start
 	}
 	for _, class := range fault.Classes {
-		last, ok := d.last[class]
+		last, ok := c.last[class]
 		if !ok {
 			continue
 		}
-		r.addSample("rainbond_api_tls_handshake_error_last_timestamp_seconds", float64(last.at.UnixMilli())/1000, d.region, string(class))
+		r.addSample("rainbond_api_tls_handshake_error_last_timestamp_seconds", float64(last.at.UnixMilli())/1000, c.region, string(class))
 		if class != fault.Benign {
-			r.addEvidence(EvidenceLogLine, last.at.UTC().Format(time.RFC3339)+" "+last.Peer+": "+last.Text, labelRegion, d.region, "class", string(class))
+			r.addEvidence(EvidenceLogLine, last.at.UTC().Format(time.RFC3339)+" "+last.Peer+": "+last.Text, labelRegion, c.region, "class", string(class))
 		}
 	}
 	return r, err
 }
 
-// count takes the node's word for when a line came, but not against our own
-// clock: a new line is not older than the last look, nor of the future.
-func (d *door) count(at time.Time, line []byte) {
+// count counts a line if it is a handshake error. The time of a line comes from
+// the node, whose clock may differ from ours: a new line is not older than the
+// last complete collection, and not in the future.
+func (c *handshakes) count(at time.Time, line []byte) {
 	h, ok := fault.FromLogLine(line)
 	if !ok {
 		return
 	}
-	d.errors.WithLabelValues(d.region, string(h.Class), string(h.Reason)).Inc()
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	c.errors.WithLabelValues(c.region, string(h.Class), string(h.Reason)).Inc()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if now := time.Now(); at.After(now) {
 		at = now
-	} else if at.Before(d.looked) {
-		at = d.looked
+	} else if at.Before(c.lastComplete) {
+		at = c.lastComplete
 	}
-	if at.After(d.last[h.Class].at) {
-		d.last[h.Class] = handshakeAt{at, h}
+	if at.After(c.last[h.Class].at) {
+		c.last[h.Class] = handshakeAt{at, h}
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func TestANodesWrongClockNeitherProlongsNorHidesAnError(t *testing.T) {
+func TestWrongClockOfANodeNeitherExtendsNorHidesAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var wrong time.Duration
 		c := NewTLS("rainbond", func(_ context.Context, seen func(time.Time, []byte)) error {

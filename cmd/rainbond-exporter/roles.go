@@ -133,7 +133,7 @@ func (s source) collector(name string, f *flags, ask questions) (collector.Colle
 		return collector.NewNodeRole(f.regionName, f.roleNames(), s.kube.Nodes, ask.told), nil
 	case collector.SlugComponent:
 		return collector.NewComponent(f.regionName, collector.Components{
-			Workloads: s.kube.Workloads, Pods: s.kube.Pods, Told: ask.told, FailedMounts: s.kube.FailedMounts,
+			Workloads: s.kube.Workloads, Pods: s.kube.Pods, Platform: ask.told, FailedMounts: s.kube.FailedMounts,
 			Monitor: ask.shown(f.regionName),
 		}), nil
 	}
