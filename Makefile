@@ -135,7 +135,7 @@ words: ## private words, and the terms of the field instead of them (IN=demo for
 	@go run ./tools/words $(if $(COUNT),-count) $(IN)
 
 fmt: ## gofmt everything
-	@gofmt -w cmd collector dashboards demo docs doctor fault region rules test
+	@gofmt -w cmd collector dashboards demo docs doctor fault region report rules test
 
 check: test lint ## what to run before you send a change
 

@@ -213,7 +213,7 @@ func (d *Doctor) Diagnose(ctx context.Context, look collector.Snapshot) (Diagnos
 		return Diagnosis{}, fmt.Errorf("gather the look: %w", err)
 	}
 	store := newSamples(families, look.At)
-	diagnosis.Regions = store.values(labelRegion)
+	diagnosis.Regions = store.values(LabelRegion)
 
 	alerts, skipped, err := d.judge(ctx, store, look)
 	if err != nil {
@@ -224,6 +224,79 @@ func (d *Doctor) Diagnose(ctx context.Context, look collector.Snapshot) (Diagnos
 	diagnosis.Findings = underCauses(alerts, d.inhibitions)
 	return diagnosis, nil
 }
+
+// An Overview is a diagnosis in short: what its headline says.
+type Overview struct {
+	Regions []string
+	Verdict Verdict
+	Faults  int  // causes, without those about the watcher itself
+	Blind   bool // no collector could look
+}
+
+// Overview returns the diagnosis in short.
+func (d Diagnosis) Overview() Overview {
+	o := Overview{Regions: d.Regions, Verdict: d.Verdict(), Blind: len(d.Looked) == 0}
+	for _, f := range d.Findings {
+		if f.Slug != collector.SlugExporter {
+			o.Faults++
+		}
+	}
+	return o
+}
+
+func (o Overview) equal(other Overview) bool {
+	return slices.Equal(o.Regions, other.Regions) && o.Verdict == other.Verdict && o.Faults == other.Faults && o.Blind == other.Blind
+}
+
+// InRegion is the part of a diagnosis that is about one region, and what is about
+// none, such as a collector that could not look.
+func (d Diagnosis) InRegion(region string) Diagnosis {
+	d.Regions = []string{region}
+	d.Findings = slices.DeleteFunc(slices.Clone(d.Findings), func(f Finding) bool {
+		about, borne := f.Labels[LabelRegion]
+		return borne && about != region
+	})
+	return d
+}
+
+// Unaffected lists the symptoms that were looked at and that no finding Touches.
+func (d Diagnosis) Unaffected() []string {
+	return slices.DeleteFunc(slices.Clone(d.Looked), func(slug string) bool {
+		return slices.ContainsFunc(d.Findings, func(f Finding) bool {
+			return f.Touches(slug) || slices.ContainsFunc(f.Symptoms, func(s Finding) bool { return s.Touches(slug) })
+		})
+	})
+}
+
+// Touches tells whether the finding belongs to a symptom, or rests on trouble
+// seen there.
+func (f Finding) Touches(slug string) bool { return f.Slug == slug || slices.Contains(f.SeenBy, slug) }
+
+// WatcherOf returns the finding that says of a collector that it cannot look,
+// and false when no rule says so.
+func (d Diagnosis) WatcherOf(name string) (Finding, bool) {
+	i := slices.IndexFunc(d.Findings, func(f Finding) bool {
+		return f.Slug == collector.SlugExporter && f.Labels[LabelCollector] == name
+	})
+	if i < 0 {
+		return Finding{}, false
+	}
+	return d.Findings[i], true
+}
+
+// OnlyUnable tells whether a finding only says that a collector could not look,
+// which Unable says as well, with the reason.
+func (d Diagnosis) OnlyUnable(f Finding) bool {
+	return f.Slug == collector.SlugExporter && len(f.Symptoms) == 0 &&
+		slices.ContainsFunc(d.Unable, func(u Unable) bool { return u.Collector == f.Labels[LabelCollector] })
+}
+
+// The labels that name what a sample is about, with a meaning of their own in
+// every presentation.
+const (
+	LabelRegion    = "rainbond_region"
+	LabelCollector = "collector"
+)
 
 // oneLine is an error's text; what errors.Join puts on lines of their own is
 // told once each.
@@ -253,7 +326,7 @@ func rank(slug string) int {
 func byUrgency(a, b firing) int {
 	return cmp.Or(
 		cmp.Compare(watcher(a), watcher(b)),
-		cmp.Compare(severityRank(a.Severity), severityRank(b.Severity)),
+		cmp.Compare(SeverityRank(a.Severity), SeverityRank(b.Severity)),
 		bySlug(a.Slug, b.Slug),
 		cmp.Compare(a.Alert, b.Alert),
 		cmp.Compare(a.labels.String(), b.labels.String()),
@@ -267,7 +340,8 @@ func watcher(a firing) int {
 	return 0
 }
 
-func severityRank(severity string) int {
+// SeverityRank orders severities: 0 is critical, 1 warning, 2 any other.
+func SeverityRank(severity string) int {
 	switch severity {
 	case "critical":
 		return 0

@@ -2,62 +2,21 @@ package doctor
 
 import (
 	"errors"
-	"flag"
+	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
+	"github.com/rainbond-exporter/rainbond-exporter/doctor/doctortest"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
-
-// noon is when every look of these tests is taken.
-var noon = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
-
-func read(t *testing.T, path string) []byte {
-	t.Helper()
-	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return content
-}
-
-// golden compares got with a file of testdata.
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	gotLines, wantLines := strings.Split(string(got), "\n"), strings.Split(string(read(t, path)), "\n")
-	for i := range max(len(gotLines), len(wantLines)) {
-		g, w := lineAt(gotLines, i), lineAt(wantLines, i)
-		if g != w {
-			t.Errorf("%s:%d: (go test ./doctor -update writes it anew)\ngot  %s\nwant %s", path, i+1, g, w)
-			return
-		}
-	}
-}
-
-func lineAt(lines []string, i int) string {
-	if i < len(lines) {
-		return lines[i]
-	}
-	return "(the end)"
-}
 
 func newDoctor(t *testing.T) *Doctor {
 	t.Helper()
-	d, err := New(read(t, "testdata/rules.yaml"), read(t, "testdata/alertmanager.yaml"))
+	d, err := New(doctortest.Rules, doctortest.Alertmanager)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,85 +32,13 @@ func diagnose(t *testing.T, d *Doctor, look collector.Snapshot) Diagnosis {
 	return diagnosis
 }
 
-// metric is a sample of the catalogue.
-func metric(name string, value float64, labels ...string) prometheus.Metric {
-	m := collector.Describe(name)
-	return prometheus.MustNewConstMetric(prometheus.NewDesc(m.Name, m.Help, m.Labels, nil), m.Type, value, labels...)
-}
-
-func evidence(what, text string, about ...string) collector.Evidence {
-	e := collector.Evidence{What: what, Text: text, About: map[string]string{}}
-	for i := 0; i < len(about); i += 2 {
-		e.About[about[i]] = about[i+1]
-	}
-	return e
-}
-
-// sawAt is the outcome of a collector that could look.
-func sawAt(name string, metrics []prometheus.Metric, seen ...collector.Evidence) collector.Outcome {
-	return collector.Outcome{Collector: name, Report: collector.Report{Metrics: metrics, Evidence: seen}, Took: time.Second}
-}
-
-func lookOf(outcomes ...collector.Outcome) collector.Snapshot {
-	return collector.Snapshot{At: noon, Outcomes: outcomes}
-}
-
-// sick is a look at a region with stale certificates, a component that waits,
-// and a collector that could not look.
-func sick() collector.Snapshot {
-	return lookOf(
-		sawAt(collector.SlugAPI, []prometheus.Metric{
-			metric("rainbond_api_up", 0, "rainbond"),
-			metric("rainbond_api_probe_failed", 1, "rainbond", "tls", "client_refused"),
-			metric("rainbond_api_probe_failed", 0, "rainbond", "connect", "refused"),
-		},
-			evidence(collector.EvidenceError, "remote error: tls: unknown certificate authority", "rainbond_region", "rainbond", "phase", "tls", "reason", "client_refused"),
-			evidence(collector.EvidenceAddress, "https://203.0.113.105:8443, 203.0.113.105:8443", "rainbond_region", "rainbond", "phase", "tls", "reason", "client_refused"),
-		),
-		sawAt(collector.SlugTLS, []prometheus.Metric{
-			metric("rainbond_api_tls_handshake_error_last_timestamp_seconds", float64(noon.Unix()-42), "rainbond", "client_certificate"),
-			metric("rainbond_api_tls_handshake_error_last_timestamp_seconds", float64(noon.Unix()-1), "rainbond", "benign"),
-		}),
-		sawAt(collector.SlugCert, []prometheus.Metric{
-			metric("rainbond_certificate_mismatch", 1, "rainbond", "client", "console", "served"),
-			metric("rainbond_certificate_mismatch", 0, "rainbond", "server", "served", "console"),
-		},
-			evidence(collector.EvidenceFingerprint, "console client 1f2e3d4c5b6a7988 ≠ region-config client 9a8b7c6d5e4f3021",
-				"rainbond_region", "rainbond", "kind", "client", "place", "console"),
-			evidence(collector.EvidenceFingerprint, "console ca 0011223344556677 ≠ served ca 8899aabbccddeeff",
-				"rainbond_region", "rainbond", "kind", "ca", "place", "console"),
-		),
-		sawAt(collector.SlugNodeRole, []prometheus.Metric{metric("rainbond_nodes", 3, "rainbond", "worker")}),
-		sawAt(collector.SlugComponent, []prometheus.Metric{
-			metric("rainbond_component_desired", 1, "rainbond", "rbd-chaos", "DaemonSet"),
-			metric("rainbond_component_ready", 0, "rainbond", "rbd-chaos", "DaemonSet"),
-			metric("rainbond_component_desired", 1, "rainbond", "rbd-api", "Deployment"),
-			metric("rainbond_component_ready", 1, "rainbond", "rbd-api", "Deployment"),
-		},
-			evidence(collector.EvidencePod, "rbd-chaos-x2v9k: Back-off pulling image \"goodrain.me/rbd-chaos:v6.9\"\n\x1b[31mred\x1b[0m",
-				"rainbond_region", "rainbond", "component", "rbd-chaos"),
-		),
-		collector.Outcome{Collector: collector.SlugDisk, Err: errors.New(`nodes is forbidden: User "system:serviceaccount:rbd-system:rainbond-exporter" cannot list resource "nodes" in API group ""`)},
-	)
-}
-
-// well is a look at a region of which there is nothing to say.
-func well() collector.Snapshot {
-	var outcomes []collector.Outcome
-	for _, slug := range collector.Slugs {
-		outcomes = append(outcomes, sawAt(slug, nil))
-	}
-	outcomes[0].Report.Metrics = []prometheus.Metric{metric("rainbond_api_up", 1, "rainbond")}
-	return lookOf(outcomes...)
-}
-
 // outline is a diagnosis in a line a finding.
 func outline(d Diagnosis) string {
 	var b strings.Builder
 	var write func(indent string, findings []Finding)
 	write = func(indent string, findings []Finding) {
 		for _, f := range findings {
-			b.WriteString(indent + f.Severity + " " + f.Slug + " " + f.Alert + about(f, LangEN) + "\n")
+			b.WriteString(indent + f.Severity + " " + f.Slug + " " + f.Alert + aboutText(f) + "\n")
 			write(indent+"  ", f.Symptoms)
 		}
 	}
@@ -159,8 +46,22 @@ func outline(d Diagnosis) string {
 	return b.String()
 }
 
+// aboutText is what a finding is about.
+func aboutText(f Finding) string {
+	text := ""
+	if region := f.Labels[LabelRegion]; region != "" {
+		text = ", region " + region
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Labels)) {
+		if name != LabelRegion {
+			text += ", " + name + "=" + f.Labels[name]
+		}
+	}
+	return text
+}
+
 func TestFindingsAreCausesMostUrgentFirst(t *testing.T) {
-	d := diagnose(t, newDoctor(t), sick())
+	d := diagnose(t, newDoctor(t), doctortest.Faulty())
 	want := `
 critical cert RainbondConsoleCertificateMismatch, region rainbond, kind=client, place=console, reference=served
   critical tls RainbondRegionTLSFailing, region rainbond, phase=tls, reason=client_refused
@@ -177,16 +78,16 @@ warning exporter RainbondCollectorFailing, collector=disk
 }
 
 func TestTheVerdictTellsFaultsFromNotHavingSeen(t *testing.T) {
-	unseen := well()
+	unseen := doctortest.Healthy()
 	unseen.Outcomes[5].Err = errors.New("no root")
 	for name, c := range map[string]struct {
 		look collector.Snapshot
 		want Verdict
 	}{
-		"all well":          {well(), Healthy},
+		"all well":          {doctortest.Healthy(), Healthy},
 		"one not looked at": {unseen, CouldNotLook},
-		"faults and more":   {sick(), Faults},
-		"nothing looked at": {lookOf(), CouldNotLook},
+		"faults and more":   {doctortest.Faulty(), Faults},
+		"nothing looked at": {doctortest.SnapshotOf(), CouldNotLook},
 	} {
 		if got := diagnose(t, newDoctor(t), c.look).Verdict(); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
@@ -197,17 +98,17 @@ func TestTheVerdictTellsFaultsFromNotHavingSeen(t *testing.T) {
 func TestWhatOneLookCannotTellIsListedAndNotGuessed(t *testing.T) {
 	d := newDoctor(t)
 	want := []string{"RainbondRegionAPIUnstable", "RainbondNodeDiskGrows", "RainbondExporterDown"}
-	if got := diagnose(t, d, well()).NeedsHistory; !slices.Equal(got, want) {
+	if got := diagnose(t, d, doctortest.Healthy()).NeedsHistory; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	t.Run("nor is anything called absent that was not looked for", func(t *testing.T) {
-		diskOnly := lookOf(sawAt(collector.SlugDisk, nil))
+		diskOnly := doctortest.SnapshotOf(doctortest.Collected(collector.SlugDisk, nil))
 		want := append([]string{"RainbondNoProbe"}, want...)
 		got := diagnose(t, d, diskOnly)
 		if !slices.Equal(got.NeedsHistory, want) || len(got.Findings) > 0 {
 			t.Errorf("got %q and %s, want %q", got.NeedsHistory, outline(got), want)
 		}
-		api := well()
+		api := doctortest.Healthy()
 		api.Outcomes[0].Report.Metrics = nil
 		if got := outline(diagnose(t, d, api)); got != "warning api RainbondNoProbe\n" {
 			t.Errorf("looked for and absent, it says %q", got)
@@ -235,13 +136,13 @@ func TestTheLeastAndTheMostOfOneLookAreWhatItSaw(t *testing.T) {
 
 func TestRecordingRulesAreEvaluatedFirst(t *testing.T) {
 	refused := func(ready float64) collector.Snapshot {
-		return lookOf(
-			sawAt(collector.SlugAPI, []prometheus.Metric{metric("rainbond_api_probe_failed", 1, "rainbond", "connect", "refused"), metric("rainbond_api_up", 0, "rainbond")},
-				evidence(collector.EvidenceError, "connect: connection refused", "rainbond_region", "rainbond", "phase", "connect", "reason", "refused")),
-			sawAt(collector.SlugComponent, []prometheus.Metric{metric("rainbond_component_ready", ready, "rainbond", "rbd-api", "Deployment")},
-				evidence(collector.EvidencePod, "rbd-api-7d: starts", "rainbond_region", "rainbond", "component", "rbd-api"),
-				evidence(collector.EvidencePod, "rbd-chaos-1: crashes", "rainbond_region", "rainbond", "component", "rbd-chaos"),
-				evidence(collector.EvidencePod, "of the region at large", "rainbond_region", "rainbond")),
+		return doctortest.SnapshotOf(
+			doctortest.Collected(collector.SlugAPI, []prometheus.Metric{doctortest.Metric("rainbond_api_probe_failed", 1, "rainbond", "connect", "refused"), doctortest.Metric("rainbond_api_up", 0, "rainbond")},
+				doctortest.Evidence(collector.EvidenceError, "connect: connection refused", "rainbond_region", "rainbond", "phase", "connect", "reason", "refused")),
+			doctortest.Collected(collector.SlugComponent, []prometheus.Metric{doctortest.Metric("rainbond_component_ready", ready, "rainbond", "rbd-api", "Deployment")},
+				doctortest.Evidence(collector.EvidencePod, "rbd-api-7d: starts", "rainbond_region", "rainbond", "component", "rbd-api"),
+				doctortest.Evidence(collector.EvidencePod, "rbd-chaos-1: crashes", "rainbond_region", "rainbond", "component", "rbd-chaos"),
+				doctortest.Evidence(collector.EvidencePod, "of the region at large", "rainbond_region", "rainbond")),
 		)
 	}
 	d := diagnose(t, newDoctor(t), refused(1))
@@ -264,7 +165,7 @@ func TestHistogramsAreClassicSeries(t *testing.T) {
 	h := collector.Describe("rainbond_api_probe_duration_seconds")
 	slow := prometheus.MustNewConstHistogram(prometheus.NewDesc(h.Name, h.Help, h.Labels, nil), 10, 15,
 		map[float64]uint64{1: 0, 2: 10}, "rainbond")
-	look := lookOf(sawAt(collector.SlugAPI, []prometheus.Metric{slow, metric("rainbond_api_up", 1, "rainbond")}))
+	look := doctortest.SnapshotOf(doctortest.Collected(collector.SlugAPI, []prometheus.Metric{slow, doctortest.Metric("rainbond_api_up", 1, "rainbond")}))
 	for expr, want := range map[string]string{
 		`rainbond_api_probe_duration_seconds_bucket{le="1.0"} == 0`:                                  " api A, region rainbond, le=1.0\n",
 		`rainbond_api_probe_duration_seconds_bucket{le="+Inf"} == 10`:                                " api A, region rainbond, le=+Inf\n",
@@ -282,7 +183,7 @@ func TestHistogramsAreClassicSeries(t *testing.T) {
 }
 
 func TestTemplatesExpandAsInPrometheus(t *testing.T) {
-	look := lookOf(sawAt(collector.SlugDisk, []prometheus.Metric{metric("rainbond_node_root_used_ratio", 0.8251, "rainbond", "node-1")}))
+	look := doctortest.SnapshotOf(doctortest.Collected(collector.SlugDisk, []prometheus.Metric{doctortest.Metric("rainbond_node_root_used_ratio", 0.8251, "rainbond", "node-1")}))
 	f := diagnose(t, newDoctor(t), look).Findings[0]
 	want := Words{"The root disk of node node-1 is 82.51% full", "节点 node-1 根分区已用 82.51%"}
 	if f.Summary != want {
@@ -303,9 +204,9 @@ func TestCommandsAreLiftedOutOfTheDescription(t *testing.T) {
 func TestEvidenceIsAHandfulWithoutRepeats(t *testing.T) {
 	var seen []collector.Evidence
 	for _, text := range []string{"refused", "dial: refused", "dial: refused", "1", "2", "3", "4", "5", "6", "7"} {
-		seen = append(seen, evidence(collector.EvidencePod, text, "rainbond_region", "rainbond", "component", "rbd-chaos"))
+		seen = append(seen, doctortest.Evidence(collector.EvidencePod, text, "rainbond_region", "rainbond", "component", "rbd-chaos"))
 	}
-	look := sick()
+	look := doctortest.Faulty()
 	look.Outcomes[4].Report.Evidence = seen
 	var got []string
 	for _, e := range diagnose(t, newDoctor(t), look).Findings[1].Evidence {
@@ -343,7 +244,7 @@ info api Info
 critical exporter ReadsTheAPI, region rainbond
 critical exporter Watcher
 `
-	if got := "\n" + outline(diagnose(t, d, sick())); got != want {
+	if got := "\n" + outline(diagnose(t, d, doctortest.Faulty())); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
@@ -360,7 +261,7 @@ groups:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := outline(diagnose(t, d, sick())); got != " api A, region rainbond\n" {
+	if got := outline(diagnose(t, d, doctortest.Faulty())); got != " api A, region rainbond\n" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -404,9 +305,9 @@ func TestARuleThatCannotBeEvaluatedIsNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	look := lookOf(
-		sawAt(collector.SlugAPI, []prometheus.Metric{metric("rainbond_api_up", 1, "r")}),
-		sawAt(collector.SlugNodeRole, []prometheus.Metric{metric("rainbond_nodes", 1, "r", "worker"), metric("rainbond_nodes", 1, "r", "etcd")}))
+	look := doctortest.SnapshotOf(
+		doctortest.Collected(collector.SlugAPI, []prometheus.Metric{doctortest.Metric("rainbond_api_up", 1, "r")}),
+		doctortest.Collected(collector.SlugNodeRole, []prometheus.Metric{doctortest.Metric("rainbond_nodes", 1, "r", "worker"), doctortest.Metric("rainbond_nodes", 1, "r", "etcd")}))
 	_, err = d.Diagnose(t.Context(), look)
 	if err == nil || !strings.HasPrefix(err.Error(), "rule A: ") {
 		t.Errorf("got %v", err)
@@ -431,16 +332,16 @@ func TestOurOwnRulesFindNothingInAnEmptyLook(t *testing.T) {
 	if errors.Is(err, os.ErrNotExist) {
 		t.Skip(err)
 	}
-	alertmanager := read(t, "../rules/alertmanager.yaml")
+	alertmanager := doctortest.Read(t, "../rules/alertmanager.yaml")
 	d, err := New(rules, alertmanager)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var slugs []collector.Outcome
 	for _, slug := range collector.Slugs {
-		slugs = append(slugs, sawAt(slug, nil))
+		slugs = append(slugs, doctortest.Collected(slug, nil))
 	}
-	for name, look := range map[string]collector.Snapshot{"no collectors": lookOf(), "nothing seen": lookOf(slugs...)} {
+	for name, look := range map[string]collector.Snapshot{"no collectors": doctortest.SnapshotOf(), "nothing seen": doctortest.SnapshotOf(slugs...)} {
 		if got := diagnose(t, d, look); len(got.Findings) > 0 {
 			t.Errorf("%s: %s", name, outline(got))
 		}

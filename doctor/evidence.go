@@ -53,8 +53,8 @@ func (r rule) evidence(look collector.Snapshot, alert labels.Labels) (picked []c
 // offered is the evidence of one collector that the rule may rest on. For an
 // alert about the collector itself it is why that could not look.
 func (r rule) offered(o collector.Outcome, alert labels.Labels) []collector.Evidence {
-	if o.Err != nil && alert.Get(labelCollector) == o.Collector {
-		about := map[string]string{labelCollector: o.Collector}
+	if o.Err != nil && alert.Get(LabelCollector) == o.Collector {
+		about := map[string]string{LabelCollector: o.Collector}
 		return []collector.Evidence{{About: about, What: collector.EvidenceError, Text: o.Err.Error()}}
 	}
 	return slices.DeleteFunc(slices.Clone(o.Report.Evidence), func(e collector.Evidence) bool {
@@ -104,7 +104,7 @@ func (s selection) rulesOut(about map[string]string) bool {
 // common with the alert, or with a selector of the rule.
 func (r rule) singledOut(slug string, about map[string]string, alert labels.Labels) bool {
 	for name := range about {
-		if name == labelRegion {
+		if name == LabelRegion {
 			continue
 		}
 		named := func(m *labels.Matcher) bool { return m.Name == name }

@@ -2,10 +2,8 @@ package doctor
 
 import (
 	"fmt"
-	"io"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -14,7 +12,7 @@ import (
 type History struct {
 	seen     map[string]remembered // by identity
 	unable   map[string]string     // why collectors could not look last time
-	headline Words
+	overview Overview
 }
 
 // remembered is a finding as it was seen last.
@@ -26,7 +24,7 @@ type remembered struct {
 // A Change is what one look tells that the look before did not.
 type Change struct {
 	At       time.Time
-	Headline Words     // the diagnosis in one line; zero when it is the old one
+	Overview *Overview // nil when it is the old one
 	New      []Finding // causes and symptoms alike
 	Gone     []Finding // with the Since that they had
 	Unable   []Unable
@@ -72,8 +70,8 @@ func (h *History) Note(d *Diagnosis) Change {
 	}
 	h.unable = unable
 
-	if headline := (Words{regionHeadline(*d, LangEN), regionHeadline(*d, LangZH)}); headline != h.headline {
-		change.Headline, h.headline = headline, headline
+	if o := d.Overview(); !o.equal(h.overview) {
+		change.Overview, h.overview = &o, o
 	}
 	return change
 }
@@ -88,14 +86,14 @@ func (h *History) stamp(findings []Finding, d *Diagnosis, now map[string]remembe
 			f.Since = old.Since
 		}
 		h.stamp(f.Symptoms, d, now)
-		now[f.identity()] = remembered{*f, d.ofUnable(*f)}
+		now[f.identity()] = remembered{*f, d.OnlyUnable(*f)}
 	}
 }
 
 // identity tells a finding from every other of a look, in the order in which
 // they are told.
 func (f Finding) identity() string {
-	id := fmt.Sprint(severityRank(f.Severity), f.Severity, " ", rank(f.Slug), " ", f.Alert)
+	id := fmt.Sprint(SeverityRank(f.Severity), f.Severity, " ", rank(f.Slug), " ", f.Alert)
 	for _, name := range slices.Sorted(maps.Keys(f.Labels)) {
 		id += fmt.Sprintf(" %s=%q", name, f.Labels[name])
 	}
@@ -104,45 +102,5 @@ func (f Finding) identity() string {
 
 // unableToSee tells whether somebody who would see the finding could not look.
 func (d Diagnosis) unableToSee(f Finding) bool {
-	return slices.ContainsFunc(d.Unable, func(u Unable) bool { return f.touches(u.Collector) })
+	return slices.ContainsFunc(d.Unable, func(u Unable) bool { return f.Touches(u.Collector) })
 }
-
-// ChangeText writes a change as lines that begin with the time, for a log;
-// nothing when nothing has changed.
-func ChangeText(w io.Writer, c Change, lang string) error {
-	var b strings.Builder
-	line := func(what, text string) {
-		fmt.Fprintf(&b, "%s  %s\n", c.At.UTC().Format(time.RFC3339), strings.TrimSpace(columns.FillRight(what, changeWidth)+plain(text)))
-	}
-	if c.Headline != (Words{}) {
-		line("", c.Headline.In(lang))
-	}
-	tell := func(what string, findings []Finding, after func(Finding) string) {
-		few := fewOf(findings)
-		for _, f := range slices.Concat(few.Full, few.Brief) {
-			line(say(lang, what), say(lang, f.Severity)+" "+f.Summary.In(lang)+" ("+f.Alert+about(f, lang)+")"+after(f))
-		}
-		for _, m := range few.More {
-			line(say(lang, what), say(lang, "more", m.Count, m.Alert))
-		}
-	}
-	tell("new", c.New, func(Finding) string { return "" })
-	tell("gone", c.Gone, func(f Finding) string { return say(lang, "after", span(c.At.Sub(f.Since))) })
-	for _, u := range c.Unable {
-		line(say(lang, "blind"), titleOf(u.Collector, lang)+" ("+u.Collector+"): "+shown(u.Err))
-	}
-	for _, name := range c.AbleTo {
-		line(say(lang, "seeing"), titleOf(name, lang)+" ("+name+")")
-	}
-	if b.Len() == 0 {
-		return nil
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-// changeWidth is the width of the word before what has changed.
-const changeWidth = 9
-
-// span is a time that has passed, in whole seconds.
-func span(d time.Duration) string { return d.Round(time.Second).String() }

@@ -77,11 +77,20 @@ func (r rule) slug() string {
 	return collector.SlugExporter
 }
 
-// parseRules reads a rule file as Prometheus loads it.
-func parseRules(content []byte) ([]rule, error) {
+// LoadRules reads a rule file as Prometheus loads it. Each error has the line
+// and the rule.
+func LoadRules(content []byte) (*rulefmt.RuleGroups, error) {
 	file, errs := rulefmt.Parse(content, false, model.UTF8Validation, promParser, slog.New(slog.DiscardHandler))
 	if len(errs) > 0 {
 		return nil, errors.Join(located(content, errs)...)
+	}
+	return file, nil
+}
+
+func parseRules(content []byte) ([]rule, error) {
+	file, err := LoadRules(content)
+	if err != nil {
+		return nil, err
 	}
 	var rules []rule
 	recorded := map[string]rule{}
@@ -143,7 +152,7 @@ func (r *rule) inspect(expr parser.Expr, recorded map[string]rule) {
 func (r *rule) selects(n *parser.VectorSelector, recorded map[string]rule) {
 	known := false
 	for _, m := range collector.Catalogue {
-		if selectsMetric(n, m) {
+		if Selects(n, m) {
 			known = true
 			r.reads = append(r.reads, selection{m.Name, m.Slug, n.LabelMatchers})
 		}
@@ -165,7 +174,8 @@ func (r *rule) selects(n *parser.VectorSelector, recorded map[string]rule) {
 	}
 }
 
-func selectsMetric(n *parser.VectorSelector, m collector.Metric) bool {
+// Selects tells whether a selector can select a series of the metric.
+func Selects(n *parser.VectorSelector, m collector.Metric) bool {
 	if m.Type != prometheus.UntypedValue {
 		return nameMatches(n.LabelMatchers, m.Name)
 	}

@@ -27,9 +27,16 @@ var mayImport = map[string][]string{
 	"console":    {"fault"},
 	"filesystem": {"fault"},
 	"collector":  {"fault"},
-	"doctor":     {"collector", "rules"},
+	"doctor":     {"collector"},
+	"report":     {"collector", "doctor"},
+	"rules/lint": {"collector", "doctor", "rules"},
 	"demo":       {"fault", "demo/pki"},
-	"tour":       {"collector", "demo", "doctor", "rules"},
+	"tour":       {"collector", "demo", "doctor", "report/web", "rules"},
+
+	"report/json":       {"collector", "doctor"},
+	"report/terminal":   {"collector", "doctor", "report"},
+	"report/web":        {"collector", "doctor", "report", "report/json"},
+	"doctor/doctortest": {"collector"},
 }
 
 // pure folders import nothing but the standard library, and of it nothing

@@ -19,6 +19,7 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 	"github.com/rainbond-exporter/rainbond-exporter/demo"
 	"github.com/rainbond-exporter/rainbond-exporter/doctor"
+	"github.com/rainbond-exporter/rainbond-exporter/report/web"
 )
 
 // Style is the style sheet of the tour.
@@ -65,9 +66,9 @@ func New(d *demo.Demo, judge *doctor.Doctor, healthy collector.Snapshot) (*Tour,
 }
 
 // Beside is the tour beside a diagnosis, for the status page.
-func (t *Tour) Beside(lang string, look collector.Snapshot, d doctor.Diagnosis) doctor.Beside {
+func (t *Tour) Beside(lang string, look collector.Snapshot, d doctor.Diagnosis) web.Beside {
 	s := t.stop(lang, look, d)
-	return doctor.Beside{Lead: write("lead", s), Aside: t.demo.Aside(lang), Follow: write("follow", s)}
+	return web.Beside{Lead: write("lead", s), Aside: t.demo.Aside(lang), Follow: write("follow", s)}
 }
 
 // maxChanges and maxMessages are what a visitor reads; the rest is counted.

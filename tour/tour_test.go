@@ -13,6 +13,7 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 	"github.com/rainbond-exporter/rainbond-exporter/demo"
 	"github.com/rainbond-exporter/rainbond-exporter/doctor"
+	"github.com/rainbond-exporter/rainbond-exporter/report/web"
 	"github.com/rainbond-exporter/rainbond-exporter/rules"
 )
 
@@ -88,7 +89,7 @@ func TestTheTourOfAFault(t *testing.T) {
 	if !slices.Equal(seen, []string{demo.Healthy}) || d.Scenario().Name != "disk-82" {
 		t.Errorf("looked at %q, and now it is %s", seen, d.Scenario().Name)
 	}
-	beside := func(lang string, used float64) doctor.Beside {
+	beside := func(lang string, used float64) web.Beside {
 		diagnosis, err := judge.Diagnose(t.Context(), disk(used))
 		if err != nil {
 			t.Fatal(err)

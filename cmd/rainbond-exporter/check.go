@@ -12,7 +12,10 @@ import (
 
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 	"github.com/rainbond-exporter/rainbond-exporter/doctor"
+	diagnosisjson "github.com/rainbond-exporter/rainbond-exporter/report/json"
+	"github.com/rainbond-exporter/rainbond-exporter/report/terminal"
 	"github.com/rainbond-exporter/rainbond-exporter/rules"
+	"github.com/rainbond-exporter/rainbond-exporter/rules/lint"
 )
 
 // check looks and says on out what is wrong: once, or with --watch until ctx
@@ -34,9 +37,9 @@ func (f *flags) check(ctx context.Context, out, errs io.Writer) (int, error) {
 		return couldNotLook, err
 	}
 	if f.output == "json" {
-		err = doctor.JSON(out, diagnosis)
+		err = diagnosisjson.Write(out, diagnosis)
 	} else {
-		err = doctor.Text(out, diagnosis, styleOf(out, f.lang, os.Getenv))
+		err = terminal.Write(out, diagnosis, styleOf(out, f.lang, os.Getenv))
 	}
 	return statusOf(diagnosis), err
 }
@@ -98,9 +101,9 @@ func (f *flags) lint(ctx context.Context, errs io.Writer) (int, error) {
 		}
 		name, content = f.rulesFile, own
 	}
-	check := doctor.CheckRules
+	check := lint.Rules
 	if filepath.Ext(name) == ".tmpl" {
-		check = func(_ context.Context, content []byte) error { return doctor.CheckTemplate(content) }
+		check = func(_ context.Context, content []byte) error { return lint.Template(content) }
 	}
 	if err := check(ctx, content); err != nil {
 		fmt.Fprintf(errs, "%s:\n%v\n", name, err)
@@ -130,8 +133,8 @@ const widest = 120
 
 // styleOf is coloured and as wide as the terminal when out is one, and plain
 // otherwise or when NO_COLOR is set (https://no-color.org).
-func styleOf(out io.Writer, lang string, env func(string) string) doctor.Style {
-	style := doctor.Style{Lang: lang, Width: widest}
+func styleOf(out io.Writer, lang string, env func(string) string) terminal.Style {
+	style := terminal.Style{Lang: lang, Width: widest}
 	file := terminalOf(out)
 	if file == nil {
 		return style

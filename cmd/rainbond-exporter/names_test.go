@@ -14,7 +14,7 @@ import (
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
 
 	"github.com/rainbond-exporter/rainbond-exporter/demo/pki"
-	"github.com/rainbond-exporter/rainbond-exporter/doctor"
+	"github.com/rainbond-exporter/rainbond-exporter/report/terminal"
 )
 
 // wild is what somebody may have called a region in the console.
@@ -80,7 +80,7 @@ func TestTheDiagnosisOfARegionCalledAnything(t *testing.T) {
 		t.Fatal(err)
 	}
 	var text bytes.Buffer
-	if err := doctor.Text(&text, diagnosis, doctor.Style{Lang: "en", Width: 1000}); err != nil {
+	if err := terminal.Write(&text, diagnosis, terminal.Style{Lang: "en", Width: 1000}); err != nil {
 		t.Fatal(err)
 	}
 	// That the reason is there shows that the rule's own query found the name.

@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rainbond-exporter/rainbond-exporter/doctor"
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
+	"github.com/rainbond-exporter/rainbond-exporter/report"
 )
 
 // A progress says on a terminal how far a look over many regions has come. A
@@ -68,7 +68,7 @@ func (p *progress) draw() {
 		return
 	}
 	p.drawn = time.Now()
-	fmt.Fprint(p.out, wipe, doctor.Looking(p.lang, done, p.total))
+	fmt.Fprint(p.out, wipe, report.Looking(p.lang, done, p.total))
 }
 
 // wipe begins the line anew and erases it.

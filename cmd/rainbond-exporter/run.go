@@ -11,6 +11,7 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 	"github.com/rainbond-exporter/rainbond-exporter/demo"
 	"github.com/rainbond-exporter/rainbond-exporter/doctor"
+	"github.com/rainbond-exporter/rainbond-exporter/report/web"
 	"github.com/rainbond-exporter/rainbond-exporter/rules"
 	"github.com/rainbond-exporter/rainbond-exporter/tour"
 )
@@ -88,7 +89,7 @@ func (f *flags) pointAt(d *demo.Demo) {
 // A site is what the status page has beside the diagnosis; nothing, when it
 // is zero.
 type site struct {
-	beside  func(lang string, look collector.Snapshot, d doctor.Diagnosis) doctor.Beside
+	beside  func(lang string, look collector.Snapshot, d doctor.Diagnosis) web.Beside
 	style   string
 	path    string // where handler answers
 	handler http.Handler

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rainbond-exporter/rainbond-exporter/demo"
 	"github.com/rainbond-exporter/rainbond-exporter/doctor"
+	"github.com/rainbond-exporter/rainbond-exporter/report/terminal"
 )
 
 var update = flag.Bool("update", false, "write the golden files instead of comparing them")
@@ -123,7 +124,7 @@ func golden(t *testing.T, name string, d doctor.Diagnosis, lang string) {
 	t.Helper()
 	var text bytes.Buffer
 	// So wide that no line breaks: the moving parts differ in length.
-	if err := doctor.Text(&text, d, doctor.Style{Lang: lang, Width: 1000}); err != nil {
+	if err := terminal.Write(&text, d, terminal.Style{Lang: lang, Width: 1000}); err != nil {
 		t.Fatal(err)
 	}
 	got := steady(text.String())

@@ -24,9 +24,9 @@ import (
 
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 	"github.com/rainbond-exporter/rainbond-exporter/docs"
-	"github.com/rainbond-exporter/rainbond-exporter/doctor"
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 	"github.com/rainbond-exporter/rainbond-exporter/probe"
+	"github.com/rainbond-exporter/rainbond-exporter/report/web"
 )
 
 // scrapeHeader is where Prometheus says how long it will wait, in seconds.
@@ -102,7 +102,7 @@ func (f *flags) serve(ctx context.Context, beside *site) error {
 		prober: func() func(context.Context, fault.Region) fault.Trace {
 			return (&probe.Prober{Resolver: f.resolver}).Probe
 		}}
-	page := &doctor.Site{Look: look, Doctor: judge, Beside: beside.beside, Style: beside.style, Guide: map[string][]byte{"zh": docs.GuideZH, "en": docs.GuideEN}}
+	page := &web.Site{Look: look, Doctor: judge, Beside: beside.beside, Style: beside.style, Guide: map[string][]byte{"zh": docs.GuideZH, "en": docs.GuideEN}}
 
 	mux := http.NewServeMux()
 	mux.Handle("/", page.Handler())
@@ -121,7 +121,7 @@ func (f *flags) serve(ctx context.Context, beside *site) error {
 }
 
 // noticed tells the page what a scrape has seen; life ends what it makes of it.
-func noticed(life context.Context, look func(context.Context) (collector.Snapshot, error), page *doctor.Site) func(context.Context) (collector.Snapshot, error) {
+func noticed(life context.Context, look func(context.Context) (collector.Snapshot, error), page *web.Site) func(context.Context) (collector.Snapshot, error) {
 	return func(ctx context.Context) (collector.Snapshot, error) {
 		seen, err := look(ctx)
 		if err == nil {

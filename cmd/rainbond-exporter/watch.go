@@ -9,6 +9,8 @@ import (
 	"golang.org/x/term"
 
 	"github.com/rainbond-exporter/rainbond-exporter/doctor"
+	diagnosisjson "github.com/rainbond-exporter/rainbond-exporter/report/json"
+	"github.com/rainbond-exporter/rainbond-exporter/report/terminal"
 )
 
 // watching looks again and again until ctx ends, and tells each look in the
@@ -54,22 +56,22 @@ func (f *flags) teller(out io.Writer) (tell func(doctor.Diagnosis, doctor.Change
 	file := terminalOf(out)
 	switch {
 	case f.output == "json":
-		return func(d doctor.Diagnosis, _ doctor.Change) error { return doctor.JSONLine(out, d) }, nothing
+		return func(d doctor.Diagnosis, _ doctor.Change) error { return diagnosisjson.WriteLine(out, d) }, nothing
 	case file == nil || os.Getenv("TERM") == "dumb": // which cannot be drawn on
-		return func(_ doctor.Diagnosis, c doctor.Change) error { return doctor.ChangeText(out, c, f.lang) }, nothing
+		return func(_ doctor.Diagnosis, c doctor.Change) error { return terminal.WriteChange(out, c, f.lang) }, nothing
 	}
-	screen := &doctor.Screen{Out: out, Every: f.interval}
+	screen := &terminal.Screen{Out: out, Every: f.interval}
 	return func(d doctor.Diagnosis, _ doctor.Change) error {
 			width, height, err := term.GetSize(int(file.Fd()))
 			if err != nil || width < 1 || height < 1 {
-				width, height = doctor.DefaultWidth, defaultHeight
+				width, height = terminal.DefaultWidth, defaultHeight
 			}
 			return screen.Draw(d, styleOf(out, f.lang, os.Getenv), width, height)
 		}, func(last *doctor.Diagnosis) error {
 			if err := screen.Close(); err != nil || last == nil {
 				return err
 			}
-			return doctor.Text(out, *last, styleOf(out, f.lang, os.Getenv))
+			return terminal.Write(out, *last, styleOf(out, f.lang, os.Getenv))
 		}
 }
 

@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminal is a pseudo-terminal of the given size; read gets what has been
+// openTerminal is a pseudo-terminal of the given size; read gets what has been
 // written to it so far, each time that there is more.
-func terminal(t *testing.T, columns, rows uint16, read func(all string)) (tty *os.File, closed <-chan struct{}) {
+func openTerminal(t *testing.T, columns, rows uint16, read func(all string)) (tty *os.File, closed <-chan struct{}) {
 	t.Helper()
 	control, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
@@ -58,7 +58,7 @@ func TestAWatchIsDrawnOnAScreenOfItsOwn(t *testing.T) {
 	defer end()
 	secondLook := regexp.MustCompile(`seen since [0-9:]{8} \([1-9][0-9]*s\)`)
 	var said string
-	tty, closed := terminal(t, 100, 8, func(all string) {
+	tty, closed := openTerminal(t, 100, 8, func(all string) {
 		if said = all; secondLook.MatchString(all) {
 			end()
 		}

@@ -1,4 +1,4 @@
-package doctor
+package lint
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/common/model"
 
+	"github.com/rainbond-exporter/rainbond-exporter/doctor"
 	"github.com/rainbond-exporter/rainbond-exporter/rules"
 )
 
@@ -22,18 +23,19 @@ var (
 	alertMethods = strings.Fields("Firing Resolved")
 )
 
-// CheckTemplate says what is wrong with a file of Alertmanager's templates,
+// Template says what is wrong with a file of Alertmanager's templates,
 // each fault with its line: what Alertmanager would not load, and labels and
 // annotations that none of the embedded rules bears, for which Alertmanager
 // would leave a gap in the message. Nil: nothing.
-func CheckTemplate(content []byte) error {
-	all, err := parseRules(rules.Rules)
+func Template(content []byte) error {
+	groups, err := doctor.LoadRules(rules.Rules)
 	if err != nil {
 		return err
 	}
+	all := allRules(groups)
 	labels, annotations := append(knownLabels(all), model.AlertNameLabel), []string{}
 	for _, r := range all {
-		for name := range r.annotations {
+		for name := range r.Annotations {
 			annotations = append(annotations, name)
 		}
 	}

@@ -1,4 +1,5 @@
-package doctor
+// Package json writes a diagnosis as JSON.
+package json
 
 import (
 	"encoding/json"
@@ -6,21 +7,22 @@ import (
 	"time"
 
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
+	"github.com/rainbond-exporter/rainbond-exporter/doctor"
 )
 
 // SchemaVersion is the value of "schema_version" in the JSON. It grows when a
 // field is removed or changes its meaning; new fields may come at any time.
 const SchemaVersion = 1
 
-// JSON writes the diagnosis as one JSON object, in both languages;
+// Write writes the diagnosis as one JSON object, in both languages;
 // docs/diagnosis.schema.json describes it. Lists and objects are empty rather
 // than null or missing.
-func JSON(w io.Writer, d Diagnosis) error { return encode(w, d, "  ") }
+func Write(w io.Writer, d doctor.Diagnosis) error { return encode(w, d, "  ") }
 
-// JSONLine writes the same on one line.
-func JSONLine(w io.Writer, d Diagnosis) error { return encode(w, d, "") }
+// WriteLine writes the same on one line.
+func WriteLine(w io.Writer, d doctor.Diagnosis) error { return encode(w, d, "") }
 
-func encode(w io.Writer, d Diagnosis, indent string) error {
+func encode(w io.Writer, d doctor.Diagnosis, indent string) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", indent)
@@ -30,21 +32,21 @@ func encode(w io.Writer, d Diagnosis, indent string) error {
 		Verdict:       d.Verdict(),
 		Regions:       each(d.Regions, same),
 		Looked:        each(d.Looked, same),
-		Unable:        each(d.Unable, func(u Unable) unableJSON { return unableJSON(u) }),
+		Unable:        each(d.Unable, func(u doctor.Unable) unableJSON { return unableJSON(u) }),
 		NeedsHistory:  each(d.NeedsHistory, same),
 		Findings:      each(d.Findings, findingToJSON),
 	})
 }
 
 type document struct {
-	SchemaVersion int           `json:"schema_version"`
-	At            string        `json:"at"`
-	Verdict       Verdict       `json:"verdict"`
-	Regions       []string      `json:"regions"`
-	Looked        []string      `json:"looked"`
-	Unable        []unableJSON  `json:"unable"`
-	NeedsHistory  []string      `json:"needs_history"`
-	Findings      []findingJSON `json:"findings"`
+	SchemaVersion int            `json:"schema_version"`
+	At            string         `json:"at"`
+	Verdict       doctor.Verdict `json:"verdict"`
+	Regions       []string       `json:"regions"`
+	Looked        []string       `json:"looked"`
+	Unable        []unableJSON   `json:"unable"`
+	NeedsHistory  []string       `json:"needs_history"`
+	Findings      []findingJSON  `json:"findings"`
 }
 
 type unableJSON struct {
@@ -84,7 +86,7 @@ type evidenceJSON struct {
 	About map[string]string `json:"about"`
 }
 
-func findingToJSON(f Finding) findingJSON {
+func findingToJSON(f doctor.Finding) findingJSON {
 	return findingJSON{
 		Alert: f.Alert, Severity: f.Severity, Slug: f.Slug, Section: f.Section, RunbookURL: f.RunbookURL,
 		Labels:      present(f.Labels),

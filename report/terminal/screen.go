@@ -1,4 +1,4 @@
-package doctor
+package terminal
 
 import (
 	"bytes"
@@ -6,6 +6,9 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/rainbond-exporter/rainbond-exporter/doctor"
+	"github.com/rainbond-exporter/rainbond-exporter/report"
 )
 
 // A Screen shows one diagnosis after the other on a terminal, each in place
@@ -28,11 +31,11 @@ const (
 
 // Draw shows so much of a diagnosis as fits into a terminal of the given
 // width and height, in one write, so that nothing flickers.
-func (s *Screen) Draw(d Diagnosis, style Style, width, height int) error {
+func (s *Screen) Draw(d doctor.Diagnosis, style Style, width, height int) error {
 	t := &terminal{style: style, at: d.At}
-	t.para(0, dim, say(style.Lang, "again", d.At.Format(time.TimeOnly), s.Every))
+	t.para(0, dim, report.Say(style.Lang, "again", d.At.Format(time.TimeOnly), s.Every))
 	t.line("")
-	if err := Text(&t.Buffer, d, style); err != nil {
+	if err := Write(&t.Buffer, d, style); err != nil {
 		return err
 	}
 	var b bytes.Buffer
@@ -78,7 +81,7 @@ func (t *terminal) fit(width, height int) []string {
 	for i, line := range lines {
 		taken += rowsOf(line, width)
 		if taken > height || taken == height && i < len(lines)-1 {
-			return append(lines[:i:i], t.paint(dim, wrap(say(t.style.Lang, "cut", len(lines)-i), width)[0]))
+			return append(lines[:i:i], t.paint(dim, wrap(report.Say(t.style.Lang, "cut", len(lines)-i), width)[0]))
 		}
 	}
 	return lines

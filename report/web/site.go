@@ -1,4 +1,5 @@
-package doctor
+// Package web shows a diagnosis in a browser.
+package web
 
 import (
 	"bytes"
@@ -17,6 +18,9 @@ import (
 	"golang.org/x/text/language"
 
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
+	"github.com/rainbond-exporter/rainbond-exporter/doctor"
+	"github.com/rainbond-exporter/rainbond-exporter/report"
+	diagnosisjson "github.com/rainbond-exporter/rainbond-exporter/report/json"
 )
 
 // A Site tells people in a browser: the status page at /, the same as JSON at
@@ -25,17 +29,17 @@ import (
 type Site struct {
 	// Look takes a look. It is asked for each page, with lookTimeout.
 	Look   func(context.Context) (collector.Snapshot, error)
-	Doctor *Doctor
+	Doctor *doctor.Doctor
 	// Guide is the guide in Markdown by language; headings bear their anchors
 	// as {#anchor}.
 	Guide map[string][]byte
 	// Beside is what stands beside the diagnosis, when there is something: the
 	// demo's tour. Its styles are in Style.
-	Beside func(lang string, look collector.Snapshot, d Diagnosis) Beside
+	Beside func(lang string, look collector.Snapshot, d doctor.Diagnosis) Beside
 	Style  string
 
 	mu      sync.Mutex // guards the rest
-	history History
+	history doctor.History
 	first   time.Time // when the first look was taken that was judged
 	last    time.Time // and the last
 }
@@ -57,21 +61,21 @@ const refreshSeconds = 15
 // so that the page knows since when: judging costs some milliseconds.
 const noticeEvery = time.Minute
 
-//go:embed web/page.html
+//go:embed page.html
 var webFiles embed.FS
 
-//go:embed web/style.css
+//go:embed style.css
 var style string
 
 // dark is a style sheet of its own, so that a reader may switch it.
 //
-//go:embed web/dark.css
+//go:embed dark.css
 var dark string
 
 // The pages say all they have to say without the script. It copies commands,
 // switches between light and dark, and looks again without a jump.
 //
-//go:embed web/page.js
+//go:embed page.js
 var script string
 
 // Handler answers GET and HEAD.
@@ -108,19 +112,19 @@ func secure(next http.Handler, more string) http.Handler {
 }
 
 // look takes a look and judges it.
-func (s *Site) look(ctx context.Context) (collector.Snapshot, Diagnosis, error) {
+func (s *Site) look(ctx context.Context) (collector.Snapshot, doctor.Diagnosis, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	look, err := s.Look(ctx)
 	if err != nil {
-		return look, Diagnosis{}, fmt.Errorf("look: %w", err)
+		return look, doctor.Diagnosis{}, fmt.Errorf("look: %w", err)
 	}
 	d, err := s.judge(ctx, look)
 	return look, d, err
 }
 
 // judge judges a look and remembers what was found.
-func (s *Site) judge(ctx context.Context, look collector.Snapshot) (Diagnosis, error) {
+func (s *Site) judge(ctx context.Context, look collector.Snapshot) (doctor.Diagnosis, error) {
 	d, err := s.Doctor.Diagnose(ctx, look)
 	if err != nil {
 		return d, err
@@ -160,15 +164,15 @@ func (s *Site) began() time.Time {
 
 // chosen is the region of ?region=, and the part of the diagnosis that is
 // about it; all of it when none is named.
-func chosen(r *http.Request, d Diagnosis) (name string, part Diagnosis, err error) {
+func chosen(r *http.Request, d doctor.Diagnosis) (name string, part doctor.Diagnosis, err error) {
 	name = r.URL.Query().Get("region")
 	if name == "" {
 		return "", d, nil
 	}
 	if !slices.Contains(d.Regions, name) {
-		return name, Diagnosis{}, fmt.Errorf("no region %q", name)
+		return name, doctor.Diagnosis{}, fmt.Errorf("no region %q", name)
 	}
-	return name, d.of(name), nil
+	return name, d.InRegion(name), nil
 }
 
 func (s *Site) diagnosis(w http.ResponseWriter, r *http.Request) {
@@ -187,7 +191,7 @@ func (s *Site) diagnosis(w http.ResponseWriter, r *http.Request) {
 		refuse(http.StatusNotFound, err)
 		return
 	}
-	_ = JSON(w, d) // the reader is gone
+	_ = diagnosisjson.Write(w, d) // the reader is gone
 }
 
 func (s *Site) status(w http.ResponseWriter, r *http.Request) {
@@ -199,13 +203,13 @@ func (s *Site) status(w http.ResponseWriter, r *http.Request) {
 	}
 	name, d, unknown := chosen(r, all)
 	if err == nil && unknown != nil {
-		code, err, d = http.StatusNotFound, unknown, Diagnosis{At: all.At}
+		code, err, d = http.StatusNotFound, unknown, doctor.Diagnosis{At: all.At}
 	}
 	p := newPage(d, lang)
 	p.choose(all, name)
 	if err != nil {
-		p.Err, p.Cards = shown(err.Error()), nil
-		p.Headline = capital(say(lang, "saw_nothing"))
+		p.Err, p.Cards = report.Shown(err.Error()), nil
+		p.Headline = report.Capital(report.Say(lang, "saw_nothing"))
 	}
 	if r.URL.Query().Get("refresh") != "off" {
 		p.Refresh = refreshSeconds
@@ -224,42 +228,42 @@ var languages = language.NewMatcher([]language.Tag{language.English, language.Ch
 // languageOf is the language of ?lang=, or else the browser's.
 func languageOf(r *http.Request) string {
 	switch lang := r.URL.Query().Get("lang"); lang {
-	case LangEN, LangZH:
+	case doctor.LangEN, doctor.LangZH:
 		return lang
 	}
 	if _, i := language.MatchStrings(languages, r.Header.Get("Accept-Language")); i == 1 {
-		return LangZH
+		return doctor.LangZH
 	}
-	return LangEN
+	return doctor.LangEN
 }
 
 // templates are the pages, by language; a check on the terminal needs none.
 var templates = sync.OnceValue(func() map[string]*template.Template {
-	return map[string]*template.Template{LangEN: parsePages(LangEN), LangZH: parsePages(LangZH)}
+	return map[string]*template.Template{doctor.LangEN: parsePages(doctor.LangEN), doctor.LangZH: parsePages(doctor.LangZH)}
 })
 
 func parsePages(lang string) *template.Template {
 	functions := template.FuncMap{
-		"say":      func(key string, args ...any) string { return say(lang, key, args...) },
-		"Say":      func(key string) string { return capital(say(lang, key)) },
+		"say":      func(key string, args ...any) string { return report.Say(lang, key, args...) },
+		"Say":      func(key string) string { return report.Capital(report.Say(lang, key)) },
 		"add":      func(a, b int) int { return a + b },
 		"dark":     func() template.CSS { return template.CSS(dark) },
 		"script":   func() template.JS { return template.JS(script) },
-		"in":       func(w Words) string { return w.In(lang) },
-		"commands": func(c Commands) []string { return c.In(lang) },
-		"about":    func(f Finding) string { return about(f, lang) },
-		"more":     moreEvidence,
-		"told":     func(p page, f Finding) told { return told{f, p.Since(f)} },
-		"few":      fewOf,
-		"shown":    shown,
+		"in":       func(w doctor.Words) string { return w.In(lang) },
+		"commands": func(c doctor.Commands) []string { return c.In(lang) },
+		"about":    func(f doctor.Finding) string { return report.About(f, lang) },
+		"more":     report.MoreEvidence,
+		"told":     func(p page, f doctor.Finding) told { return told{f, p.Since(f)} },
+		"few":      report.FewOf,
+		"shown":    report.Shown,
 		"severity": severityClass,
 	}
-	return template.Must(template.New("").Funcs(functions).ParseFS(webFiles, "web/*.html"))
+	return template.Must(template.New("").Funcs(functions).ParseFS(webFiles, "*.html"))
 }
 
 // severityClass is the style of a severity, which the rules may choose.
 func severityClass(severity string) string {
-	if severityRank(severity) > 1 {
+	if doctor.SeverityRank(severity) > 1 {
 		return "other"
 	}
 	return severity
@@ -273,7 +277,7 @@ func render(w http.ResponseWriter, code int, name, lang string, data any) {
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Language", say(lang, "html_lang"))
+	h.Set("Content-Language", report.Say(lang, "html_lang"))
 	h.Set("Cache-Control", "no-store")
 	h.Set("Vary", "Accept-Language")
 	w.WriteHeader(code)

@@ -1,9 +1,11 @@
-package doctor
+// Package lint checks rule files and message templates.
+package lint
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -11,19 +13,21 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/template"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
+	"github.com/rainbond-exporter/rainbond-exporter/doctor"
 )
 
-// CheckRules says what is wrong with a rule file, each fault with its line:
+// Rules says what is wrong with a rule file, each fault with its line:
 // what Prometheus would not load, alerts that lead to no section of the guide,
 // and texts that ask for what there is not, of which Prometheus says nothing
 // until the alert fires. Nil: nothing.
-func CheckRules(ctx context.Context, content []byte) error {
+func Rules(ctx context.Context, content []byte) error {
 	var file ruleFile
 	if err := yaml.Unmarshal(content, &file); err != nil {
 		return err // it names the line
@@ -37,16 +41,17 @@ func CheckRules(ctx context.Context, content []byte) error {
 	if len(found) > 0 { // of which the loader would not say the line
 		return errors.Join(found...)
 	}
-	rules, err := parseRules(content)
+	groups, err := doctor.LoadRules(content)
 	if err != nil {
 		return err
 	}
+	rules := allRules(groups)
 	if len(rules) == 0 {
 		return errors.New("line 1: no rule; expected groups, and rules in them")
 	}
 	known, recorded := knownLabels(rules), map[string]bool{}
 	for _, r := range rules {
-		recorded[r.record] = true
+		recorded[r.Record] = true
 	}
 	for _, group := range file.Groups {
 		for _, node := range group.Rules {
@@ -55,6 +60,26 @@ func CheckRules(ctx context.Context, content []byte) error {
 		}
 	}
 	return errors.Join(found...)
+}
+
+// promParser reads expressions as Prometheus does without feature flags.
+var promParser = parser.NewParser(parser.Options{})
+
+// allRules are the rules of all groups, with the labels of their groups.
+func allRules(file *rulefmt.RuleGroups) []rulefmt.Rule {
+	var all []rulefmt.Rule
+	for _, group := range file.Groups {
+		for _, r := range group.Rules {
+			merged := maps.Clone(group.Labels)
+			if merged == nil {
+				merged = map[string]string{}
+			}
+			maps.Copy(merged, r.Labels)
+			r.Labels = merged
+			all = append(all, r)
+		}
+	}
+	return all
 }
 
 // A ruleFile is a rule file with the lines of what stands in it.
@@ -110,13 +135,13 @@ func checkSelectors(node yaml.Node, recorded map[string]bool) []error {
 	text := field(&node, "expr")
 	expr, err := promParser.ParseExpr(text.Value)
 	if err != nil {
-		return nil // parseRules has parsed it before
+		return nil // LoadRules has parsed it before
 	}
 	var found []error
 	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
 		n, ok := node.(*parser.VectorSelector)
 		if ok && strings.HasPrefix(n.Name, "rainbond_") && !recorded[n.Name] &&
-			!slices.ContainsFunc(collector.Catalogue, func(m collector.Metric) bool { return selectsMetric(n, m) }) {
+			!slices.ContainsFunc(collector.Catalogue, func(m collector.Metric) bool { return doctor.Selects(n, m) }) {
 			found = append(found, fmt.Errorf("line %d: expr: no collector tells %s, and no rule of this file records it", text.Line, n.Name))
 		}
 		return nil
@@ -178,18 +203,18 @@ func checkText(ctx context.Context, text string, known []string) []error {
 
 // knownLabels are those that an alert may bear: a metric's, a target's, a
 // rule's own, and what an expression puts there.
-func knownLabels(rules []rule) []string {
+func knownLabels(rules []rulefmt.Rule) []string {
 	known := []string{model.AlertNameLabel, model.JobLabel, model.InstanceLabel}
 	for _, m := range collector.Catalogue {
 		known = append(known, m.Labels...)
 	}
 	for _, r := range rules {
-		for name := range r.labels {
+		for name := range r.Labels {
 			known = append(known, name)
 		}
-		expr, err := promParser.ParseExpr(r.text)
+		expr, err := promParser.ParseExpr(r.Expr)
 		if err != nil {
-			continue // parseRules has parsed it before
+			continue // LoadRules has parsed it before
 		}
 		parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
 			if call, ok := node.(*parser.Call); ok && len(call.Args) > 1 {

@@ -1,4 +1,4 @@
-package doctor
+package web
 
 import (
 	"html/template"
@@ -8,19 +8,21 @@ import (
 	"time"
 
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
+	"github.com/rainbond-exporter/rainbond-exporter/doctor"
+	"github.com/rainbond-exporter/rainbond-exporter/report"
 )
 
 // A page is what the template of the status page shows.
 type page struct {
 	Lang         string
-	Verdict      Verdict
+	Verdict      doctor.Verdict
 	Headline     string
 	Regions      string
 	Region       string   // the one that was chosen
 	Choices      []choice // where there are several
 	Others       bool     // whether there are more than the choices
 	At           string
-	Findings     []Finding // those that are not only about a collector that could not look
+	Findings     []doctor.Finding // those that are not only about a collector that could not look
 	Cards        []card
 	NeedsHistory []string
 	Err          string
@@ -37,26 +39,26 @@ type card struct {
 	Slug, Title, Well string
 	State             string // well, critical, warning, other, affected, unable or absent: the style
 	Mark              string // the state in a word
-	Findings          []Finding
-	Causes            []effect    // maxFull of each alert
-	More              []remainder // further ones
-	Unable            []Unable
+	Findings          []doctor.Finding
+	Causes            []effect           // report.MaxFull of each alert
+	More              []report.Remainder // further ones
+	Unable            []doctor.Unable
 	As                *card // an earlier one that could not look either, and has the same advice
 }
 
 // An effect is what a finding of another card does to this one: through a
 // symptom, or by resting on what was seen here.
 type effect struct {
-	Cause    Finding
-	Symptoms []Finding // none when the cause only rests on it
+	Cause    doctor.Finding
+	Symptoms []doctor.Finding // none when the cause only rests on it
 }
 
-func newPage(d Diagnosis, lang string) page {
+func newPage(d doctor.Diagnosis, lang string) page {
 	p := page{
 		Lang:         lang,
 		Verdict:      d.Verdict(),
-		Headline:     capital(headline(d, lang)),
-		Regions:      capital(regionsBriefly(d.Regions, lang)),
+		Headline:     report.Capital(report.Headline(d.Overview(), lang)),
+		Regions:      report.Capital(regionsBriefly(d.Regions, lang)),
 		NeedsHistory: d.NeedsHistory,
 		CSS:          template.CSS(style),
 		Icon:         icon(d.Verdict()),
@@ -65,7 +67,7 @@ func newPage(d Diagnosis, lang string) page {
 	if !d.At.IsZero() {
 		p.At = d.At.Format("2006-01-02 15:04:05 MST")
 	}
-	p.Findings = slices.DeleteFunc(slices.Clone(d.Findings), d.ofUnable)
+	p.Findings = slices.DeleteFunc(slices.Clone(d.Findings), d.OnlyUnable)
 	for _, slug := range collector.Slugs {
 		p.Cards = append(p.Cards, newCard(d, slug, lang))
 	}
@@ -94,12 +96,12 @@ func (p *page) adviseOnce() {
 	}
 }
 
-func newCard(d Diagnosis, slug, lang string) card {
-	c := card{Slug: slug, Title: titleOf(slug, lang), Well: symptoms[slug].well.In(lang)}
+func newCard(d doctor.Diagnosis, slug, lang string) card {
+	c := card{Slug: slug, Title: report.Title(slug, lang), Well: report.HealthyText(slug, lang)}
 	for _, f := range d.Findings {
 		switch {
-		case d.ofUnable(f):
-			if f.Labels[labelCollector] == slug {
+		case d.OnlyUnable(f):
+			if f.Labels[doctor.LabelCollector] == slug {
 				f.Evidence = nil // the error, which Unable tells
 				c.Findings = append(c.Findings, f)
 			}
@@ -123,27 +125,27 @@ func newCard(d Diagnosis, slug, lang string) card {
 
 // fewEffects picks the effects to tell, in their order, and counts the others:
 // a thousand regions with one fault are one thing to read.
-func fewEffects(all []effect) (told []effect, more []remainder) {
+func fewEffects(all []effect) (told []effect, more []report.Remainder) {
 	count := map[string]int{}
 	for _, e := range all {
-		if count[e.Cause.Alert]++; count[e.Cause.Alert] <= maxFull {
+		if count[e.Cause.Alert]++; count[e.Cause.Alert] <= report.MaxFull {
 			told = append(told, e)
 		}
 	}
 	for _, alert := range slices.Sorted(maps.Keys(count)) {
-		if n := count[alert] - maxFull; n > 0 {
-			more = append(more, remainder{alert, n})
+		if n := count[alert] - report.MaxFull; n > 0 {
+			more = append(more, report.Remainder{Alert: alert, Count: n})
 		}
 	}
 	return told, more
 }
 
 // effectOf is what a finding of another card does to this one.
-func effectOf(f Finding, slug string) (effect, bool) {
+func effectOf(f doctor.Finding, slug string) (effect, bool) {
 	e := effect{Cause: f}
-	rests := f.touches(slug)
+	rests := f.Touches(slug)
 	for _, s := range f.Symptoms {
-		rests = rests || s.touches(slug)
+		rests = rests || s.Touches(slug)
 		if s.Slug == slug {
 			e.Symptoms = append(e.Symptoms, s)
 		}
@@ -155,48 +157,48 @@ func effectOf(f Finding, slug string) (effect, bool) {
 const stateUnable = "unable"
 
 // state is the card's style, and its word.
-func (c card) state(d Diagnosis, lang string) (state, mark string) {
-	ill := func(f Finding) bool { return !d.ofUnable(f) }
+func (c card) state(d doctor.Diagnosis, lang string) (state, mark string) {
+	ill := func(f doctor.Finding) bool { return !d.OnlyUnable(f) }
 	for _, f := range c.Findings {
 		if ill(f) {
-			return severityClass(f.Severity), say(lang, f.Severity) // the first is the most urgent
+			return severityClass(f.Severity), report.Say(lang, f.Severity) // the first is the most urgent
 		}
 	}
 	switch {
 	case len(c.Unable) > 0:
-		return stateUnable, say(lang, "state_unable")
+		return stateUnable, report.Say(lang, "state_unable")
 	case len(c.Causes) > 0:
-		return "affected", say(lang, "affected")
+		return "affected", report.Say(lang, "affected")
 	}
 	if slices.Contains(d.Looked, c.Slug) {
-		return "well", say(lang, "state_well")
+		return "well", report.Say(lang, "state_well")
 	}
-	return "absent", say(lang, "state_absent")
+	return "absent", report.Say(lang, "state_absent")
 }
 
 // icon is a disc in the verdict's colour, so that the tab tells it.
-func icon(v Verdict) template.URL {
-	color := map[Verdict]string{Healthy: "#1f8a4c", Faults: "#c62828", CouldNotLook: "#d98200"}[v]
+func icon(v doctor.Verdict) template.URL {
+	color := map[doctor.Verdict]string{doctor.Healthy: "#1f8a4c", doctor.Faults: "#c62828", doctor.CouldNotLook: "#d98200"}[v]
 	svg := `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="8" cy="8" r="7" fill="` + color + `"/></svg>`
 	return template.URL("data:image/svg+xml," + url.PathEscape(svg))
 }
 
 // A told finding knows since when it has been there, in words.
 type told struct {
-	Finding
+	doctor.Finding
 	Since string
 }
 
 // Since says since when the finding has been there, and how long that is; ""
 // where nobody remembers.
-func (p page) Since(f Finding) string {
+func (p page) Since(f doctor.Finding) string {
 	switch {
 	case f.Since.IsZero(), !f.Since.After(p.began) && f.Since.Equal(p.at): // it is told anew
 		return ""
 	case !f.Since.After(p.began): // nobody knows what was before
-		return say(p.Lang, "since_begin", f.Since.Format(pageTime), span(p.at.Sub(f.Since)))
+		return report.Say(p.Lang, "since_begin", f.Since.Format(pageTime), report.Span(p.at.Sub(f.Since)))
 	}
-	return capital(say(p.Lang, "since", f.Since.Format(pageTime), span(p.at.Sub(f.Since))))
+	return report.Capital(report.Say(p.Lang, "since", f.Since.Format(pageTime), report.Span(p.at.Sub(f.Since))))
 }
 
 // pageTime is how the page writes a time.

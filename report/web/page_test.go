@@ -1,4 +1,4 @@
-package doctor
+package web
 
 import (
 	"context"
@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
+	"github.com/rainbond-exporter/rainbond-exporter/doctor"
+	"github.com/rainbond-exporter/rainbond-exporter/doctor/doctortest"
 )
 
 func siteOf(t *testing.T, look collector.Snapshot) *Site {
@@ -24,8 +26,8 @@ func siteOf(t *testing.T, look collector.Snapshot) *Site {
 		Look:   func(context.Context) (collector.Snapshot, error) { return look, nil },
 		Doctor: newDoctor(t),
 		Guide: map[string][]byte{
-			LangEN: []byte("# Guide\n\n## Certificates *differ* {#cert-mismatch}\n\nRun `kubectl`. <script>alert(1)</script>\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n"),
-			LangZH: []byte("# 手册\n\n## 证书不匹配 {#cert-mismatch}\n\n执行命令。\n"),
+			doctor.LangEN: []byte("# Guide\n\n## Certificates *differ* {#cert-mismatch}\n\nRun `kubectl`. <script>alert(1)</script>\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n"),
+			doctor.LangZH: []byte("# 手册\n\n## 证书不匹配 {#cert-mismatch}\n\n执行命令。\n"),
 		},
 	}
 }
@@ -53,8 +55,8 @@ func prose(page string) string {
 }
 
 func TestThePageTellsWhatTheTerminalTells(t *testing.T) {
-	for name, look := range map[string]collector.Snapshot{"sick": sick(), "well": well(), "disk-only": lookOf(sawAt(collector.SlugDisk, nil))} {
-		for _, lang := range []string{LangEN, LangZH} {
+	for name, look := range map[string]collector.Snapshot{"sick": doctortest.Faulty(), "well": doctortest.Healthy(), "disk-only": doctortest.SnapshotOf(doctortest.Collected(collector.SlugDisk, nil))} {
+		for _, lang := range []string{doctor.LangEN, doctor.LangZH} {
 			w := get(siteOf(t, look), "/?lang="+lang)
 			if w.Code != http.StatusOK {
 				t.Errorf("%s: status %d", name, w.Code)
@@ -62,7 +64,7 @@ func TestThePageTellsWhatTheTerminalTells(t *testing.T) {
 			if size := w.Body.Len(); size > 60_000 {
 				t.Errorf("%s: %d bytes", name, size)
 			}
-			golden(t, name+"."+lang+".page.txt", []byte(prose(w.Body.String())))
+			doctortest.Golden(t, name+"."+lang+".page.txt", []byte(prose(w.Body.String())))
 		}
 	}
 }
@@ -73,9 +75,9 @@ func TestThePageHasOneCardForEachSymptomInTheOrderOfTheDocument(t *testing.T) {
 		look collector.Snapshot
 		want string
 	}{
-		"sick":      {sick(), "api:affected tls:affected cert:critical node-role:well component:warning disk:unable"},
-		"well":      {well(), "api:well tls:well cert:well node-role:well component:well disk:well"},
-		"disk only": {lookOf(sawAt(collector.SlugDisk, nil)), "api:absent tls:absent cert:absent node-role:absent component:absent disk:well"},
+		"sick":      {doctortest.Faulty(), "api:affected tls:affected cert:critical node-role:well component:warning disk:unable"},
+		"well":      {doctortest.Healthy(), "api:well tls:well cert:well node-role:well component:well disk:well"},
+		"disk only": {doctortest.SnapshotOf(doctortest.Collected(collector.SlugDisk, nil)), "api:absent tls:absent cert:absent node-role:absent component:absent disk:well"},
 	} {
 		var got []string
 		for _, m := range cards.FindAllStringSubmatch(get(siteOf(t, c.look), "/").Body.String(), -1) {
@@ -99,7 +101,7 @@ func TestTheLanguageIsTheReaders(t *testing.T) {
 		{"/?lang=xx", "zh", "zh-CN"},
 		{"/guide?lang=zh", "", "zh-CN"},
 	} {
-		w := get(siteOf(t, well()), c.target, "Accept-Language", c.accept)
+		w := get(siteOf(t, doctortest.Healthy()), c.target, "Accept-Language", c.accept)
 		if !strings.Contains(w.Body.String(), `<html lang="`+c.want+`">`) || w.Header().Get("Content-Language") != c.want {
 			t.Errorf("%s with %q: not in %s", c.target, c.accept, c.want)
 		}
@@ -107,9 +109,9 @@ func TestTheLanguageIsTheReaders(t *testing.T) {
 }
 
 func TestThePageForbidsWhatItDoesNotNeed(t *testing.T) {
-	s := siteOf(t, sick())
+	s := siteOf(t, doctortest.Faulty())
 	s.Style = ".more { color: red }"
-	s.Beside = func(string, collector.Snapshot, Diagnosis) Beside { return Beside{} }
+	s.Beside = func(string, collector.Snapshot, doctor.Diagnosis) Beside { return Beside{} }
 	hashes := func(pattern, page string) (all []string) {
 		for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(page, -1) {
 			sum := sha256.Sum256([]byte(m[1]))
@@ -139,7 +141,7 @@ func TestThePageForbidsWhatItDoesNotNeed(t *testing.T) {
 
 func TestEveryOutsideTextIsEscaped(t *testing.T) {
 	evil := `<script>alert("x")</script>`
-	look := sick()
+	look := doctortest.Faulty()
 	look.Outcomes[2].Report.Evidence[0].Text = evil
 	look.Outcomes[5].Err = errors.New(evil)
 	body := get(siteOf(t, look), "/").Body.String()
@@ -150,7 +152,7 @@ func TestEveryOutsideTextIsEscaped(t *testing.T) {
 
 func TestTheRefreshCanBeStopped(t *testing.T) {
 	const meta = `<noscript><meta http-equiv="refresh" content="15"></noscript>`
-	s := siteOf(t, well())
+	s := siteOf(t, doctortest.Healthy())
 	if !strings.Contains(get(s, "/").Body.String(), meta) {
 		t.Error("the page does not ask again by itself")
 	}
@@ -160,7 +162,7 @@ func TestTheRefreshCanBeStopped(t *testing.T) {
 }
 
 func TestAdviceForThoseWhoCouldNotLookStandsOnce(t *testing.T) {
-	body := get(siteOf(t, blind()), "/?lang=en").Body.String()
+	body := get(siteOf(t, doctortest.Unknown()), "/?lang=en").Body.String()
 	if n := strings.Count(body, "connect: connection refused"); n != 6 {
 		t.Errorf("the reason stands %d times, want one for each symptom", n)
 	}
@@ -170,8 +172,8 @@ func TestAdviceForThoseWhoCouldNotLookStandsOnce(t *testing.T) {
 }
 
 func TestWhatStandsBesideIsInItsPlace(t *testing.T) {
-	s := siteOf(t, well())
-	s.Beside = func(lang string, _ collector.Snapshot, d Diagnosis) Beside {
+	s := siteOf(t, doctortest.Healthy())
+	s.Beside = func(lang string, _ collector.Snapshot, d doctor.Diagnosis) Beside {
 		return Beside{Lead: "<p>lead</p>", Aside: template.HTML("<form>switch in " + lang + "</form>"), Follow: template.HTML("<p>" + string(d.Verdict()) + " follows</p>")}
 	}
 	body := get(s, "/?lang=zh").Body.String()
@@ -186,7 +188,7 @@ func TestWhatStandsBesideIsInItsPlace(t *testing.T) {
 }
 
 func TestThePageSaysSinceWhen(t *testing.T) {
-	healthy, ill := well(), sick()
+	healthy, ill := doctortest.Healthy(), doctortest.Faulty()
 	s := siteOf(t, healthy)
 	at := healthy.At
 	synctest.Test(t, func(t *testing.T) {
@@ -219,9 +221,9 @@ func TestThePageSaysSinceWhen(t *testing.T) {
 // twoRegions is a look at two regions, one of which cannot be reached, and
 // one with the name of a script.
 func twoRegions(more ...string) collector.Snapshot {
-	look := well()
+	look := doctortest.Healthy()
 	for _, name := range append([]string{`<script>alert("region")</script>`}, more...) {
-		look.Outcomes[5].Report.Metrics = append(look.Outcomes[5].Report.Metrics, metric("rainbond_node_root_used_ratio", 0.9, name, "node-1"))
+		look.Outcomes[5].Report.Metrics = append(look.Outcomes[5].Report.Metrics, doctortest.Metric("rainbond_node_root_used_ratio", 0.9, name, "node-1"))
 	}
 	return look
 }
@@ -272,7 +274,7 @@ func TestOfManyRegionsTheWorstAreOffered(t *testing.T) {
 }
 
 func TestALookThatFailsIsToldAsSuch(t *testing.T) {
-	s := siteOf(t, well())
+	s := siteOf(t, doctortest.Healthy())
 	var left time.Duration
 	s.Look = func(ctx context.Context) (collector.Snapshot, error) {
 		deadline, _ := ctx.Deadline()
@@ -293,9 +295,9 @@ func TestALookThatFailsIsToldAsSuch(t *testing.T) {
 }
 
 func TestTheDiagnosisAsJSON(t *testing.T) {
-	w := get(siteOf(t, sick()), "/api/v1/diagnosis")
-	var answer struct{ Verdict Verdict }
-	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || answer.Verdict != Faults {
+	w := get(siteOf(t, doctortest.Faulty()), "/api/v1/diagnosis")
+	var answer struct{ Verdict doctor.Verdict }
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || answer.Verdict != doctor.Faults {
 		t.Errorf("verdict %q, %v", answer.Verdict, err)
 	}
 	if got := w.Header().Get("Content-Type"); got != "application/json; charset=utf-8" {
@@ -304,7 +306,7 @@ func TestTheDiagnosisAsJSON(t *testing.T) {
 }
 
 func TestTheGuideHasItsAnchors(t *testing.T) {
-	body := get(siteOf(t, well()), "/guide?lang=en").Body.String()
+	body := get(siteOf(t, doctortest.Healthy()), "/guide?lang=en").Body.String()
 	for _, want := range []string{
 		`<h2 id="cert-mismatch">Certificates <em>differ</em></h2>`,
 		`<li class="level2"><a href="#cert-mismatch">Certificates differ</a></li>`,
@@ -319,7 +321,7 @@ func TestTheGuideHasItsAnchors(t *testing.T) {
 
 func TestHeadingsComeInOrder(t *testing.T) {
 	levels := regexp.MustCompile(`<h([1-6])`)
-	s := siteOf(t, sick())
+	s := siteOf(t, doctortest.Faulty())
 	for _, target := range []string{"/", "/guide"} {
 		last := 0
 		for _, m := range levels.FindAllStringSubmatch(get(s, target).Body.String(), -1) {
@@ -344,9 +346,27 @@ func TestOtherMethodsAndPathsAreRefused(t *testing.T) {
 		{http.MethodGet, "/nowhere", http.StatusNotFound},
 	} {
 		w := httptest.NewRecorder()
-		siteOf(t, well()).Handler().ServeHTTP(w, httptest.NewRequest(c.method, c.target, nil))
+		siteOf(t, doctortest.Healthy()).Handler().ServeHTTP(w, httptest.NewRequest(c.method, c.target, nil))
 		if w.Code != c.want {
 			t.Errorf("%s %s: %d, want %d", c.method, c.target, w.Code, c.want)
 		}
 	}
+}
+
+func newDoctor(t *testing.T) *doctor.Doctor {
+	t.Helper()
+	d, err := doctor.New(doctortest.Rules, doctortest.Alertmanager)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func diagnose(t *testing.T, d *doctor.Doctor, look collector.Snapshot) doctor.Diagnosis {
+	t.Helper()
+	diagnosis, err := d.Diagnose(t.Context(), look)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return diagnosis
 }

@@ -1,4 +1,4 @@
-package doctor
+package terminal
 
 import (
 	"strings"
@@ -11,35 +11,6 @@ import (
 // that are wide in some locales only (… ≠ “) count as one, so that the output
 // is the same everywhere.
 var columns = &runewidth.Condition{}
-
-// harmless takes from an outside text what a terminal would obey: control
-// characters, line breaks, and tricks of writing direction.
-func harmless(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsPrint(r):
-			return unicode.ReplacementChar
-		}
-		return r
-	}, text)
-}
-
-// plain is a harmless text on one line, with single blanks.
-func plain(text string) string { return strings.Join(strings.Fields(harmless(text)), " ") }
-
-// maxShown is how much of an outside text is shown to people; JSON has all.
-const maxShown = 480
-
-// shown is an outside text as people are shown it: plain, and cut.
-func shown(text string) string {
-	runes := []rune(plain(text))
-	if len(runes) <= maxShown {
-		return string(runes)
-	}
-	return string(runes[:maxShown-1]) + "…"
-}
 
 // wrap breaks a text into lines of at most width columns, at spaces and
 // between Chinese characters. A word wider than the line stands alone,

@@ -1,4 +1,4 @@
-package doctor
+package lint
 
 import (
 	"os"
@@ -37,7 +37,7 @@ func TestCheckRulesNamesTheLine(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := ""
-			if err := CheckRules(t.Context(), []byte(strings.Replace(good, c.old, c.fresh, 1))); err != nil {
+			if err := Rules(t.Context(), []byte(strings.Replace(good, c.old, c.fresh, 1))); err != nil {
 				got = err.Error()
 			}
 			if got != c.want && (c.want == "" || !strings.Contains(got, c.want)) {
@@ -48,7 +48,7 @@ func TestCheckRulesNamesTheLine(t *testing.T) {
 }
 
 func TestTheEmbeddedRulesAreWellMade(t *testing.T) {
-	if err := CheckRules(t.Context(), rules.Rules); err != nil {
+	if err := Rules(t.Context(), rules.Rules); err != nil {
 		t.Error(err)
 	}
 }
@@ -74,7 +74,7 @@ func TestCheckTemplateNamesTheLine(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := ""
-			if err := CheckTemplate([]byte(strings.Replace(good, c.old, c.fresh, 1))); err != nil {
+			if err := Template([]byte(strings.Replace(good, c.old, c.fresh, 1))); err != nil {
 				got = err.Error()
 			}
 			if got != c.want {
@@ -85,12 +85,12 @@ func TestCheckTemplateNamesTheLine(t *testing.T) {
 }
 
 func TestTheTemplatesThatShipAreWellMade(t *testing.T) {
-	const path = "../rules/templates/rainbond.tmpl"
+	const path = "../templates/rainbond.tmpl"
 	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := CheckTemplate(content); err != nil {
+	if err := Template(content); err != nil {
 		t.Errorf("%s:\n%v", path, err)
 	}
 }

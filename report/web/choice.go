@@ -1,8 +1,11 @@
-package doctor
+package web
 
 import (
 	"cmp"
 	"slices"
+
+	"github.com/rainbond-exporter/rainbond-exporter/doctor"
+	"github.com/rainbond-exporter/rainbond-exporter/report"
 )
 
 // maxChoices is how many regions the page offers by name: what a reader
@@ -17,26 +20,15 @@ type choice struct {
 	Current bool
 }
 
-// of is the part of a diagnosis that is about one region, and what is about
-// none, such as a collector that could not look.
-func (d Diagnosis) of(region string) Diagnosis {
-	d.Regions = []string{region}
-	d.Findings = slices.DeleteFunc(slices.Clone(d.Findings), func(f Finding) bool {
-		about, borne := f.Labels[labelRegion]
-		return borne && about != region
-	})
-	return d
-}
-
 // choose offers the regions of a diagnosis, the most urgent first.
-func (p *page) choose(d Diagnosis, current string) {
+func (p *page) choose(d doctor.Diagnosis, current string) {
 	p.Region = current
 	if len(d.Regions) < 2 {
 		return
 	}
 	worst := map[string]string{}                    // severity
 	for _, f := range slices.Backward(d.Findings) { // the first is the most urgent
-		worst[f.Labels[labelRegion]] = f.Severity
+		worst[f.Labels[doctor.LabelRegion]] = f.Severity
 	}
 	urgency := func(name string) int {
 		severity, ill := worst[name]
@@ -44,9 +36,9 @@ func (p *page) choose(d Diagnosis, current string) {
 		case name == current:
 			return -1 // is never left out
 		case !ill:
-			return severityRank("") + 1
+			return doctor.SeverityRank("") + 1
 		}
-		return severityRank(severity)
+		return doctor.SeverityRank(severity)
 	}
 	names := slices.SortedStableFunc(slices.Values(d.Regions), func(a, b string) int { return cmp.Compare(urgency(a), urgency(b)) })
 	p.Others = len(names) > maxChoices
@@ -55,9 +47,9 @@ func (p *page) choose(d Diagnosis, current string) {
 		slices.Sort(names) // few are found by their name
 	}
 	for _, name := range names {
-		c := choice{Name: name, State: "well", Mark: say(p.Lang, "state_well"), Current: name == current}
+		c := choice{Name: name, State: "well", Mark: report.Say(p.Lang, "state_well"), Current: name == current}
 		if severity, ill := worst[name]; ill {
-			c.State, c.Mark = severityClass(severity), say(p.Lang, severity)
+			c.State, c.Mark = severityClass(severity), report.Say(p.Lang, severity)
 		}
 		p.Choices = append(p.Choices, c)
 	}
@@ -66,7 +58,7 @@ func (p *page) choose(d Diagnosis, current string) {
 // regionsBriefly names a few regions, and counts many.
 func regionsBriefly(regions []string, lang string) string {
 	if len(regions) > maxChoices {
-		return say(lang, "many_regions", len(regions))
+		return report.Say(lang, "many_regions", len(regions))
 	}
-	return regionNames(regions, lang)
+	return report.RegionNames(regions, lang)
 }

@@ -1,36 +1,38 @@
-package doctor
+// Package terminal writes a diagnosis for a person at a terminal.
+package terminal
 
 import (
 	"bytes"
 	"io"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
+	"github.com/rainbond-exporter/rainbond-exporter/doctor"
+	"github.com/rainbond-exporter/rainbond-exporter/report"
 )
 
-// A Style says how Text writes.
+// A Style says how Write writes.
 type Style struct {
 	Lang  string // "zh", or English
 	Width int    // columns to wrap at; 0 means DefaultWidth
 	Color bool   // with the colours of an ANSI terminal
 }
 
-// DefaultWidth is how wide Text writes where nobody knows better.
+// DefaultWidth is how wide Write writes where nobody knows better.
 const DefaultWidth = 80
 
-// Text writes the diagnosis for a person at a terminal. It escapes what a
+// Write writes the diagnosis for a person at a terminal. It escapes what a
 // terminal would obey, and breaks neither a command nor a link.
-func Text(w io.Writer, d Diagnosis, style Style) error {
+func Write(w io.Writer, d doctor.Diagnosis, style Style) error {
 	if style.Width <= 0 {
 		style.Width = DefaultWidth
 	}
 	t := &terminal{style: style, at: d.At}
 	t.head(d)
-	findings := fewOf(slices.DeleteFunc(slices.Clone(d.Findings), d.ofUnable))
+	findings := report.FewOf(slices.DeleteFunc(slices.Clone(d.Findings), d.OnlyUnable))
 	for _, f := range findings.Full {
 		t.finding(f)
 	}
@@ -57,7 +59,7 @@ const (
 	bold, dim          = "1", "2"
 )
 
-func (t *terminal) say(key string) string { return say(t.style.Lang, key) }
+func (t *terminal) say(key string) string { return report.Say(t.style.Lang, key) }
 
 // colors are what paint adds.
 var colors = regexp.MustCompile("\x1b\\[[0-9;]*m")
@@ -77,7 +79,7 @@ func (t *terminal) line(s string) {
 // para writes a text, wrapped, at an indentation; its line breaks stay.
 func (t *terminal) para(indent int, color, s string) {
 	for line := range strings.Lines(s) {
-		for _, l := range wrap(plain(line), t.style.Width-indent) {
+		for _, l := range wrap(report.Plain(line), t.style.Width-indent) {
 			t.line(strings.Repeat(" ", indent) + t.paint(color, l))
 		}
 	}
@@ -88,15 +90,15 @@ func (t *terminal) hang(indent int, headColor, head, color, s string) {
 	indentation := strings.Repeat(" ", indent)
 	hanging := indent + columns.StringWidth(head)
 	prefix := indentation + t.paint(headColor, head)
-	for _, l := range wrap(plain(s), t.style.Width-hanging) {
+	for _, l := range wrap(report.Plain(s), t.style.Width-hanging) {
 		t.line(prefix + t.paint(color, l))
 		prefix = strings.Repeat(" ", hanging)
 	}
 }
 
-func (t *terminal) head(d Diagnosis) {
-	color := map[Verdict]string{Healthy: green, Faults: red, CouldNotLook: yellow}[d.Verdict()]
-	t.para(0, color, regionHeadline(d, t.style.Lang))
+func (t *terminal) head(d doctor.Diagnosis) {
+	color := map[doctor.Verdict]string{doctor.Healthy: green, doctor.Faults: red, doctor.CouldNotLook: yellow}[d.Verdict()]
+	t.para(0, color, report.RegionHeadline(d.Overview(), t.style.Lang))
 }
 
 func severityColor(severity string) string {
@@ -112,12 +114,12 @@ func severityColor(severity string) string {
 // indent is how far what belongs to a finding stands under its head.
 const indent = 2
 
-func (t *terminal) finding(f Finding) {
+func (t *terminal) finding(f doctor.Finding) {
 	t.line("")
 	t.hang(0, severityColor(f.Severity), t.say(f.Severity)+"  ", bold, f.Summary.In(t.style.Lang))
-	t.para(indent, dim, f.Alert+about(f, t.style.Lang))
+	t.para(indent, dim, f.Alert+report.About(f, t.style.Lang))
 	if !f.Since.IsZero() {
-		t.para(indent, dim, say(t.style.Lang, "since", f.Since.Format(time.TimeOnly), span(t.at.Sub(f.Since))))
+		t.para(indent, dim, report.Say(t.style.Lang, "since", f.Since.Format(time.TimeOnly), report.Span(t.at.Sub(f.Since))))
 	}
 	if description := f.Description.In(t.style.Lang); description != "" {
 		t.line("")
@@ -130,11 +132,11 @@ func (t *terminal) finding(f Finding) {
 	if len(f.Symptoms) > 0 {
 		t.line("")
 		t.para(indent, "", t.say("seen_too"))
-		symptoms := fewOf(f.Symptoms)
+		symptoms := report.FewOf(f.Symptoms)
 		for _, s := range symptoms.Full {
 			below := t.summary(2*indent, s)
-			t.para(below, dim, s.Alert+about(s, t.style.Lang))
-			t.rows(below, t.evidence(moreEvidence(f, s)))
+			t.para(below, dim, s.Alert+report.About(s, t.style.Lang))
+			t.rows(below, t.evidence(report.MoreEvidence(f, s)))
 		}
 		t.brief(2*indent, symptoms)
 	}
@@ -142,44 +144,21 @@ func (t *terminal) finding(f Finding) {
 
 // summary writes a finding's severity and summary, and returns the column
 // where the summary begins.
-func (t *terminal) summary(indent int, f Finding) int {
+func (t *terminal) summary(indent int, f doctor.Finding) int {
 	severity := t.say(f.Severity) + "  "
 	t.hang(indent, severityColor(f.Severity), severity, "", f.Summary.In(t.style.Lang))
 	return indent + columns.StringWidth(severity)
 }
 
 // brief writes the findings that get a line, and counts those that get none.
-func (t *terminal) brief(indent int, f few) {
+func (t *terminal) brief(indent int, f report.Few) {
 	for _, one := range f.Brief {
 		t.summary(indent, one)
 	}
 	for _, m := range f.More {
-		t.para(indent, dim, say(t.style.Lang, "more", m.Count, m.Alert))
+		t.para(indent, dim, report.Say(t.style.Lang, "more", m.Count, m.Alert))
 	}
 }
-
-// about is what the alert is about: its region, and its other labels.
-func about(f Finding, lang string) string {
-	var parts []string
-	if region := f.Labels[labelRegion]; region != "" {
-		parts = append(parts, regionNames([]string{region}, lang))
-	}
-	for _, name := range slices.Sorted(maps.Keys(f.Labels)) {
-		if name != labelRegion {
-			parts = append(parts, name+"="+f.Labels[name])
-		}
-	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return ", " + strings.Join(parts, ", ")
-}
-
-// The labels with a meaning of their own here.
-const (
-	labelRegion    = "rainbond_region"
-	labelCollector = "collector"
-)
 
 // A row is a label and what stands beside it.
 type row struct {
@@ -193,13 +172,13 @@ type row struct {
 func (t *terminal) evidence(seen []collector.Evidence) []row {
 	var rows []row
 	for _, e := range seen {
-		rows = append(rows, row{label: t.say(e.What), texts: []string{shown(e.Text)}})
+		rows = append(rows, row{label: t.say(e.What), texts: []string{report.Shown(e.Text)}})
 	}
 	return rows
 }
 
 // ways makes rows of what to run and where to read on.
-func (t *terminal) ways(f Finding) []row {
+func (t *terminal) ways(f doctor.Finding) []row {
 	var rows []row
 	if commands := f.Commands.In(t.style.Lang); len(commands) > 0 {
 		rows = append(rows, row{t.say("run"), commands, true, bold})
@@ -235,7 +214,7 @@ func (t *terminal) rows(indent int, rows []row) {
 		}
 		for _, s := range r.texts {
 			if r.whole {
-				t.line(strings.Repeat(" ", indent) + t.paint(dim, label) + t.paint(r.color, harmless(s)))
+				t.line(strings.Repeat(" ", indent) + t.paint(dim, label) + t.paint(r.color, report.Sanitize(s)))
 			} else {
 				t.hang(indent, dim, label, r.color, s)
 			}
@@ -248,7 +227,7 @@ func (t *terminal) rows(indent int, rows []row) {
 const gap = 2
 
 func guideFile(lang string) string {
-	if lang == LangZH {
+	if lang == doctor.LangZH {
 		return "docs/guide.zh.md"
 	}
 	return "docs/guide.en.md"
@@ -256,16 +235,16 @@ func guideFile(lang string) string {
 
 // unable writes what could not be looked at and why, and what the rules say
 // is to be done about it. Collectors that fail for one reason stand together.
-func (t *terminal) unable(d Diagnosis) {
+func (t *terminal) unable(d doctor.Diagnosis) {
 	var reasons []string
 	names := map[string][]string{}
-	advice := map[string]Finding{} // by reason, of the first collector that has it
+	advice := map[string]doctor.Finding{} // by reason, of the first collector that has it
 	for _, u := range d.Unable {
 		if len(names[u.Err]) == 0 {
 			reasons = append(reasons, u.Err)
-			advice[u.Err], _ = d.watcherOf(u.Collector)
+			advice[u.Err], _ = d.WatcherOf(u.Collector)
 		}
-		names[u.Err] = append(names[u.Err], titleOf(u.Collector, t.style.Lang)+" ("+u.Collector+")")
+		names[u.Err] = append(names[u.Err], report.Title(u.Collector, t.style.Lang)+" ("+u.Collector+")")
 	}
 	for _, reason := range reasons {
 		t.line("")
@@ -281,11 +260,11 @@ func (t *terminal) unable(d Diagnosis) {
 }
 
 // rest writes what is well, and what one look cannot tell.
-func (t *terminal) rest(d Diagnosis) {
-	if well := d.well(); len(well) > 0 {
+func (t *terminal) rest(d doctor.Diagnosis) {
+	if well := d.Unaffected(); len(well) > 0 {
 		t.line("")
 		for i, slug := range well {
-			well[i] = titleOf(slug, t.style.Lang)
+			well[i] = report.Title(slug, t.style.Lang)
 		}
 		t.hang(0, green, t.say("well"), "", strings.Join(well, t.say("comma")))
 	}

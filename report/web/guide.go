@@ -1,4 +1,4 @@
-package doctor
+package web
 
 import (
 	"bytes"
@@ -10,6 +10,8 @@ import (
 	"github.com/yuin/goldmark/extension"
 	"github.com/yuin/goldmark/parser"
 	"github.com/yuin/goldmark/text"
+
+	"github.com/rainbond-exporter/rainbond-exporter/doctor"
 )
 
 // A guide is the guide in one language, as a page.
@@ -48,7 +50,7 @@ func guideHandler(texts map[string][]byte) http.Handler {
 func renderGuide(lang string, markdown []byte) guide {
 	md := goldmark.New(goldmark.WithExtensions(extension.NewTable(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute))), goldmark.WithParserOptions(parser.WithAttribute()))
 	root := md.Parser().Parse(text.NewReader(markdown))
-	g := guide{Lang: lang, CSS: template.CSS(style), Icon: icon(Healthy)}
+	g := guide{Lang: lang, CSS: template.CSS(style), Icon: icon(doctor.Healthy)}
 	for node := root.FirstChild(); node != nil; node = node.NextSibling() {
 		h, ok := node.(*ast.Heading)
 		if !ok || h.Level < 2 || h.Level > 3 {

@@ -1,19 +1,33 @@
-package doctor
+// Package report says a diagnosis in two languages: the words that the
+// terminal and the status page share, and what they leave out of long lists.
+package report
 
 import (
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
+	"github.com/rainbond-exporter/rainbond-exporter/doctor"
 )
+
+// A phrase is one text in both languages.
+type phrase struct{ en, zh string }
+
+func (p phrase) in(lang string) string {
+	if lang == doctor.LangZH {
+		return p.zh
+	}
+	return p.en
+}
 
 // phrases are the doctor's own words, in both languages. Of faults it has
 // none: those words are in the rules.
-var phrases = map[string]Words{
+var phrases = map[string]phrase{
 	"critical": {"CRITICAL", "严重"},
 	"warning":  {"WARNING", "警告"},
 
@@ -102,98 +116,95 @@ var phrases = map[string]Words{
 }
 
 // A symptom is how a slug is called, and what holds while it is well.
-type symptom struct{ title, well Words }
+type symptom struct{ title, well phrase }
 
 var symptoms = map[string]symptom{
 	collector.SlugAPI: {
-		Words{"Region API", "集群端 API"},
-		Words{"The console reaches the region API in time.", "控制台能及时访问集群端 API。"},
+		phrase{"Region API", "集群端 API"},
+		phrase{"The console reaches the region API in time.", "控制台能及时访问集群端 API。"},
 	},
 	collector.SlugTLS: {
-		Words{"TLS handshakes", "TLS 握手"},
-		Words{"No client fails at the door of the region API.", "没有客户端与集群端 API 握手失败。"},
+		phrase{"TLS handshakes", "TLS 握手"},
+		phrase{"No client fails at the door of the region API.", "没有客户端与集群端 API 握手失败。"},
 	},
 	collector.SlugCert: {
-		Words{"Certificates", "证书"},
-		Words{"All copies of the certificates belong together.", "各处保存的证书彼此匹配。"},
+		phrase{"Certificates", "证书"},
+		phrase{"All copies of the certificates belong together.", "各处保存的证书彼此匹配。"},
 	},
 	collector.SlugNodeRole: {
-		Words{"Node roles", "节点角色"},
-		Words{"Every node bears a role, and every role has a node.", "节点都有角色标签，各角色都有节点。"},
+		phrase{"Node roles", "节点角色"},
+		phrase{"Every node bears a role, and every role has a node.", "节点都有角色标签，各角色都有节点。"},
 	},
 	collector.SlugComponent: {
-		Words{"Platform components", "平台组件"},
-		Words{"Every component has the ready pods it should have.", "各平台组件的 Pod 均已就绪。"},
+		phrase{"Platform components", "平台组件"},
+		phrase{"Every component has the ready pods it should have.", "各平台组件的 Pod 均已就绪。"},
 	},
 	collector.SlugDisk: {
-		Words{"Disk space", "磁盘空间"},
-		Words{"No node is short of disk space.", "节点磁盘空间充足，没有驱逐。"},
+		phrase{"Disk space", "磁盘空间"},
+		phrase{"No node is short of disk space.", "节点磁盘空间充足，没有驱逐。"},
 	},
 	collector.SlugExporter: {
-		Words{"The watcher itself", "监控自身"},
-		Words{},
+		phrase{"The watcher itself", "监控自身"},
+		phrase{},
 	},
 }
 
-// titleOf names a slug; one that is not in the catalogue stands for itself.
-func titleOf(slug, lang string) string {
+// Title names a slug; one that is not in the catalogue stands for itself.
+func Title(slug, lang string) string {
 	if s, ok := symptoms[slug]; ok {
-		return s.title.In(lang)
+		return s.title.in(lang)
 	}
 	return slug
 }
 
-// say returns the doctor's own words for a key, or the key for what it has no
+// HealthyText is what holds while a symptom is well; "" for what is no symptom.
+func HealthyText(slug, lang string) string { return symptoms[slug].well.in(lang) }
+
+// Say returns the doctor's own words for a key, or the key for what it has no
 // words for: a severity or a kind of evidence that somebody else chose.
-func say(lang, key string, args ...any) string {
+func Say(lang, key string, args ...any) string {
 	words, ok := phrases[key]
 	if !ok {
 		return key
 	}
 	if len(args) == 0 {
-		return words.In(lang)
+		return words.in(lang)
 	}
-	return fmt.Sprintf(words.In(lang), args...)
+	return fmt.Sprintf(words.in(lang), args...)
 }
 
-// headline is the diagnosis in one line, without the regions.
-func headline(d Diagnosis, lang string) string {
-	switch d.Verdict() {
-	case Healthy:
-		return say(lang, "healthy")
-	case CouldNotLook:
-		if len(d.Looked) == 0 {
-			return say(lang, "saw_nothing")
+// Headline is the diagnosis in one line, without the regions.
+func Headline(o doctor.Overview, lang string) string {
+	switch o.Verdict {
+	case doctor.Healthy:
+		return Say(lang, "healthy")
+	case doctor.CouldNotLook:
+		if o.Blind {
+			return Say(lang, "saw_nothing")
 		}
-		return say(lang, "could_not_look")
+		return Say(lang, "could_not_look")
 	}
-	n := 0
-	for _, f := range d.Findings {
-		if f.Slug != collector.SlugExporter {
-			n++
-		}
+	if o.Faults == 1 {
+		return Say(lang, "fault")
 	}
-	if n == 1 {
-		return say(lang, "fault")
-	}
-	return say(lang, "faults", n)
+	return Say(lang, "faults", o.Faults)
 }
 
 // Looking says how far a look over many regions has come.
-func Looking(lang string, done, all int) string { return say(lang, "looking", done, all) }
+func Looking(lang string, done, all int) string { return Say(lang, "looking", done, all) }
 
-// regionHeadline is the diagnosis in one line.
-func regionHeadline(d Diagnosis, lang string) string {
-	s := headline(d, lang)
-	if names := regionNames(d.Regions, lang); names != "" {
-		colon := Words{": ", "："}
-		s = names + colon.In(lang) + s
+// RegionHeadline is the diagnosis in one line.
+func RegionHeadline(o doctor.Overview, lang string) string {
+	s := Headline(o, lang)
+	if names := RegionNames(o.Regions, lang); names != "" {
+		colon := phrase{": ", "："}
+		s = names + colon.in(lang) + s
 	}
-	return capital(s)
+	return Capital(s)
 }
 
-// capital makes the first letter a capital.
-func capital(s string) string {
+// Capital makes the first letter a capital.
+func Capital(s string) string {
 	if s == "" {
 		return ""
 	}
@@ -204,97 +215,36 @@ func capital(s string) string {
 // maxNamed is how many regions are named; more are counted.
 const maxNamed = 8
 
-// regionNames names the regions in words: "region a", "regions a, b".
-func regionNames(regions []string, lang string) string {
+// RegionNames names the regions in words: "region a", "regions a, b".
+func RegionNames(regions []string, lang string) string {
 	switch len(regions) {
 	case 0:
 		return ""
 	case 1:
-		return say(lang, "region") + " " + regions[0]
+		return Say(lang, "region") + " " + regions[0]
 	}
 	if len(regions) > maxNamed {
-		return say(lang, "many", len(regions))
+		return Say(lang, "many", len(regions))
 	}
-	return say(lang, "regions") + " " + strings.Join(regions, say(lang, "comma"))
+	return Say(lang, "regions") + " " + strings.Join(regions, Say(lang, "comma"))
 }
 
-// well lists the symptoms that were looked at and that no finding touches.
-func (d Diagnosis) well() []string {
-	return slices.DeleteFunc(slices.Clone(d.Looked), func(slug string) bool {
-		return slices.ContainsFunc(d.Findings, func(f Finding) bool {
-			return f.touches(slug) || slices.ContainsFunc(f.Symptoms, func(s Finding) bool { return s.touches(slug) })
-		})
-	})
-}
-
-// touches tells whether the finding belongs to a symptom, or rests on trouble
-// seen there.
-func (f Finding) touches(slug string) bool { return f.Slug == slug || slices.Contains(f.SeenBy, slug) }
-
-// How many findings of one alert are told in full, and how many more in a
-// line each. A thousand nodes with one fault are one thing to repair.
-const (
-	maxFull  = 5
-	maxBrief = 10
-)
-
-// A few is what people are told of many findings.
-type few struct {
-	Full, Brief []Finding
-	More        []remainder
-}
-
-// A remainder is how many findings of an alert are only counted.
-type remainder struct {
-	Alert string
-	Count int
-}
-
-// fewOf picks the findings to tell, in their order.
-func fewOf(all []Finding) few {
-	var f few
-	count := map[string]int{}
-	for _, one := range all {
-		count[one.Alert]++
-		switch n := count[one.Alert]; {
-		case n <= maxFull:
-			f.Full = append(f.Full, one)
-		case n <= maxFull+maxBrief:
-			f.Brief = append(f.Brief, one)
+// About is what the alert is about: its region, and its other labels.
+func About(f doctor.Finding, lang string) string {
+	var parts []string
+	if region := f.Labels[doctor.LabelRegion]; region != "" {
+		parts = append(parts, RegionNames([]string{region}, lang))
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Labels)) {
+		if name != doctor.LabelRegion {
+			parts = append(parts, name+"="+f.Labels[name])
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(count)) {
-		if n := count[name] - maxFull - maxBrief; n > 0 {
-			f.More = append(f.More, remainder{name, n})
-		}
+	if len(parts) == 0 {
+		return ""
 	}
-	return f
+	return ", " + strings.Join(parts, ", ")
 }
 
-// moreEvidence is the evidence of a symptom that its cause does not show.
-func moreEvidence(cause, symptom Finding) []collector.Evidence {
-	return slices.DeleteFunc(slices.Clone(symptom.Evidence), func(e collector.Evidence) bool {
-		return slices.ContainsFunc(cause.Evidence, func(shown collector.Evidence) bool {
-			return shown.What == e.What && shown.Text == e.Text
-		})
-	})
-}
-
-// watcherOf returns the finding that says of a collector that it cannot look,
-// and false when no rule says so.
-func (d Diagnosis) watcherOf(name string) (Finding, bool) {
-	i := slices.IndexFunc(d.Findings, func(f Finding) bool {
-		return f.Slug == collector.SlugExporter && f.Labels[labelCollector] == name
-	})
-	if i < 0 {
-		return Finding{}, false
-	}
-	return d.Findings[i], true
-}
-
-// ofUnable tells whether a finding only says that a collector could not look,
-// which Unable says as well, with the reason.
-func (d Diagnosis) ofUnable(f Finding) bool {
-	return f.Slug == collector.SlugExporter && len(f.Symptoms) == 0 &&
-		slices.ContainsFunc(d.Unable, func(u Unable) bool { return u.Collector == f.Labels[labelCollector] })
-}
+// Span is a time that has passed, in whole seconds.
+func Span(d time.Duration) string { return d.Round(time.Second).String() }

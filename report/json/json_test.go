@@ -1,0 +1,58 @@
+package json
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rainbond-exporter/rainbond-exporter/collector"
+	"github.com/rainbond-exporter/rainbond-exporter/doctor"
+	"github.com/rainbond-exporter/rainbond-exporter/doctor/doctortest"
+)
+
+func TestJSONHoldsBothLanguages(t *testing.T) {
+	for name, look := range map[string]collector.Snapshot{"sick": doctortest.Faulty(), "well": doctortest.Healthy()} {
+		var b bytes.Buffer
+		if err := Write(&b, diagnose(t, newDoctor(t), look)); err != nil {
+			t.Fatal(err)
+		}
+		doctortest.Golden(t, name+".json", b.Bytes())
+	}
+}
+func newDoctor(t *testing.T) *doctor.Doctor {
+	t.Helper()
+	d, err := doctor.New(doctortest.Rules, doctortest.Alertmanager)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func diagnose(t *testing.T, d *doctor.Doctor, look collector.Snapshot) doctor.Diagnosis {
+	t.Helper()
+	diagnosis, err := d.Diagnose(t.Context(), look)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return diagnosis
+}
+
+func TestALineHasEveryTime(t *testing.T) {
+	judge := newDoctor(t)
+	var history doctor.History
+	var d doctor.Diagnosis
+	for i := range 3 {
+		look := doctortest.Faulty()
+		look.At = doctortest.Noon.Add(time.Duration(i) * time.Minute)
+		d = diagnose(t, judge, look)
+		history.Note(&d)
+	}
+	var b bytes.Buffer
+	if err := WriteLine(&b, d); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.String(); strings.Count(got, "\n") != 1 || strings.Count(got, `"since":"2026-05-01T12:00:00Z"`) != 5 {
+		t.Errorf("one line with five times since when:\n%s", got)
+	}
+}
