@@ -19,6 +19,7 @@ import (
 
 	"github.com/rainbond-exporter/rainbond-exporter/docs"
 	"github.com/rainbond-exporter/rainbond-exporter/doctor"
+	"github.com/rainbond-exporter/rainbond-exporter/report/web"
 	"github.com/rainbond-exporter/rainbond-exporter/rules"
 )
 
@@ -124,7 +125,7 @@ var projectPage = regexp.MustCompile(`https://github\.com/rainbond-exporter/rain
 // TestLinksOfTheGuide follows the links of /guide in the browser's way, and the section of each alert on both pages.
 func TestLinksOfTheGuide(t *testing.T) {
 	all := files(t)
-	site := &doctor.Site{Guide: map[string][]byte{"en": docs.GuideEN, "zh": docs.GuideZH}}
+	site := &web.Site{Guide: map[string][]byte{"en": docs.GuideEN, "zh": docs.GuideZH}}
 	d, err := doctor.New(rules.Rules, rules.Alertmanager)
 	if err != nil {
 		t.Fatal(err)
