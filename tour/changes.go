@@ -14,15 +14,15 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 )
 
-// A change is one series that reads otherwise than in the healthy region.
+// A change is one series whose value differs from the healthy region's.
 type change struct {
-	Series      string // as /metrics writes it
-	Before, Now string // a dash where there is no such series
+	Series      string // in the format of /metrics
+	Before, Now string // a dash if the series does not exist
 	metric      string
 }
 
-// series are the values of a look, histograms left out, by what /metrics
-// writes before the value.
+// series returns the values of counters and gauges, by series in the format of
+// /metrics.
 func series(families []*dto.MetricFamily) map[string]sample {
 	all := map[string]sample{}
 	for _, f := range families {
@@ -42,7 +42,7 @@ func series(families []*dto.MetricFamily) map[string]sample {
 	return all
 }
 
-// Parts are the series cut after its commas, where a line may break.
+// Parts splits the series after its commas, where a line may break.
 func (c change) Parts() []string { return strings.Split(c.Series, ",") }
 
 type sample struct {
@@ -51,7 +51,7 @@ type sample struct {
 	counts bool
 }
 
-// fingerprints are shortened as everywhere where people read them.
+// fingerprints matches SHA-256 fingerprints, which are shortened for display.
 var fingerprints = regexp.MustCompile(`\b([0-9a-f]{12})[0-9a-f]{52}\b`)
 
 func labelsOf(m *dto.Metric) string {
@@ -65,8 +65,8 @@ func labelsOf(m *dto.Metric) string {
 	return "{" + strings.Join(pairs, ",") + "}"
 }
 
-// changes lists what reads otherwise now: what the named metrics say first,
-// in that order, the rest in the catalogue's.
+// changes returns the changed series: first those of the given metrics, in that
+// order, then the others in the catalogue's order.
 func changes(before, now map[string]sample, first []string) []change {
 	var all []change
 	for name, s := range now {
@@ -96,19 +96,19 @@ func changes(before, now map[string]sample, first []string) []change {
 	return all
 }
 
-// What two looks at one region differ by without any fault: how long each
-// phase took, and what the clock says.
+// Differences between two collections of a healthy region: durations in
+// seconds, and clock times.
 const (
 	sameSeconds = 0.5
 	sameTime    = 3600.0
 )
 
-// differs tells a change that means something from one that every look makes.
+// differs reports whether a change is significant.
 func differs(old, now sample, was, is bool) bool {
 	_, moment := strings.CutSuffix(now.metric, "_timestamp_seconds")
 	if strings.HasSuffix(now.metric, "_seconds") && !moment {
 		if now.metric == "rainbond_collector_duration_seconds" {
-			return false // tells of the exporter's machine
+			return false // depends on the exporter's machine
 		}
 		return math.Abs(now.value-old.value) > sameSeconds
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/rules"
 )
 
-// A writer writes the messages that Alertmanager would send, with its own
-// template engine and our templates.
+// A writer writes Alertmanager's notifications, with its template engine and
+// our templates.
 type writer struct{ template *template.Template }
 
 func newWriter() (writer, error) {
@@ -28,11 +28,11 @@ func newWriter() (writer, error) {
 	return writer{t}, t.Parse(bytes.NewReader(rules.Messages))
 }
 
-// groupBy are the labels by which our alertmanager.yaml groups.
+// groupBy are the grouping labels of our alertmanager.yaml.
 var groupBy = []string{model.AlertNameLabel, "rainbond_region"}
 
-// messages are what is sent of the findings, a message for each group. Ended
-// is when they were over; zero while they last.
+// messages returns the notifications of the findings, one for each group. Ended
+// is the time at which they were resolved; zero while they last.
 func (w writer) messages(findings []doctor.Finding, lang string, ended time.Time) ([]string, error) {
 	groups := map[string][]*alert.Alert{}
 	var order []string
@@ -62,7 +62,8 @@ func (w writer) text(data *template.Data, lang string) (string, error) {
 	return w.template.ExecuteTextString(fmt.Sprintf(`{{ template "rainbond.%s.text" . }}`, lang), data)
 }
 
-// Text is a message of Alertmanager's as a phone shows it, in zh or en.
+// Text returns the notification for Alertmanager's data in the language zh or
+// en.
 func Text(data *template.Data, lang string) (string, error) {
 	w, err := newWriter()
 	if err != nil {

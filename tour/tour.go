@@ -1,7 +1,6 @@
-// Package tour is what the page of the demo shows beside the diagnosis: what
-// to break, the metrics that change with it, the alert that would page, the
-// message on the phone, and the repair. It is made of what everybody else
-// gets: the samples of the look, the rules, and Alertmanager's templates.
+// Package tour generates the demo's part of the status page: the scenarios, the
+// changed metrics, the alert, the notification and the repair. It uses the
+// samples of the collection, the alert rules and Alertmanager's templates.
 package tour
 
 import (
@@ -30,26 +29,27 @@ var Style string
 //go:embed tour.html
 var files embed.FS
 
-// A Tour leads through a demo.
+// A Tour is the tour of one demo.
 type Tour struct {
 	demo    *demo.Demo
 	rules   map[string]doctor.Alert
 	writer  writer
 	healthy map[string]sample
 
-	mu   sync.Mutex // guards what was told last
-	told told
+	mu       sync.Mutex // guards reported
+	reported report
 }
 
-// told is what was sent of a scenario, so that its end can be told.
-type told struct {
+// A report contains the findings of the last fault, for its resolved
+// notification.
+type report struct {
 	scenario string
 	findings []doctor.Finding
-	ended    time.Time // zero while it lasts
+	ended    time.Time // zero while the fault lasts
 }
 
-// New makes the tour of a demo that is healthy, as the look shows it.
-func New(d *demo.Demo, judge *doctor.Doctor, healthy collector.Snapshot) (*Tour, error) {
+// New returns the tour of a demo. The snapshot is that of its healthy region.
+func New(d *demo.Demo, evaluator *doctor.Doctor, healthy collector.Snapshot) (*Tour, error) {
 	families, err := healthy.Gather()
 	if err != nil {
 		return nil, fmt.Errorf("gather the healthy region: %w", err)
@@ -59,55 +59,56 @@ func New(d *demo.Demo, judge *doctor.Doctor, healthy collector.Snapshot) (*Tour,
 		return nil, fmt.Errorf("message templates: %w", err)
 	}
 	t := &Tour{demo: d, rules: map[string]doctor.Alert{}, writer: w, healthy: series(families)}
-	for _, a := range judge.Alerts() {
+	for _, a := range evaluator.Alerts() {
 		t.rules[a.Name] = a
 	}
 	return t, nil
 }
 
-// Beside is the tour beside a diagnosis, for the status page.
-func (t *Tour) Beside(lang string, look collector.Snapshot, d doctor.Diagnosis) web.Beside {
-	s := t.stop(lang, look, d)
-	return web.Beside{Lead: write("lead", s), Aside: t.demo.Aside(lang), Follow: write("follow", s)}
+// Beside returns the tour's parts of the status page for a diagnosis.
+func (t *Tour) Beside(lang string, snapshot collector.Snapshot, d doctor.Diagnosis) web.Beside {
+	s := t.stop(lang, snapshot, d)
+	return web.Beside{Lead: render("lead", s), Aside: t.demo.Aside(lang), Follow: render("follow", s)}
 }
 
-// maxChanges and maxMessages are what a visitor reads; the rest is counted.
+// maxChanges and maxMessages are the numbers of changes and notifications on
+// the page. Further ones are counted.
 const (
 	maxChanges  = 8
 	maxMessages = 2
 )
 
-// A stop is where the visitor is: one scenario, and what comes of it.
+// A stop contains the data of the templates: one scenario with its results.
 type stop struct {
 	Lang      string
 	Scenario  demo.Scenario
-	Broken    bool     // it is not the healthy one
-	Quiet     bool     // and yet nothing is told
-	Later     []string // what Prometheus tells that one look cannot
-	Mended    string
-	Starts    []demo.Scenario // to begin with
-	Count     int             // how many scenarios there are to break
+	Broken    bool     // not the healthy scenario
+	Quiet     bool     // broken without a finding
+	Later     []string // alerts that need a history
+	Repaired  string
+	Starts    []demo.Scenario // suggested scenarios
+	Count     int             // number of faults
 	Changes   []change
-	More      int // changes
-	Alerts    []page
+	More      int // number of changes not shown
+	Alerts    []firing
 	Messages  []string
 	MoreTexts int
 	At        time.Time
 	Commands  bool
 }
 
-// A page is an alert that would be sent.
-type page struct {
+// A firing is an alert that fires.
+type firing struct {
 	Name, Severity, Expr string
 	For                  time.Duration
 	Pages                bool
-	KeptBack             []string
+	Inhibits             []string
 }
 
-// starts are the scenarios to begin with: what happens most.
+// starts are the suggested scenarios: the most frequent faults.
 var starts = []string{"cert-rotated-broken", "api-refused-pod-ready", "disk-takes-api"}
 
-func (t *Tour) stop(lang string, look collector.Snapshot, d doctor.Diagnosis) stop {
+func (t *Tour) stop(lang string, snapshot collector.Snapshot, d doctor.Diagnosis) stop {
 	s := stop{Lang: lang, Scenario: t.demo.Scenario(), At: d.At, Count: len(demo.Scenarios) - 1}
 	for _, one := range demo.Scenarios {
 		if slices.Contains(starts, one.Name) {
@@ -123,37 +124,38 @@ func (t *Tour) stop(lang string, look collector.Snapshot, d doctor.Diagnosis) st
 	for _, f := range d.Findings {
 		rule := t.rules[f.Alert]
 		reads = append(reads, rule.Metrics...)
-		p := page{Name: f.Alert, Severity: f.Severity, Expr: rule.Expr, For: f.Sent.For, Pages: f.Severity == "critical"}
+		p := firing{Name: f.Alert, Severity: f.Severity, Expr: rule.Expr, For: f.Sent.For, Pages: f.Severity == "critical"}
 		for _, symptom := range f.Symptoms {
-			if !slices.Contains(p.KeptBack, symptom.Alert) {
-				p.KeptBack = append(p.KeptBack, symptom.Alert)
+			if !slices.Contains(p.Inhibits, symptom.Alert) {
+				p.Inhibits = append(p.Inhibits, symptom.Alert)
 			}
 		}
 		s.Alerts = append(s.Alerts, p)
 		s.Commands = s.Commands || len(f.Commands.In(lang)) > 0
 	}
-	if families, err := look.Gather(); err == nil { // it has been gathered for the diagnosis before
+	if families, err := snapshot.Gather(); err == nil { // cannot fail: the diagnosis gathered it before
 		all := changes(t.healthy, series(families), reads)
 		s.Changes = all[:min(len(all), maxChanges)]
 		s.More = len(all) - len(s.Changes)
 	}
-	t.tell(&s, d.Findings)
+	t.addMessages(&s, d.Findings)
 	return s
 }
 
-// tell writes the messages of the scenario, or of its end.
-func (t *Tour) tell(s *stop, findings []doctor.Finding) {
+// addMessages adds the notifications of the scenario, or the resolved
+// notifications after it.
+func (t *Tour) addMessages(s *stop, findings []doctor.Finding) {
 	t.mu.Lock()
 	switch {
 	case s.Broken:
-		t.told = told{scenario: s.Scenario.Title[s.Lang], findings: findings}
-	case t.told.ended.IsZero():
-		t.told.ended = s.At
+		t.reported = report{scenario: s.Scenario.Title[s.Lang], findings: findings}
+	case t.reported.ended.IsZero():
+		t.reported.ended = s.At
 	}
-	now := t.told
+	now := t.reported
 	t.mu.Unlock()
 	if !s.Broken && len(now.findings) > 0 {
-		s.Mended = now.scenario
+		s.Repaired = now.scenario
 	}
 	texts, err := t.writer.messages(now.findings, s.Lang, now.ended)
 	if err != nil {
@@ -168,37 +170,37 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"has":  func(s stop) bool { return s.Broken || len(s.Messages) > 0 },
 }).ParseFS(files, "*.html"))
 
-// Say is the text in the visitor's language.
-func (s stop) Say(en, zh string) string {
+// Text returns the text in the user's language.
+func (s stop) Text(en, zh string) string {
 	if s.Lang == doctor.LangZH {
 		return zh
 	}
 	return en
 }
 
-// Title is what breaks in a scenario.
+// Title returns the title of a scenario.
 func (s stop) Title(of demo.Scenario) string { return of.Title[s.Lang] }
 
-func write(name string, s stop) template.HTML {
+func render(name string, s stop) template.HTML {
 	var b strings.Builder
 	if err := templates.ExecuteTemplate(&b, name, s); err != nil {
-		panic("tour: its template: " + err.Error()) // its data are our own
+		panic("tour: its template: " + err.Error()) // cannot happen: the data are constant
 	}
 	return template.HTML(b.String())
 }
 
-// Start takes the tour's look at the healthy region, and breaks what the
-// scenario breaks only then.
-func Start(ctx context.Context, d *demo.Demo, judge *doctor.Doctor, look func(context.Context) (collector.Snapshot, error)) (*Tour, error) {
+// Start collects from the healthy region, returns its tour, and then sets the
+// demo's scenario again.
+func Start(ctx context.Context, d *demo.Demo, evaluator *doctor.Doctor, collect func(context.Context) (collector.Snapshot, error)) (*Tour, error) {
 	scenario := d.Scenario()
 	if err := d.Set(demo.Healthy); err != nil {
 		return nil, err
 	}
-	healthy, err := look(ctx)
+	healthy, err := collect(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("look at the healthy region: %w", err)
+		return nil, fmt.Errorf("collect from the healthy region: %w", err)
 	}
-	t, err := New(d, judge, healthy)
+	t, err := New(d, evaluator, healthy)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/rules"
 )
 
-func TestOnlyWhatMeansSomethingHasChanged(t *testing.T) {
+func TestOnlySignificantChangesAreShown(t *testing.T) {
 	before := map[string]sample{
 		`rainbond_api_up{rainbond_region="a"}`:           {metric: "rainbond_api_up", value: 1},
 		`rainbond_api_probes_total`:                      {metric: "rainbond_api_probes_total", value: 3, counts: true},
@@ -59,7 +59,7 @@ func TestOnlyWhatMeansSomethingHasChanged(t *testing.T) {
 	}
 }
 
-// disk is a look at nothing but a node's root, so far used.
+// disk returns a snapshot with only the used ratio of a node's root file system.
 func disk(used float64) collector.Snapshot {
 	ratio := prometheus.NewDesc("rainbond_node_root_used_ratio", "Used.", []string{"rainbond_region", "node"}, nil)
 	return collector.Snapshot{At: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC), Outcomes: []collector.Outcome{{
@@ -68,18 +68,18 @@ func disk(used float64) collector.Snapshot {
 	}}}
 }
 
-func TestTheTourOfAFault(t *testing.T) {
+func TestTourOfAFault(t *testing.T) {
 	d, err := demo.Start(t.Context(), demo.Options{Scenario: "disk-82", Bits: 2048})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	judge, err := doctor.New(rules.Rules, rules.Alertmanager)
+	evaluator, err := doctor.New(rules.Rules, rules.Alertmanager)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var seen []string // what was set when the healthy region was looked at
-	tour, err := Start(t.Context(), d, judge, func(context.Context) (collector.Snapshot, error) {
+	var seen []string // scenarios during the collection
+	tour, err := Start(t.Context(), d, evaluator, func(context.Context) (collector.Snapshot, error) {
 		seen = append(seen, d.Scenario().Name)
 		return disk(0.4), nil
 	})
@@ -87,59 +87,59 @@ func TestTheTourOfAFault(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !slices.Equal(seen, []string{demo.Healthy}) || d.Scenario().Name != "disk-82" {
-		t.Errorf("looked at %q, and now it is %s", seen, d.Scenario().Name)
+		t.Errorf("collected during %q, and the scenario is now %s", seen, d.Scenario().Name)
 	}
-	beside := func(lang string, used float64) web.Beside {
-		diagnosis, err := judge.Diagnose(t.Context(), disk(used))
+	page := func(lang string, used float64) web.Beside {
+		diagnosis, err := evaluator.Diagnose(t.Context(), disk(used))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return tour.Beside(lang, disk(used), diagnosis)
 	}
 	for lang, want := range map[string][]string{
-		"en": {`<b>Demo: you broke this</b> the root is 82 % full`, `node=&#34;node-1&#34;,<wbr>rainbond_region=&#34;rainbond&#34;}</code> <span>0.4 → <b>0.82</b></span>`,
-			`<code>RainbondNodeDiskFilling</code>`, `>warning</b> goes to the team&#39;s channel`, "<dt>for</dt><dd>15m</dd>", "<p>[WARN] Region rainbond: ", "$ df -h"},
-		"zh": {"<b>演示：你制造的故障</b> 根分区使用率 82%", "<p>【警告】集群 rainbond：", `action="demo?lang=zh"`},
+		"en": {`<b>Simulated fault:</b> The root file system is 82% full`, `node=&#34;node-1&#34;,<wbr>rainbond_region=&#34;rainbond&#34;}</code> <span>0.4 → <b>0.82</b></span>`,
+			`<code>RainbondNodeDiskFilling</code>`, `>warning</b> is sent to the team&#39;s channel`, "<dt>Duration (for)</dt><dd>15m</dd>", "<p>[WARN] Region rainbond: ", "$ df -h"},
+		"zh": {"<b>模拟的故障：</b> 根分区使用率 82%", "<p>【警告】集群 rainbond：", `action="demo?lang=zh"`},
 	} {
-		b := beside(lang, 0.82)
-		page := string(b.Lead + b.Follow)
+		b := page(lang, 0.82)
+		html := string(b.Lead + b.Follow)
 		for _, text := range want {
-			if !strings.Contains(page, text) {
-				t.Errorf("%s: no %s in\n%s", lang, text, page)
+			if !strings.Contains(html, text) {
+				t.Errorf("%s: no %s in\n%s", lang, text, html)
 			}
 		}
-		if strings.Contains(page, " style=") || strings.Contains(page, "<script") {
+		if strings.Contains(html, " style=") || strings.Contains(html, "<script") {
 			t.Errorf("%s: the page's policy allows neither script nor style", lang)
 		}
 	}
-	// The end is told, too.
+	// A resolved notification follows.
 	if err := d.Set(demo.Healthy); err != nil {
 		t.Fatal(err)
 	}
-	b := beside("en", 0.4)
-	if !strings.Contains(string(b.Lead), "<b>Mended:</b>") || !strings.Contains(string(b.Follow), "<p>[OK] Region rainbond: ") {
+	b := page("en", 0.4)
+	if !strings.Contains(string(b.Lead), "<b>Repaired:</b>") || !strings.Contains(string(b.Follow), "<p>[OK] Region rainbond: ") {
 		t.Errorf("after the repair\n%s\n%s", b.Lead, b.Follow)
 	}
-	// Noise is told to nobody; what needs a memory is told by Prometheus.
-	for scenario, want := range map[string]string{"tls-scanner": "nobody is woken", "api-flapping": "<code>RainbondRegionAPIUnstable</code>"} {
+	// A healthy state causes no alert; a fault with a history is detected by Prometheus.
+	for scenario, want := range map[string]string{"tls-scanner": "no alert fires", "api-flapping": "<code>RainbondRegionAPIUnstable</code>"} {
 		if err := d.Set(scenario); err != nil {
 			t.Fatal(err)
 		}
-		if b := beside("en", 0.4); !strings.Contains(string(b.Follow), want) || !strings.Contains(string(b.Follow), "It stays silent.") {
+		if b := page("en", 0.4); !strings.Contains(string(b.Follow), want) || !strings.Contains(string(b.Follow), "No notification.") {
 			t.Errorf("%s: no %q in\n%s", scenario, want, b.Follow)
 		}
 	}
 }
 
-func TestWithoutALookAtTheHealthyRegionThereIsNoTour(t *testing.T) {
+func TestStartFailsWithoutTheHealthyRegion(t *testing.T) {
 	d, err := demo.Start(t.Context(), demo.Options{Bits: 2048})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	judge, _ := doctor.New(rules.Rules, rules.Alertmanager)
-	_, err = Start(t.Context(), d, judge, func(context.Context) (collector.Snapshot, error) { return collector.Snapshot{}, errors.New("no time") })
-	if err == nil || err.Error() != "look at the healthy region: no time" {
+	evaluator, _ := doctor.New(rules.Rules, rules.Alertmanager)
+	_, err = Start(t.Context(), d, evaluator, func(context.Context) (collector.Snapshot, error) { return collector.Snapshot{}, errors.New("no time") })
+	if err == nil || err.Error() != "collect from the healthy region: no time" {
 		t.Error(err)
 	}
 }

@@ -20,7 +20,7 @@ import (
 // that say that there is nothing, and they are right.
 func TestPanelsOfAHealthyRegion(t *testing.T) {
 	s := newEstate(t, map[string]string{"default": "healthy"})
-	until(t, time.Minute, "every panel says that all is well", func() error {
+	until(t, time.Minute, "every panel of a healthy region has data or its text for none", func() error {
 		var wrong []error
 		for _, b := range boards(t, "en") {
 			for _, p := range b.Panels {
@@ -95,8 +95,8 @@ func TestPanelsOfABrokenRegion(t *testing.T) {
 			if strings.HasPrefix(scene[0], "watch-") { // nobody knows
 				ill = 0
 			}
-			if notWell, wrong := s.notWell(t); err == nil && wrong == nil && notWell != ill {
-				err = fmt.Errorf("the overview counts %d regions that are not well", notWell)
+			if unhealthy, wrong := s.unhealthy(t); err == nil && wrong == nil && unhealthy != ill {
+				err = fmt.Errorf("the overview counts %d unhealthy regions", unhealthy)
 			} else if err == nil {
 				err = wrong
 			}
@@ -116,12 +116,12 @@ func TestPanelsOfABrokenRegion(t *testing.T) {
 	}
 }
 
-// notWell is how many regions the overview counts that are not well.
-func (s *estate) notWell(t testing.TB) (int, error) {
+// unhealthy returns the number of unhealthy regions in the overview.
+func (s *estate) unhealthy(t testing.TB) (int, error) {
 	t.Helper()
 	for _, b := range boards(t, "en") {
 		for _, p := range b.Panels {
-			if b.UID == "rainbond-overview" && p.Title == "Not well" {
+			if b.UID == "rainbond-overview" && p.Title == "Unhealthy" {
 				answer, err := s.ask(p.Targets[0].Expr, true)
 				if err != nil || len(answer) != 1 {
 					return 0, errors.Join(fmt.Errorf("%d answers", len(answer)), err)
@@ -256,13 +256,13 @@ func TestPanelsOfAThousandRegions(t *testing.T) {
 	rows, err := s.overview(t)
 	must(t, err)
 	for _, row := range rows {
-		if !strings.HasSuffix(row, ": well | well | well | well | well | well") {
+		if !strings.HasSuffix(row, ": healthy | healthy | healthy | healthy | healthy | healthy") {
 			ill++
 		}
 	}
-	notWell, err := s.notWell(t)
+	unhealthy, err := s.unhealthy(t)
 	must(t, err)
-	if ill != regions/50 || notWell != ill {
-		t.Errorf("the overview calls %d regions ill, and counts %d, want %d", ill, notWell, regions/50)
+	if ill != regions/50 || unhealthy != ill {
+		t.Errorf("the overview calls %d regions ill, and counts %d, want %d", ill, unhealthy, regions/50)
 	}
 }
