@@ -125,6 +125,7 @@ func probeAll(ctx context.Context, regions []fault.Region, probe func(context.Co
 	places := make(chan struct{}, maxConcurrentProbes)
 	var wait sync.WaitGroup
 	var late atomic.Bool
+	unknown := make([]error, len(regions))
 	for i, region := range regions {
 		places <- struct{}{}
 		waited := i >= maxConcurrentProbes
@@ -139,6 +140,10 @@ func probeAll(ctx context.Context, regions []fault.Region, probe func(context.Co
 				late.Store(true)
 				return
 			}
+			if trace.Unknown != nil {
+				unknown[i] = fmt.Errorf("region %s: %w", region.Name, trace.Unknown)
+				return
+			}
 			traces[i] = &trace
 		})
 	}
@@ -146,7 +151,17 @@ func probeAll(ctx context.Context, regions []fault.Region, probe func(context.Co
 	if late.Load() {
 		return traces, fmt.Errorf("timeout before all %d regions were probed; raise the timeout, or use /probe with one target per region", len(regions))
 	}
-	return traces, nil
+	return traces, firstErrors(unknown)
+}
+
+// firstErrors joins the first few errors and counts the others.
+func firstErrors(errs []error) error {
+	const shown = 3
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	if more := len(errs) - shown; more > 0 {
+		errs = append(errs[:shown], fmt.Errorf("and %d more regions", more))
+	}
+	return errors.Join(errs...)
 }
 
 // export adds the samples, counters and evidence of one trace.

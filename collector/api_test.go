@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
@@ -269,5 +270,34 @@ func TestLastReadTimestampOfRegions(t *testing.T) {
 		c := NewAPI(fixed([]fault.Region{rainbond}, errors.New("the database is away")), func(context.Context, fault.Region) fault.Trace { return fault.Trace{Status: 200} }, nil, row.last)
 		report, _ := c.Collect(t.Context()) // the error has its own test
 		compare(t, report, row.want, "rainbond_regions_last_read_timestamp_seconds")
+	}
+}
+
+func TestProbeWithoutAResultIsUnknown(t *testing.T) {
+	regions := func(context.Context) ([]fault.Region, error) {
+		return []fault.Region{{Name: "a"}, {Name: "b"}, {Name: "c"}, {Name: "d"}, {Name: "e"}, {Name: "up"}}, nil
+	}
+	probe := func(_ context.Context, r fault.Region) fault.Trace {
+		if r.Name == "up" {
+			return fault.Trace{Status: 200}
+		}
+		return fault.Trace{Unknown: &fault.UnknownError{Phase: fault.Connect, Err: fault.ErrTooLittleTime}}
+	}
+	report, err := NewAPI(regions, probe, nil, nil).Collect(t.Context())
+	const want = "region a: unknown: connect: too little time left for a verdict\nregion b: unknown: connect: too little time left for a verdict\n" +
+		"region c: unknown: connect: too little time left for a verdict\nand 2 more regions"
+	if err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+	for _, m := range report.Metrics {
+		var sample dto.Metric
+		if err := m.Write(&sample); err != nil {
+			t.Fatal(err)
+		}
+		for _, label := range sample.GetLabel() {
+			if label.GetName() == "rainbond_region" && label.GetValue() != "up" {
+				t.Errorf("a region without a result has a sample: %s %v", m.Desc(), &sample)
+			}
+		}
 	}
 }

@@ -114,11 +114,10 @@ func consoleCopies(region fault.Region) []fault.Copy {
 	return copies
 }
 
-// leaf returns the DER of the certificate that rbd-api serves, or nil. A server
-// that has an unknown certificate and does not request a client certificate is
-// not rbd-api.
+// leaf returns the DER of the certificate that rbd-api serves; nil if another
+// server responds.
 func leaf(t fault.Trace) []byte {
-	if len(t.Served) == 0 || t.CertificateNotRequested && t.Distrust != nil {
+	if len(t.Served) == 0 || t.WrongPeer() {
 		return nil
 	}
 	return t.Served[0]

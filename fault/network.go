@@ -2,41 +2,51 @@ package fault
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
-	"os"
+	"slices"
 	"strings"
 	"syscall"
 )
 
-// An UnusableError says which part of the console's own copy cannot be used,
-// so that no request could be made with it.
+// An UnusableError is why no request can be made with the console's copy: one
+// of its parts cannot be used.
 type UnusableError struct {
 	Part string // "CA", "client certificate" or "client key"
 	Err  error
 }
 
-// Error names the part and what is wrong with it.
+// Error returns the part and its fault.
 func (e *UnusableError) Error() string { return e.Part + ": " + e.Err.Error() }
 
-// Unwrap returns what is wrong with the part.
+// Unwrap returns the fault of the part.
 func (e *UnusableError) Unwrap() error { return e.Err }
 
-// FromTrace says in which phase a request to a region API failed, and why;
-// false when it went well.
+// FromTrace returns the phase and the reason of a failed request to a region
+// API; false when the request succeeded. A trace with Unknown has no verdict:
+// callers check Unknown first, and FromTrace returns Other.
 func FromTrace(t Trace) (f Failure, failed bool) {
 	switch {
+	case t.Unknown != nil:
+		return listed(Failure{t.Unknown.Phase, Other}), true
+	case t.WrongPeer():
+		// The server is not rbd-api, whatever it does next.
+		if t.CertificateNotRequested {
+			return Failure{TLS, ClientNotRequested}, true
+		}
+		return Failure{TLS, ServerNotRbdAPI}, true
 	case t.Err != nil && (t.Distrust == nil || fromAlert(t.Err) != ""):
-		return known(fromError(t.Phase, t.Err)), true
+		return listed(fromError(t.Phase, t.Err)), true
 	case t.CertificateNotRequested:
 		return Failure{TLS, ClientNotRequested}, true
-	case t.Distrust != nil:
-		// Whoever answers, or broke off, is nobody whom the console's CA vouches for.
-		return Failure{TLS, fromVerdict(t.Distrust)}, true
+	case t.Distrust != nil && !t.staleCA():
+		return Failure{TLS, fromVerification(t.Distrust)}, true
+	case t.TokenWithheld && (t.Status == 401 || t.Status == 403):
+		return Failure{}, false // the region responds; whether it accepts the token is not known
 	case t.Status == 401 || t.Status == 403:
 		return Failure{Processing, TokenRefused}, true
 	case t.Status != 200:
@@ -49,36 +59,63 @@ func FromTrace(t Trace) (f Failure, failed bool) {
 	return Failure{}, false
 }
 
-// AnswersDirectly says whether rbd-api itself is there, from a request that went
-// past the gateway. Whether it accepts the certificates does not matter: to
-// refuse them it must be there. Known is false when the Service's name means
-// nothing where we ask.
+// WrongPeer reports whether the server is not rbd-api: its certificate is
+// neither signed by the region's CA nor issued for rbd-api, or it is not signed
+// and the server requests no client certificate. A kube-apiserver behind a load
+// balancer and a proxy that terminates TLS are examples. Nothing may be
+// concluded from the certificate of such a server.
+func (t Trace) WrongPeer() bool {
+	return t.Distrust != nil && (t.NotForRbdAPI || t.CertificateNotRequested)
+}
+
+// staleCA reports whether the region's CA is the only thing that does not fit,
+// which disturbs no console that does not verify. Consoles do not verify from
+// v6.6 on (REGION_SSL_VERIFY is false by default); the region's version stands
+// for the console's.
+func (t Trace) staleCA() bool {
+	return fromVerification(t.Distrust) == ServerUntrusted && t.Err == nil && t.Status != 0 && !before(string(t.Body), 6, 6)
+}
+
+// before reports whether a version such as "v6.5.0-release" is older than
+// major.minor. It is false for a text that is not a version.
+func before(version string, major, minor int) bool {
+	var gotMajor, gotMinor int
+	if n, _ := fmt.Sscanf(strings.TrimPrefix(strings.TrimSpace(version), "v"), "%d.%d", &gotMajor, &gotMinor); n < 2 {
+		return false
+	}
+	return gotMajor < major || gotMajor == major && gotMinor < minor
+}
+
+// AnswersDirectly reports whether rbd-api responds to a request that bypassed
+// the gateway. It also responds when it refuses the certificates. Known is false
+// when the probe has no result or the name of the Service cannot be resolved.
 func AnswersDirectly(t Trace) (answers, known bool) {
+	if t.Unknown != nil {
+		return false, false
+	}
 	f, failed := FromTrace(t)
 	return !failed || f.Phase == TLS && len(t.Served) > 0, !failed || f.Phase != Resolve
 }
 
-// known maps a pair that no series stands for to the phase's Other.
-func known(f Failure) Failure {
-	for _, listed := range Failures {
-		if f == listed {
-			return f
-		}
+// listed returns f if it is in Failures, otherwise Other in the same phase.
+func listed(f Failure) Failure {
+	if slices.Contains(Failures, f) {
+		return f
 	}
 	return Failure{f.Phase, Other}
 }
 
 func fromError(phase Phase, err error) Failure {
 	if reason := fromAlert(err); reason != "" {
-		// Under TLS 1.3 the server's verdict on our certificate arrives only
-		// with the first read after the handshake (RFC 8446, section 4.4.2.4).
+		// In TLS 1.3 the server's decision about our certificate arrives with
+		// the first read after the handshake (RFC 8446, section 4.4.2.4).
 		return Failure{TLS, reason}
 	}
 	switch phase {
 	case Resolve:
 		return Failure{phase, fromLookup(err)}
 	case Connect:
-		if isTimeout(err) {
+		if IsTimeout(err) {
 			return Failure{phase, Dropped}
 		}
 	case TLS:
@@ -92,8 +129,10 @@ func fromError(phase Phase, err error) Failure {
 func fromLookup(err error) Reason {
 	var dns *net.DNSError
 	switch {
-	case isTimeout(err):
+	case IsTimeout(err):
 		return NameServerTimeout
+	case errors.Is(err, ErrMalformedURL):
+		return URLMalformed
 	case !errors.As(err, &dns):
 		return Other
 	case dns.IsNotFound:
@@ -104,11 +143,11 @@ func fromLookup(err error) Reason {
 
 func fromSocket(err error) Reason {
 	switch {
-	case isTimeout(err):
+	case IsTimeout(err):
 		return Timeout
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return Refused
-	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EACCES):
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return Unreachable
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return Reset
@@ -116,13 +155,6 @@ func fromSocket(err error) Reason {
 		return Closed
 	}
 	return Other
-}
-
-// isTimeout also holds for the end of the look: it came while we waited.
-func isTimeout(err error) bool {
-	var n net.Error
-	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) ||
-		errors.Is(err, syscall.ETIMEDOUT) || errors.As(err, &n) && n.Timeout()
 }
 
 func fromHandshake(err error) Reason {
@@ -141,8 +173,8 @@ func fromHandshake(err error) Reason {
 	return ""
 }
 
-// fromVerdict says why a served certificate was not accepted.
-func fromVerdict(err error) Reason {
+// fromVerification returns why a served certificate is not valid.
+func fromVerification(err error) Reason {
 	var name x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	switch {
@@ -154,9 +186,9 @@ func fromVerdict(err error) Reason {
 	return ServerUntrusted
 }
 
-// fromAlert recognises the alert with which the server ended the connection;
-// "" when err is none. crypto/tls keeps the alert's type to itself, so its
-// words (crypto/tls/alert.go) are all there is.
+// fromAlert returns the reason of the TLS alert with which the server closed the
+// connection; "" when err is not an alert. crypto/tls does not export the type
+// of the alert, so its text is compared (crypto/tls/alert.go).
 func fromAlert(err error) Reason {
 	var op *net.OpError
 	if !errors.As(err, &op) || op.Op != "remote error" {
@@ -174,8 +206,8 @@ func fromAlert(err error) Reason {
 	return Other
 }
 
-// plausibleVersion says whether a body can be the answer of /v2/show: a
-// version as plain text, or nothing at all in builds without one.
+// plausibleVersion reports whether a body can be the response of /v2/show: a
+// version as plain text, or nothing in builds without a version.
 func plausibleVersion(body []byte) bool {
 	const longest = 200 // versions have under 60 characters: v6.9.8-release-2026-08-21-...
 	body = bytes.TrimSpace(body)

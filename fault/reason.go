@@ -26,6 +26,7 @@ type Reason string
 
 // Why a request to the region API failed.
 const (
+	URLMalformed       Reason = "url_malformed"      // the URL cannot be used, by the console either
 	NameUnknown        Reason = "name_unknown"       // the name has no address (NXDOMAIN)
 	NameServerTimeout  Reason = "name_server_silent" // the name server does not respond
 	NameServerFailed   Reason = "name_server_failed" // the name server returns SERVFAIL or another error
@@ -38,6 +39,7 @@ const (
 	OldTLS             Reason = "old_tls"            // the server offers only TLS 1.1 or older
 	ServerUntrusted    Reason = "server_untrusted"   // the server's certificate is not signed by our CA
 	ServerWrongName    Reason = "server_wrong_name"  // signed by our CA, but for another name
+	ServerNotRbdAPI    Reason = "server_not_rbd_api" // neither signed by our CA nor issued for rbd-api: another server
 	ServerExpired      Reason = "server_expired"     // signed by our CA, but not valid today
 	ClientRefused      Reason = "client_refused"     // the server refused our client certificate
 	ClientNotSent      Reason = "client_not_sent"    // the server requires a client certificate and received none
@@ -60,10 +62,10 @@ type Failure struct {
 // Failures lists every pair of phase and reason that a probe can report, in
 // display order. Each pair is exported from the start with the value 0.
 var Failures = []Failure{
-	{Resolve, NameUnknown}, {Resolve, NameServerTimeout}, {Resolve, NameServerFailed}, {Resolve, Other},
+	{Resolve, URLMalformed}, {Resolve, NameUnknown}, {Resolve, NameServerTimeout}, {Resolve, NameServerFailed}, {Resolve, Other},
 	{Connect, Dropped}, {Connect, Refused}, {Connect, Unreachable}, {Connect, Reset}, {Connect, Other},
 	{TLS, Timeout}, {TLS, Reset}, {TLS, Closed}, {TLS, PlainHTTP}, {TLS, OldTLS},
-	{TLS, ServerUntrusted}, {TLS, ServerWrongName}, {TLS, ServerExpired},
+	{TLS, ServerUntrusted}, {TLS, ServerWrongName}, {TLS, ServerNotRbdAPI}, {TLS, ServerExpired},
 	{TLS, ClientRefused}, {TLS, ClientNotSent}, {TLS, ClientNotRequested}, {TLS, ClientUnreadable}, {TLS, Other},
 	{Processing, Timeout}, {Processing, Reset}, {Processing, Closed}, {Processing, Status},
 	{Processing, TokenRefused}, {Processing, NotReady}, {Processing, Other},

@@ -19,7 +19,7 @@ func (Secret) MarshalText() ([]byte, error) { return []byte("[secret]"), nil }
 // credentials with which the console connects.
 type Region struct {
 	Name       string // region_info.region_name; the label rainbond_region
-	URL        string // https://host:8443
+	URL        string // https://host:8443; the console appends the path of each request
 	ServerName string // the name that the served certificate must have; "" means DefaultServerName
 	CA         []byte // PEM; may be damaged, which is reported
 	Cert       []byte // PEM of the client certificate
@@ -39,8 +39,9 @@ const DefaultServerName = "rbd-api-api"
 // A Trace records one request to a region API. It contains observations only;
 // FromTrace evaluates them.
 type Trace struct {
-	URL     string // the requested URL without credentials
-	Address string // the ip:port connected to, or tried last; "" if there was none
+	URL      string   // the requested URL without credentials
+	Resolved []string // the addresses of the host name; nil when the URL has an address
+	Address  string   // the ip:port connected to, or tried last; "" if there was none
 	// FailedAddresses holds an error for each address that was tried before
 	// one accepted the connection.
 	FailedAddresses []error
@@ -51,7 +52,19 @@ type Trace struct {
 
 	Served [][]byte // DER of the certificates that the server sent, leaf first; set even when the handshake failed
 	Status int      // HTTP status; 0 when there was no response
-	Body   []byte   // the first bytes of the response body
+	Body   []byte   // the first bytes of the response body, redacted
+	Header []string // the lines of the response header, redacted
+	// ClockSkew is the region's clock minus ours, from the Date header of the
+	// response; precise to a second. SkewKnown is false without a response.
+	ClockSkew time.Duration
+	SkewKnown bool
+	// TLSVersion and CipherSuite are names of crypto/tls; "" without a
+	// completed handshake.
+	TLSVersion, CipherSuite string
+
+	// Unknown is why the request has no result; nil for a verdict. The other
+	// fields then hold what was observed until the request ended.
+	Unknown *UnknownError
 
 	Phase Phase // the phase in which Err occurred; "" on success
 	Err   error
@@ -61,6 +74,12 @@ type Trace struct {
 	// token. The server's decision about our certificate is then known too,
 	// and the probe leaves no handshake error in the log that we read.
 	Distrust error
+	// NotForRbdAPI is true when the served certificate is neither signed by the
+	// region's CA nor issued for its ServerName.
+	NotForRbdAPI bool
+	// TokenWithheld is true when the region's token was not sent because of
+	// Distrust.
+	TokenWithheld bool
 	// CertificateNotRequested is true when the handshake succeeded and the
 	// server did not request a client certificate. rbd-api always requests one
 	// (rainbond, api/server/api.go).
