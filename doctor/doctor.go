@@ -62,7 +62,7 @@ type Alert struct {
 	Annotations map[string]string // templates not expanded
 	Metrics     []string          // the metrics of the catalogue that its expression reads, recording rules followed
 	Slugs       []string          // the symptoms whose metrics these are
-	OneLook     bool              // whether one look can answer it
+	OneCollection     bool              // whether one look can answer it
 }
 
 // Alerts lists the alerting rules in the order of the file.
@@ -80,7 +80,7 @@ func (d *Doctor) Alerts() []Alert {
 			Annotations: maps.Clone(r.annotations),
 			Metrics:     r.metrics(),
 			Slugs:       r.slugs(),
-			OneLook:     !r.needsHistory,
+			OneCollection:     !r.needsHistory,
 		})
 	}
 	return alerts
@@ -94,16 +94,16 @@ type Diagnosis struct {
 	// Findings are what is wrong, causes only: critical before warning, then
 	// in the order of the document.
 	Findings []Finding
-	// Unable are the collectors that could not look.
-	Unable []Unable
+	// Unknown are the collectors that could not look.
+	Unknown []Unknown
 	// NeedsHistory names the alerts with a rule that one look cannot answer,
 	// because its expression reads the past or series that no collector
 	// makes, or asks whether something is absent that nobody looked for. One
 	// look holds no "up" and no "ALERTS": only Prometheus can miss an
 	// exporter, and an exporter that is asked is there.
 	NeedsHistory []string
-	// Looked are the collectors that could look, in the order of the document.
-	Looked []string
+	// Collected are the collectors that could look, in the order of the document.
+	Collected []string
 }
 
 // A Finding is an alert that the look makes true, whatever its "for".
@@ -164,8 +164,8 @@ const (
 	LangZH = "zh"
 )
 
-// Unable says why a collector could not look.
-type Unable struct {
+// Unknown says why a collector could not look.
+type Unknown struct {
 	Collector string
 	Err       string
 }
@@ -177,19 +177,19 @@ type Verdict string
 const (
 	Healthy      Verdict = "healthy"
 	Faults       Verdict = "faults"
-	CouldNotLook Verdict = "could_not_look"
+	Incomplete Verdict = "could_not_look"
 )
 
 // Verdict is Faults when anything is known to be wrong with the platform,
-// whatever else could not be looked at; CouldNotLook when nothing is known to
+// whatever else could not be looked at; Incomplete when nothing is known to
 // be wrong but not all was seen; Healthy otherwise.
 func (d Diagnosis) Verdict() Verdict {
 	ill := func(f Finding) bool { return f.Slug != collector.SlugExporter }
 	switch {
 	case slices.ContainsFunc(d.Findings, ill):
 		return Faults
-	case len(d.Findings) > 0 || len(d.Unable) > 0 || len(d.Looked) == 0:
-		return CouldNotLook
+	case len(d.Findings) > 0 || len(d.Unknown) > 0 || len(d.Collected) == 0:
+		return Incomplete
 	}
 	return Healthy
 }
@@ -200,13 +200,13 @@ func (d *Doctor) Diagnose(ctx context.Context, look collector.Snapshot) (Diagnos
 	diagnosis := Diagnosis{At: look.At}
 	for _, o := range look.Outcomes {
 		if o.Err == nil {
-			diagnosis.Looked = append(diagnosis.Looked, o.Collector)
+			diagnosis.Collected = append(diagnosis.Collected, o.Collector)
 		} else {
-			diagnosis.Unable = append(diagnosis.Unable, Unable{o.Collector, oneLine(o.Err)})
+			diagnosis.Unknown = append(diagnosis.Unknown, Unknown{o.Collector, oneLine(o.Err)})
 		}
 	}
-	slices.SortStableFunc(diagnosis.Looked, bySlug)
-	slices.SortStableFunc(diagnosis.Unable, func(a, b Unable) int { return bySlug(a.Collector, b.Collector) })
+	slices.SortStableFunc(diagnosis.Collected, bySlug)
+	slices.SortStableFunc(diagnosis.Unknown, func(a, b Unknown) int { return bySlug(a.Collector, b.Collector) })
 
 	families, err := look.Gather()
 	if err != nil {
@@ -230,12 +230,12 @@ type Overview struct {
 	Regions []string
 	Verdict Verdict
 	Faults  int  // causes, without those about the watcher itself
-	Blind   bool // no collector could look
+	NothingCollected   bool // no collector could look
 }
 
 // Overview returns the diagnosis in short.
 func (d Diagnosis) Overview() Overview {
-	o := Overview{Regions: d.Regions, Verdict: d.Verdict(), Blind: len(d.Looked) == 0}
+	o := Overview{Regions: d.Regions, Verdict: d.Verdict(), NothingCollected: len(d.Collected) == 0}
 	for _, f := range d.Findings {
 		if f.Slug != collector.SlugExporter {
 			o.Faults++
@@ -245,7 +245,7 @@ func (d Diagnosis) Overview() Overview {
 }
 
 func (o Overview) equal(other Overview) bool {
-	return slices.Equal(o.Regions, other.Regions) && o.Verdict == other.Verdict && o.Faults == other.Faults && o.Blind == other.Blind
+	return slices.Equal(o.Regions, other.Regions) && o.Verdict == other.Verdict && o.Faults == other.Faults && o.NothingCollected == other.NothingCollected
 }
 
 // InRegion is the part of a diagnosis that is about one region, and what is about
@@ -261,7 +261,7 @@ func (d Diagnosis) InRegion(region string) Diagnosis {
 
 // Unaffected lists the symptoms that were looked at and that no finding Touches.
 func (d Diagnosis) Unaffected() []string {
-	return slices.DeleteFunc(slices.Clone(d.Looked), func(slug string) bool {
+	return slices.DeleteFunc(slices.Clone(d.Collected), func(slug string) bool {
 		return slices.ContainsFunc(d.Findings, func(f Finding) bool {
 			return f.Touches(slug) || slices.ContainsFunc(f.Symptoms, func(s Finding) bool { return s.Touches(slug) })
 		})
@@ -272,9 +272,9 @@ func (d Diagnosis) Unaffected() []string {
 // seen there.
 func (f Finding) Touches(slug string) bool { return f.Slug == slug || slices.Contains(f.SeenBy, slug) }
 
-// WatcherOf returns the finding that says of a collector that it cannot look,
+// CollectorFinding returns the finding that says of a collector that it cannot look,
 // and false when no rule says so.
-func (d Diagnosis) WatcherOf(name string) (Finding, bool) {
+func (d Diagnosis) CollectorFinding(name string) (Finding, bool) {
 	i := slices.IndexFunc(d.Findings, func(f Finding) bool {
 		return f.Slug == collector.SlugExporter && f.Labels[LabelCollector] == name
 	})
@@ -284,11 +284,11 @@ func (d Diagnosis) WatcherOf(name string) (Finding, bool) {
 	return d.Findings[i], true
 }
 
-// OnlyUnable tells whether a finding only says that a collector could not look,
-// which Unable says as well, with the reason.
-func (d Diagnosis) OnlyUnable(f Finding) bool {
+// OnlyUnknown tells whether a finding only says that a collector could not look,
+// which Unknown says as well, with the reason.
+func (d Diagnosis) OnlyUnknown(f Finding) bool {
 	return f.Slug == collector.SlugExporter && len(f.Symptoms) == 0 &&
-		slices.ContainsFunc(d.Unable, func(u Unable) bool { return u.Collector == f.Labels[LabelCollector] })
+		slices.ContainsFunc(d.Unknown, func(u Unknown) bool { return u.Collector == f.Labels[LabelCollector] })
 }
 
 // The labels that name what a sample is about, with a meaning of their own in

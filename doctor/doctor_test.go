@@ -85,9 +85,9 @@ func TestTheVerdictTellsFaultsFromNotHavingSeen(t *testing.T) {
 		want Verdict
 	}{
 		"all well":          {doctortest.Healthy(), Healthy},
-		"one not looked at": {unseen, CouldNotLook},
+		"one not looked at": {unseen, Incomplete},
 		"faults and more":   {doctortest.Faulty(), Faults},
-		"nothing looked at": {doctortest.SnapshotOf(), CouldNotLook},
+		"nothing looked at": {doctortest.SnapshotOf(), Incomplete},
 	} {
 		if got := diagnose(t, newDoctor(t), c.look).Verdict(); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
@@ -128,7 +128,7 @@ func TestTheLeastAndTheMostOfOneLookAreWhatItSaw(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := d.Alerts()[0].OneLook; got != oneLook {
+		if got := d.Alerts()[0].OneCollection; got != oneLook {
 			t.Errorf("%s: one look answers it: %v", expr, got)
 		}
 	}

@@ -26,9 +26,9 @@ type Change struct {
 	At       time.Time
 	Overview *Overview // nil when it is the old one
 	New      []Finding // causes and symptoms alike
-	Gone     []Finding // with the Since that they had
-	Unable   []Unable
-	AbleTo   []string // the collectors that can look again
+	Resolved     []Finding // with the Since that they had
+	Unknown   []Unknown
+	Recovered   []string // the collectors that can look again
 }
 
 // Note gives the findings of d their Since and returns what has changed since
@@ -51,21 +51,21 @@ func (h *History) Note(d *Diagnosis) Change {
 		if d.unableToSee(old.Finding) {
 			now[id] = old
 		} else {
-			change.Gone = append(change.Gone, old.Finding)
+			change.Resolved = append(change.Resolved, old.Finding)
 		}
 	}
 	h.seen = now
 
 	unable := map[string]string{}
-	for _, u := range d.Unable {
+	for _, u := range d.Unknown {
 		unable[u.Collector] = u.Err
 		if h.unable[u.Collector] != u.Err {
-			change.Unable = append(change.Unable, u)
+			change.Unknown = append(change.Unknown, u)
 		}
 	}
-	for _, name := range d.Looked {
+	for _, name := range d.Collected {
 		if _, was := h.unable[name]; was {
-			change.AbleTo = append(change.AbleTo, name)
+			change.Recovered = append(change.Recovered, name)
 		}
 	}
 	h.unable = unable
@@ -86,7 +86,7 @@ func (h *History) stamp(findings []Finding, d *Diagnosis, now map[string]remembe
 			f.Since = old.Since
 		}
 		h.stamp(f.Symptoms, d, now)
-		now[f.identity()] = remembered{*f, d.OnlyUnable(*f)}
+		now[f.identity()] = remembered{*f, d.OnlyUnknown(*f)}
 	}
 }
 
@@ -102,5 +102,5 @@ func (f Finding) identity() string {
 
 // unableToSee tells whether somebody who would see the finding could not look.
 func (d Diagnosis) unableToSee(f Finding) bool {
-	return slices.ContainsFunc(d.Unable, func(u Unable) bool { return f.Touches(u.Collector) })
+	return slices.ContainsFunc(d.Unknown, func(u Unknown) bool { return f.Touches(u.Collector) })
 }

@@ -56,7 +56,7 @@ var phrases = map[string]phrase{
 	"blind":    {"unable", "无法检查"},
 	"seeing":   {"able", "恢复检查"},
 	"cut":      {"… %d more lines: make the window larger, or run check without --watch", "… 还有 %d 行：请放大窗口，或去掉 --watch 再执行"},
-	"again":    {"Looked at %s, again every %s; Ctrl-C ends", "检查时间 %s，每 %s 重新检查，按 Ctrl-C 结束"},
+	"again":    {"Collected at %s, again every %s; Ctrl-C ends", "检查时间 %s，每 %s 重新检查，按 Ctrl-C 结束"},
 	"looking":  {"looking: %d of %d regions", "正在检查：%d / %d 个集群"},
 	"history":  {"Not judged here, for one look cannot tell; Prometheus can: ", "以下告警单次检查无法判断，由 Prometheus 负责："},
 
@@ -83,7 +83,7 @@ var phrases = map[string]phrase{
 	"own_document":    {"Rainbond's own document", "Rainbond 官方文档"},
 	"guide_title":     {"Troubleshooting guide", "排查手册"},
 	"to_status":       {"Status", "状态"},
-	"looked_at":       {"Looked at %s", "检查时间 %s"},
+	"looked_at":       {"Collected at %s", "检查时间 %s"},
 	"refreshes":       {"A new look every %d s", "每 %d 秒重新检查"},
 	"paused":          {"Refresh is off", "已停止刷新"},
 	"pause":           {"Pause", "停止刷新"},
@@ -178,8 +178,8 @@ func Headline(o doctor.Overview, lang string) string {
 	switch o.Verdict {
 	case doctor.Healthy:
 		return Say(lang, "healthy")
-	case doctor.CouldNotLook:
-		if o.Blind {
+	case doctor.Incomplete:
+		if o.NothingCollected {
 			return Say(lang, "saw_nothing")
 		}
 		return Say(lang, "could_not_look")
@@ -190,8 +190,8 @@ func Headline(o doctor.Overview, lang string) string {
 	return Say(lang, "faults", o.Faults)
 }
 
-// Looking says how far a look over many regions has come.
-func Looking(lang string, done, all int) string { return Say(lang, "looking", done, all) }
+// Progress says how far a look over many regions has come.
+func Progress(lang string, done, all int) string { return Say(lang, "looking", done, all) }
 
 // RegionHeadline is the diagnosis in one line.
 func RegionHeadline(o doctor.Overview, lang string) string {

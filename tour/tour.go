@@ -65,10 +65,10 @@ func New(d *demo.Demo, evaluator *doctor.Doctor, healthy collector.Snapshot) (*T
 	return t, nil
 }
 
-// Beside returns the tour's parts of the status page for a diagnosis.
-func (t *Tour) Beside(lang string, snapshot collector.Snapshot, d doctor.Diagnosis) web.Beside {
+// Panels returns the tour's parts of the status page for a diagnosis.
+func (t *Tour) Panels(lang string, snapshot collector.Snapshot, d doctor.Diagnosis) web.Panels {
 	s := t.stop(lang, snapshot, d)
-	return web.Beside{Lead: render("lead", s), Aside: t.demo.Aside(lang), Follow: render("follow", s)}
+	return web.Panels{Lead: render("lead", s), Aside: t.demo.Aside(lang), Follow: render("follow", s)}
 }
 
 // maxChanges and maxMessages are the numbers of changes and notifications on

@@ -89,12 +89,12 @@ func TestTourOfAFault(t *testing.T) {
 	if !slices.Equal(seen, []string{demo.Healthy}) || d.Scenario().Name != "disk-82" {
 		t.Errorf("collected during %q, and the scenario is now %s", seen, d.Scenario().Name)
 	}
-	page := func(lang string, used float64) web.Beside {
+	page := func(lang string, used float64) web.Panels {
 		diagnosis, err := evaluator.Diagnose(t.Context(), disk(used))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return tour.Beside(lang, disk(used), diagnosis)
+		return tour.Panels(lang, disk(used), diagnosis)
 	}
 	for lang, want := range map[string][]string{
 		"en": {`<b>Simulated fault:</b> The root file system is 82% full`, `node=&#34;node-1&#34;,<wbr>rainbond_region=&#34;rainbond&#34;}</code> <span>0.4 → <b>0.82</b></span>`,

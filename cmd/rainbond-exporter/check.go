@@ -45,7 +45,7 @@ func (f *flags) check(ctx context.Context, out, errs io.Writer) (int, error) {
 }
 
 func statusOf(d doctor.Diagnosis) int {
-	return map[doctor.Verdict]int{doctor.Healthy: healthy, doctor.Faults: faults, doctor.CouldNotLook: couldNotLook}[d.Verdict()]
+	return map[doctor.Verdict]int{doctor.Healthy: healthy, doctor.Faults: faults, doctor.Incomplete: couldNotLook}[d.Verdict()]
 }
 
 // diagnose looks once, with everything opened for this look alone.

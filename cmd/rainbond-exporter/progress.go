@@ -68,7 +68,7 @@ func (p *progress) draw() {
 		return
 	}
 	p.drawn = time.Now()
-	fmt.Fprint(p.out, wipe, report.Looking(p.lang, done, p.total))
+	fmt.Fprint(p.out, wipe, report.Progress(p.lang, done, p.total))
 }
 
 // wipe begins the line anew and erases it.

@@ -69,7 +69,7 @@ func (f *flags) do(ctx context.Context, out, errs io.Writer) (int, error) {
 	beside.begin = func(ctx context.Context, judge *doctor.Doctor, look func(context.Context) (collector.Snapshot, error)) error {
 		t, err := tour.Start(ctx, d, judge, look)
 		if err == nil {
-			beside.beside = t.Beside
+			beside.panels = t.Panels
 		}
 		return err
 	}
@@ -89,7 +89,7 @@ func (f *flags) pointAt(d *demo.Demo) {
 // A site is what the status page has beside the diagnosis; nothing, when it
 // is zero.
 type site struct {
-	beside  func(lang string, look collector.Snapshot, d doctor.Diagnosis) web.Beside
+	panels  func(lang string, look collector.Snapshot, d doctor.Diagnosis) web.Panels
 	style   string
 	path    string // where handler answers
 	handler http.Handler

@@ -102,7 +102,7 @@ func (f *flags) serve(ctx context.Context, beside *site) error {
 		prober: func() func(context.Context, fault.Region) fault.Trace {
 			return (&probe.Prober{Resolver: f.resolver}).Probe
 		}}
-	page := &web.Site{Look: look, Doctor: judge, Beside: beside.beside, Style: beside.style, Guide: map[string][]byte{"zh": docs.GuideZH, "en": docs.GuideEN}}
+	page := &web.Site{Collect: look, Doctor: judge, Panels: beside.panels, Style: beside.style, Guide: map[string][]byte{"zh": docs.GuideZH, "en": docs.GuideEN}}
 
 	mux := http.NewServeMux()
 	mux.Handle("/", page.Handler())
@@ -125,7 +125,7 @@ func noticed(life context.Context, look func(context.Context) (collector.Snapsho
 	return func(ctx context.Context) (collector.Snapshot, error) {
 		seen, err := look(ctx)
 		if err == nil {
-			page.Notice(life, seen)
+			page.Observe(life, seen)
 		}
 		return seen, err
 	}

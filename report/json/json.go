@@ -31,8 +31,8 @@ func encode(w io.Writer, d doctor.Diagnosis, indent string) error {
 		At:            moment(d.At),
 		Verdict:       d.Verdict(),
 		Regions:       each(d.Regions, same),
-		Looked:        each(d.Looked, same),
-		Unable:        each(d.Unable, func(u doctor.Unable) unableJSON { return unableJSON(u) }),
+		Collected:     each(d.Collected, same),
+		Unable:        each(d.Unknown, func(u doctor.Unknown) unableJSON { return unableJSON(u) }),
 		NeedsHistory:  each(d.NeedsHistory, same),
 		Findings:      each(d.Findings, findingToJSON),
 	})
@@ -43,7 +43,7 @@ type document struct {
 	At            string         `json:"at"`
 	Verdict       doctor.Verdict `json:"verdict"`
 	Regions       []string       `json:"regions"`
-	Looked        []string       `json:"looked"`
+	Collected     []string       `json:"looked"`
 	Unable        []unableJSON   `json:"unable"`
 	NeedsHistory  []string       `json:"needs_history"`
 	Findings      []findingJSON  `json:"findings"`

@@ -31,11 +31,11 @@ func WriteChange(w io.Writer, c doctor.Change, lang string) error {
 		}
 	}
 	tell("new", c.New, func(doctor.Finding) string { return "" })
-	tell("gone", c.Gone, func(f doctor.Finding) string { return report.Say(lang, "after", report.Span(c.At.Sub(f.Since))) })
-	for _, u := range c.Unable {
+	tell("gone", c.Resolved, func(f doctor.Finding) string { return report.Say(lang, "after", report.Span(c.At.Sub(f.Since))) })
+	for _, u := range c.Unknown {
 		line(report.Say(lang, "blind"), report.Title(u.Collector, lang)+" ("+u.Collector+"): "+report.Shown(u.Err))
 	}
-	for _, name := range c.AbleTo {
+	for _, name := range c.Recovered {
 		line(report.Say(lang, "seeing"), report.Title(name, lang)+" ("+name+")")
 	}
 	if b.Len() == 0 {

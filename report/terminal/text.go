@@ -32,7 +32,7 @@ func Write(w io.Writer, d doctor.Diagnosis, style Style) error {
 	}
 	t := &terminal{style: style, at: d.At}
 	t.head(d)
-	findings := report.FewOf(slices.DeleteFunc(slices.Clone(d.Findings), d.OnlyUnable))
+	findings := report.FewOf(slices.DeleteFunc(slices.Clone(d.Findings), d.OnlyUnknown))
 	for _, f := range findings.Full {
 		t.finding(f)
 	}
@@ -97,7 +97,7 @@ func (t *terminal) hang(indent int, headColor, head, color, s string) {
 }
 
 func (t *terminal) head(d doctor.Diagnosis) {
-	color := map[doctor.Verdict]string{doctor.Healthy: green, doctor.Faults: red, doctor.CouldNotLook: yellow}[d.Verdict()]
+	color := map[doctor.Verdict]string{doctor.Healthy: green, doctor.Faults: red, doctor.Incomplete: yellow}[d.Verdict()]
 	t.para(0, color, report.RegionHeadline(d.Overview(), t.style.Lang))
 }
 
@@ -239,10 +239,10 @@ func (t *terminal) unable(d doctor.Diagnosis) {
 	var reasons []string
 	names := map[string][]string{}
 	advice := map[string]doctor.Finding{} // by reason, of the first collector that has it
-	for _, u := range d.Unable {
+	for _, u := range d.Unknown {
 		if len(names[u.Err]) == 0 {
 			reasons = append(reasons, u.Err)
-			advice[u.Err], _ = d.WatcherOf(u.Collector)
+			advice[u.Err], _ = d.CollectorFinding(u.Collector)
 		}
 		names[u.Err] = append(names[u.Err], report.Title(u.Collector, t.style.Lang)+" ("+u.Collector+")")
 	}

@@ -56,7 +56,7 @@ func TestNoOutsideTextCommandsTheTerminal(t *testing.T) {
 	d.Findings[0].Summary.EN = "title\x1b]0;owned\a"
 	d.Findings[0].Commands.EN = []string{"echo \x1b[2J"}
 	d.Findings[0].Labels["place"] = "a\u202eb"
-	d.Unable[0].Err = "\x1b[31m\r\nerr"
+	d.Unknown[0].Err = "\x1b[31m\r\nerr"
 	if got := textOf(t, d, Style{}); bytes.ContainsAny(got, "\x1b\a\r\u202e") {
 		t.Errorf("control characters got through:\n%q", got)
 	}

@@ -27,7 +27,7 @@ type page struct {
 	NeedsHistory []string
 	Err          string
 	Refresh      int // seconds; 0 when it is off
-	Beside       Beside
+	Panels       Panels
 	CSS, Style   template.CSS
 	Icon         template.URL
 
@@ -42,7 +42,7 @@ type card struct {
 	Findings          []doctor.Finding
 	Causes            []effect           // report.MaxFull of each alert
 	More              []report.Remainder // further ones
-	Unable            []doctor.Unable
+	Unknown           []doctor.Unknown
 	As                *card // an earlier one that could not look either, and has the same advice
 }
 
@@ -67,7 +67,7 @@ func newPage(d doctor.Diagnosis, lang string) page {
 	if !d.At.IsZero() {
 		p.At = d.At.Format("2006-01-02 15:04:05 MST")
 	}
-	p.Findings = slices.DeleteFunc(slices.Clone(d.Findings), d.OnlyUnable)
+	p.Findings = slices.DeleteFunc(slices.Clone(d.Findings), d.OnlyUnknown)
 	for _, slug := range collector.Slugs {
 		p.Cards = append(p.Cards, newCard(d, slug, lang))
 	}
@@ -84,7 +84,7 @@ func (p *page) adviseOnce() {
 	first := map[string]*card{} // by alert
 	for i := range p.Cards {
 		c := &p.Cards[i]
-		if c.State != stateUnable || len(c.Findings) != 1 {
+		if c.State != stateUnknown || len(c.Findings) != 1 {
 			continue
 		}
 		alert := c.Findings[0].Alert
@@ -100,7 +100,7 @@ func newCard(d doctor.Diagnosis, slug, lang string) card {
 	c := card{Slug: slug, Title: report.Title(slug, lang), Well: report.HealthyText(slug, lang)}
 	for _, f := range d.Findings {
 		switch {
-		case d.OnlyUnable(f):
+		case d.OnlyUnknown(f):
 			if f.Labels[doctor.LabelCollector] == slug {
 				f.Evidence = nil // the error, which Unable tells
 				c.Findings = append(c.Findings, f)
@@ -113,9 +113,9 @@ func newCard(d doctor.Diagnosis, slug, lang string) card {
 			}
 		}
 	}
-	for _, u := range d.Unable {
+	for _, u := range d.Unknown {
 		if u.Collector == slug {
-			c.Unable = append(c.Unable, u)
+			c.Unknown = append(c.Unknown, u)
 		}
 	}
 	c.Causes, c.More = fewEffects(c.Causes)
@@ -153,24 +153,24 @@ func effectOf(f doctor.Finding, slug string) (effect, bool) {
 	return e, rests
 }
 
-// stateUnable is the state of a card whose collector could not look.
-const stateUnable = "unable"
+// stateUnknown is the state of a card whose collector could not look.
+const stateUnknown = "unable"
 
 // state is the card's style, and its word.
 func (c card) state(d doctor.Diagnosis, lang string) (state, mark string) {
-	ill := func(f doctor.Finding) bool { return !d.OnlyUnable(f) }
+	ill := func(f doctor.Finding) bool { return !d.OnlyUnknown(f) }
 	for _, f := range c.Findings {
 		if ill(f) {
 			return severityClass(f.Severity), report.Say(lang, f.Severity) // the first is the most urgent
 		}
 	}
 	switch {
-	case len(c.Unable) > 0:
-		return stateUnable, report.Say(lang, "state_unable")
+	case len(c.Unknown) > 0:
+		return stateUnknown, report.Say(lang, "state_unable")
 	case len(c.Causes) > 0:
 		return "affected", report.Say(lang, "affected")
 	}
-	if slices.Contains(d.Looked, c.Slug) {
+	if slices.Contains(d.Collected, c.Slug) {
 		return "well", report.Say(lang, "state_well")
 	}
 	return "absent", report.Say(lang, "state_absent")
@@ -178,7 +178,7 @@ func (c card) state(d doctor.Diagnosis, lang string) (state, mark string) {
 
 // icon is a disc in the verdict's colour, so that the tab tells it.
 func icon(v doctor.Verdict) template.URL {
-	color := map[doctor.Verdict]string{doctor.Healthy: "#1f8a4c", doctor.Faults: "#c62828", doctor.CouldNotLook: "#d98200"}[v]
+	color := map[doctor.Verdict]string{doctor.Healthy: "#1f8a4c", doctor.Faults: "#c62828", doctor.Incomplete: "#d98200"}[v]
 	svg := `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="8" cy="8" r="7" fill="` + color + `"/></svg>`
 	return template.URL("data:image/svg+xml," + url.PathEscape(svg))
 }

@@ -23,8 +23,8 @@ import (
 
 func siteOf(t *testing.T, look collector.Snapshot) *Site {
 	return &Site{
-		Look:   func(context.Context) (collector.Snapshot, error) { return look, nil },
-		Doctor: newDoctor(t),
+		Collect: func(context.Context) (collector.Snapshot, error) { return look, nil },
+		Doctor:  newDoctor(t),
 		Guide: map[string][]byte{
 			doctor.LangEN: []byte("# Guide\n\n## Certificates *differ* {#cert-mismatch}\n\nRun `kubectl`. <script>alert(1)</script>\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n"),
 			doctor.LangZH: []byte("# 手册\n\n## 证书不匹配 {#cert-mismatch}\n\n执行命令。\n"),
@@ -111,7 +111,7 @@ func TestTheLanguageIsTheReaders(t *testing.T) {
 func TestThePageForbidsWhatItDoesNotNeed(t *testing.T) {
 	s := siteOf(t, doctortest.Faulty())
 	s.Style = ".more { color: red }"
-	s.Beside = func(string, collector.Snapshot, doctor.Diagnosis) Beside { return Beside{} }
+	s.Panels = func(string, collector.Snapshot, doctor.Diagnosis) Panels { return Panels{} }
 	hashes := func(pattern, page string) (all []string) {
 		for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(page, -1) {
 			sum := sha256.Sum256([]byte(m[1]))
@@ -173,8 +173,8 @@ func TestAdviceForThoseWhoCouldNotLookStandsOnce(t *testing.T) {
 
 func TestWhatStandsBesideIsInItsPlace(t *testing.T) {
 	s := siteOf(t, doctortest.Healthy())
-	s.Beside = func(lang string, _ collector.Snapshot, d doctor.Diagnosis) Beside {
-		return Beside{Lead: "<p>lead</p>", Aside: template.HTML("<form>switch in " + lang + "</form>"), Follow: template.HTML("<p>" + string(d.Verdict()) + " follows</p>")}
+	s.Panels = func(lang string, _ collector.Snapshot, d doctor.Diagnosis) Panels {
+		return Panels{Lead: "<p>lead</p>", Aside: template.HTML("<form>switch in " + lang + "</form>"), Follow: template.HTML("<p>" + string(d.Verdict()) + " follows</p>")}
 	}
 	body := get(s, "/?lang=zh").Body.String()
 	last := 0
@@ -194,12 +194,12 @@ func TestThePageSaysSinceWhen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for i, look := range []collector.Snapshot{healthy, ill, ill, ill} {
 			look.At = at.Add(time.Duration(i) * 45 * time.Second)
-			s.Notice(t.Context(), look) // the second comes too soon to be judged
+			s.Observe(t.Context(), look) // the second comes too soon to be judged
 			synctest.Wait()
 		}
 	})
 	ill.At = at.Add(5 * time.Minute)
-	s.Look = func(context.Context) (collector.Snapshot, error) { return ill, nil }
+	s.Collect = func(context.Context) (collector.Snapshot, error) { return ill, nil }
 	for lang, want := range map[string]string{"en": "Seen since 2026-05-01 12:01:30 UTC (3m30s)", "zh": "2026-05-01 12:01:30 UTC 起出现（已持续 3m30s）"} {
 		if body := get(s, "/?lang="+lang).Body.String(); !strings.Contains(body, want) {
 			t.Errorf("no %s in\n%s", want, prose(body))
@@ -208,7 +208,7 @@ func TestThePageSaysSinceWhen(t *testing.T) {
 	// Who has seen it at the first look does not know what was before.
 	began := ill
 	s = siteOf(t, ill)
-	s.Look = func(context.Context) (collector.Snapshot, error) { return ill, nil }
+	s.Collect = func(context.Context) (collector.Snapshot, error) { return ill, nil }
 	for after, want := range []string{"", "Seen since this exporter&#39;s first look, " + began.At.Format(pageTime) + " (1m0s)"} {
 		ill.At = began.At.Add(time.Duration(after) * time.Minute)
 		body := get(s, "/").Body.String()
@@ -276,7 +276,7 @@ func TestOfManyRegionsTheWorstAreOffered(t *testing.T) {
 func TestALookThatFailsIsToldAsSuch(t *testing.T) {
 	s := siteOf(t, doctortest.Healthy())
 	var left time.Duration
-	s.Look = func(ctx context.Context) (collector.Snapshot, error) {
+	s.Collect = func(ctx context.Context) (collector.Snapshot, error) {
 		deadline, _ := ctx.Deadline()
 		left = time.Until(deadline)
 		return collector.Snapshot{}, errors.New("out of patience")

@@ -27,15 +27,15 @@ import (
 // /api/v1/diagnosis, and the guide at /guide. Its pages need no script and
 // ask nothing of anybody else.
 type Site struct {
-	// Look takes a look. It is asked for each page, with lookTimeout.
-	Look   func(context.Context) (collector.Snapshot, error)
-	Doctor *doctor.Doctor
+	// Collect returns a snapshot. It is asked for each page, with lookTimeout.
+	Collect func(context.Context) (collector.Snapshot, error)
+	Doctor  *doctor.Doctor
 	// Guide is the guide in Markdown by language; headings bear their anchors
 	// as {#anchor}.
 	Guide map[string][]byte
-	// Beside is what stands beside the diagnosis, when there is something: the
+	// Panels is what stands beside the diagnosis, when there is something: the
 	// demo's tour. Its styles are in Style.
-	Beside func(lang string, look collector.Snapshot, d doctor.Diagnosis) Beside
+	Panels func(lang string, look collector.Snapshot, d doctor.Diagnosis) Panels
 	Style  string
 
 	mu      sync.Mutex // guards the rest
@@ -44,8 +44,8 @@ type Site struct {
 	last    time.Time // and the last
 }
 
-// Beside is what somebody else has to say on the status page.
-type Beside struct {
+// Panels is what somebody else has to say on the status page.
+type Panels struct {
 	Lead   template.HTML // above the findings
 	Aside  template.HTML // beside them
 	Follow template.HTML // below them
@@ -115,7 +115,7 @@ func secure(next http.Handler, more string) http.Handler {
 func (s *Site) look(ctx context.Context) (collector.Snapshot, doctor.Diagnosis, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	look, err := s.Look(ctx)
+	look, err := s.Collect(ctx)
 	if err != nil {
 		return look, doctor.Diagnosis{}, fmt.Errorf("look: %w", err)
 	}
@@ -142,11 +142,11 @@ func (s *Site) judge(ctx context.Context, look collector.Snapshot) (doctor.Diagn
 	return d, nil
 }
 
-// Notice is told of looks that were taken for somebody else, such as a
+// Observe is told of looks that were taken for somebody else, such as a
 // scrape, so that the page can say since when. It judges few of them, and lets
 // nobody wait for that: a thousand faults take seconds. The judgement is given
 // up when ctx ends.
-func (s *Site) Notice(ctx context.Context, look collector.Snapshot) {
+func (s *Site) Observe(ctx context.Context, look collector.Snapshot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if look.At.Sub(s.last) >= noticeEvery {
@@ -215,8 +215,8 @@ func (s *Site) status(w http.ResponseWriter, r *http.Request) {
 		p.Refresh = refreshSeconds
 	}
 	p.began = s.began()
-	if s.Beside != nil && err == nil {
-		p.Beside, p.Style = s.Beside(lang, look, d), template.CSS(s.Style)
+	if s.Panels != nil && err == nil {
+		p.Panels, p.Style = s.Panels(lang, look, d), template.CSS(s.Style)
 	}
 	render(w, code, "page", lang, p)
 }
