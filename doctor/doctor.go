@@ -55,14 +55,14 @@ func New(rules, alertmanager []byte) (*Doctor, error) {
 
 // An Alert is what can be known of an alerting rule without a look.
 type Alert struct {
-	Name        string
-	Expr        string
-	Severity    string
-	Section     string            // the anchor in the guide
-	Annotations map[string]string // templates not expanded
-	Metrics     []string          // the metrics of the catalogue that its expression reads, recording rules followed
-	Slugs       []string          // the symptoms whose metrics these are
-	OneCollection     bool              // whether one look can answer it
+	Name          string
+	Expr          string
+	Severity      string
+	Section       string            // the anchor in the guide
+	Annotations   map[string]string // templates not expanded
+	Metrics       []string          // the metrics of the catalogue that its expression reads, recording rules followed
+	Slugs         []string          // the symptoms whose metrics these are
+	OneCollection bool              // whether one look can answer it
 }
 
 // Alerts lists the alerting rules in the order of the file.
@@ -73,14 +73,14 @@ func (d *Doctor) Alerts() []Alert {
 			continue
 		}
 		alerts = append(alerts, Alert{
-			Name:        r.alert,
-			Expr:        r.text,
-			Severity:    r.labels["severity"],
-			Section:     r.annotations["section"],
-			Annotations: maps.Clone(r.annotations),
-			Metrics:     r.metrics(),
-			Slugs:       r.slugs(),
-			OneCollection:     !r.needsHistory,
+			Name:          r.alert,
+			Expr:          r.text,
+			Severity:      r.labels["severity"],
+			Section:       r.annotations["section"],
+			Annotations:   maps.Clone(r.annotations),
+			Metrics:       r.metrics(),
+			Slugs:         r.slugs(),
+			OneCollection: !r.needsHistory,
 		})
 	}
 	return alerts
@@ -175,8 +175,8 @@ type Verdict string
 
 // The verdicts.
 const (
-	Healthy      Verdict = "healthy"
-	Faults       Verdict = "faults"
+	Healthy    Verdict = "healthy"
+	Faults     Verdict = "faults"
 	Incomplete Verdict = "could_not_look"
 )
 
@@ -227,10 +227,10 @@ func (d *Doctor) Diagnose(ctx context.Context, look collector.Snapshot) (Diagnos
 
 // An Overview is a diagnosis in short: what its headline says.
 type Overview struct {
-	Regions []string
-	Verdict Verdict
-	Faults  int  // causes, without those about the watcher itself
-	NothingCollected   bool // no collector could look
+	Regions          []string
+	Verdict          Verdict
+	Faults           int  // causes, without those about the watcher itself
+	NothingCollected bool // no collector could look
 }
 
 // Overview returns the diagnosis in short.

@@ -23,12 +23,12 @@ type remembered struct {
 
 // A Change is what one look tells that the look before did not.
 type Change struct {
-	At       time.Time
-	Overview *Overview // nil when it is the old one
-	New      []Finding // causes and symptoms alike
-	Resolved     []Finding // with the Since that they had
+	At        time.Time
+	Overview  *Overview // nil when it is the old one
+	New       []Finding // causes and symptoms alike
+	Resolved  []Finding // with the Since that they had
 	Unknown   []Unknown
-	Recovered   []string // the collectors that can look again
+	Recovered []string // the collectors that can look again
 }
 
 // Note gives the findings of d their Since and returns what has changed since
