@@ -1,12 +1,10 @@
 package rules_test
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-	"text/template"
 
 	amlabels "github.com/prometheus/alertmanager/pkg/labels"
 	"github.com/prometheus/common/model"
@@ -74,7 +72,7 @@ func TestInhibitionsAreNamedAndNameAlertsThatExist(t *testing.T) {
 	names := map[string]bool{}
 	for _, i := range inhibitions(t) {
 		if i.Name == "" || names[i.Name] {
-			t.Errorf("no name of its own: %+v", i)
+			t.Errorf("no unique name: %+v", i)
 		}
 		names[i.Name] = true
 		for _, m := range slices.Concat(matchers(t, i.Source), matchers(t, i.Target)) {
@@ -90,13 +88,14 @@ func TestInhibitionsAreNamedAndNameAlertsThatExist(t *testing.T) {
 	}
 }
 
-// A label that two alerts both lack counts as equal, so what stands in equal
-// must be borne by all that an inhibition can concern.
-func TestBothSidesOfAnInhibitionBearWhatMustBeEqual(t *testing.T) {
+// A label that two alerts both lack counts as equal, so every alert that an
+// inhibition can match must have the labels in equal. Only the labels of the
+// identity other than rainbond_region may be missing.
+func TestBothSidesOfAnInhibitionHaveTheLabelsThatMustBeEqual(t *testing.T) {
 	told := seen(t)
 	for _, i := range inhibitions(t) {
-		if !slices.Contains(i.Equal, "rainbond_region") {
-			t.Errorf("%s would let one region hide another's fault", i.Name)
+		if !slices.Contains(i.Equal, "rainbond_region") || !slices.Contains(i.Equal, "cluster") {
+			t.Errorf("%s would let one platform hide the fault of another", i.Name)
 		}
 		source, target := matchers(t, i.Source), matchers(t, i.Target)
 		sources, targets := 0, 0
@@ -112,6 +111,9 @@ func TestBothSidesOfAnInhibitionBearWhatMustBeEqual(t *testing.T) {
 				targets++
 			}
 			for _, name := range i.Equal {
+				if name == "cluster" {
+					continue
+				}
 				if _, ok := alert[model.LabelName(name)]; (is || can) && !ok {
 					t.Errorf("%s: %v lacks %s", i.Name, alert, name)
 				}
@@ -123,9 +125,9 @@ func TestBothSidesOfAnInhibitionBearWhatMustBeEqual(t *testing.T) {
 	}
 }
 
-// A cause that fires later than its symptoms comes too late to keep them back;
-// one whose end is told before theirs does not keep them back any more.
-func TestNoCauseComesLaterOrEndsEarlierThanItsSymptoms(t *testing.T) {
+// A cause that fires later than its symptoms inhibits them too late. One that
+// resolves before them no longer inhibits them.
+func TestNoCauseFiresLaterOrResolvesEarlierThanItsSymptoms(t *testing.T) {
 	told, from := seen(t), alerts(t)
 	rulesOf := func(side amlabels.Matchers) []int {
 		var all []int
@@ -144,14 +146,14 @@ func TestNoCauseComesLaterOrEndsEarlierThanItsSymptoms(t *testing.T) {
 					t.Errorf("%s: the cause waits %s, a symptom %s", i.Name, cause.For, symptom.For)
 				}
 				if source < target {
-					t.Errorf("%s: %s stands above %s, so its end is told first", i.Name, cause.Alert, symptom.Alert)
+					t.Errorf("%s: %s is above %s, so it resolves first", i.Name, cause.Alert, symptom.Alert)
 				}
 			}
 		}
 	}
 }
 
-// of tells whether the alert can come from the rule.
+// of reports whether the alert can come from the rule.
 func of(r rulefmt.Rule, alert model.LabelSet) bool {
 	for name, value := range r.Labels {
 		if string(alert[model.LabelName(name)]) != value {
@@ -159,85 +161,4 @@ func of(r rulefmt.Rule, alert model.LabelSet) bool {
 		}
 	}
 	return string(alert["alertname"]) == r.Alert
-}
-
-// message is what Alertmanager gives to templates.
-type message struct {
-	Status                          string
-	Alerts                          told
-	CommonLabels, CommonAnnotations map[string]string
-}
-
-type told []struct {
-	Status              string
-	Labels, Annotations map[string]string
-}
-
-func (t told) Firing() told   { return t.of("firing") }
-func (t told) Resolved() told { return t.of("resolved") }
-
-func (t told) of(status string) told {
-	var some told
-	for _, a := range t {
-		if a.Status == status {
-			some = append(some, a)
-		}
-	}
-	return some
-}
-
-func TestMessagesFitAPhone(t *testing.T) {
-	full := map[string]string{
-		"summary": "Region a: root of node n1 is 82% full", "summary_zh": "集群 a：节点 n1 的根分区已用 82%",
-		"description": "Hurts nobody yet.\n$ df -h /", "description_zh": "暂时不影响任何人。\n$ df -h /",
-		"runbook_url": "https://example.com/#5", "section": "disk-filling", "dashboard": "/d/rainbond-nodes?viewPanel=7",
-	}
-	foreign := map[string]string{"alertname": "TargetDown"}
-	one := message{Status: "firing", CommonLabels: map[string]string{"severity": "warning", "alertname": "RainbondNodeDiskFilling", "rainbond_region": "a"}, CommonAnnotations: full,
-		Alerts: told{{"firing", nil, full}}}
-	two := message{Status: "firing", CommonLabels: map[string]string{"severity": "critical", "alertname": "RainbondNodeDiskFilling", "rainbond_region": "a"},
-		Alerts: told{{"firing", nil, full}, {"resolved", foreign, map[string]string{}}}}
-	many := message{Status: "firing", CommonLabels: map[string]string{"alertname": "RainbondNodeDiskFilling"}}
-	lines := ""
-	for i := range 22 {
-		summary := fmt.Sprintf("node n%02d is full", i)
-		many.Alerts = append(many.Alerts, told{{"firing", nil, map[string]string{"summary": summary, "description": "$ df -h /"}}}...)
-		switch {
-		case i < 3:
-			lines += "\n\n■ " + summary + "\n$ df -h /"
-		case i == 3:
-			lines += "\n\n■ " + summary
-		case i < 20:
-			lines += "\n■ " + summary
-		}
-	}
-	gone := message{Status: "resolved", CommonAnnotations: full, Alerts: told{{"resolved", nil, full}}}
-	for _, c := range []struct {
-		template string
-		message  message
-		want     string
-	}{
-		{"rainbond.zh.text", one, "【警告】集群 a：节点 n1 的根分区已用 82%\n\n■ 集群 a：节点 n1 的根分区已用 82%\n暂时不影响任何人。\n$ df -h /\n" +
-			"手册：exporter 的 /guide?lang=zh#disk-filling\n图表：Grafana 的 /d/rainbond-nodes?viewPanel=7\n文档：https://example.com/#5"},
-		{"rainbond.en.text", one, "[WARN] Region a: root of node n1 is 82% full\n\n■ Region a: root of node n1 is 82% full\nHurts nobody yet.\n$ df -h /\n" +
-			"Guide: the exporter's /guide?lang=en#disk-filling\nGraph: Grafana's /d/rainbond-nodes?viewPanel=7\nDocument: https://example.com/#5"},
-		{"rainbond.zh.title", two, "【紧急】集群 a：RainbondNodeDiskFilling（2）"},
-		{"rainbond.en.title", two, "[PAGE] Region a: RainbondNodeDiskFilling (2)"},
-		{"rainbond.en.text", many, "[WARN] RainbondNodeDiskFilling (22)" + lines + "\n… 22 in all: see the exporter's status page"},
-		{"rainbond.zh.text", many, "【警告】RainbondNodeDiskFilling（22）" + lines + "\n… 共 22 条，见 exporter 的状态页"},
-		{"rainbond.zh.text", gone, "【恢复】集群 a：节点 n1 的根分区已用 82%\n\n□ 已恢复：集群 a：节点 n1 的根分区已用 82%"},
-		{"rainbond.en.text", gone, "[OK] Region a: root of node n1 is 82% full\n\n□ Well again: Region a: root of node n1 is 82% full"},
-	} {
-		parsed, err := template.New("").ParseGlob("templates/*.tmpl")
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got strings.Builder
-		if err := parsed.ExecuteTemplate(&got, c.template, c.message); err != nil {
-			t.Fatal(err)
-		}
-		if got.String() != c.want {
-			t.Errorf("%s:\n%s\nwant\n%s", c.template, got.String(), c.want)
-		}
-	}
 }

@@ -126,3 +126,22 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// TestTheExamplesOfReceiversAreValid uncomments them and checks the result.
+func TestTheExamplesOfReceiversAreValid(t *testing.T) {
+	text := regexp.MustCompile(`(?m)^  #(- name:|  )`).ReplaceAllString(read(t, "alertmanager.yaml"), "  $1")
+	var config struct{ Receivers []struct{ Name string } }
+	must(t, yaml.Unmarshal([]byte(text), &config))
+	var names []string
+	for _, receiver := range config.Receivers {
+		names = append(names, receiver.Name)
+	}
+	if want := []string{"page", "channel", "deadman", "wecom", "bridge", "slack", "email", "pagerduty"}; !slices.Equal(names, want) {
+		t.Errorf("receivers %q, want %q", names, want)
+	}
+	folder := t.TempDir()
+	must(t, os.Mkdir(filepath.Join(folder, "templates"), 0o755))
+	must(t, os.WriteFile(filepath.Join(folder, "templates", "rainbond.tmpl"), []byte(read(t, "templates/rainbond.tmpl")), 0o644))
+	must(t, os.WriteFile(filepath.Join(folder, "alertmanager.yaml"), []byte(text), 0o644))
+	runs(t, "amtool", "check-config", filepath.Join(folder, "alertmanager.yaml"))
+}

@@ -104,7 +104,7 @@ func TestPromtoolAcceptsTheRulesInEachLanguageAndWithoutSome(t *testing.T) {
 			if zh := strings.Contains(text, "summary_zh"); zh != !strings.Contains(set, "{en}") && !strings.Contains(set, "{zh}") {
 				t.Errorf("summary_zh is there: %v", zh)
 			}
-			if strings.Contains(set, "{zh}") != !strings.Contains(text, "Hurts") {
+			if strings.Contains(set, "{zh}") != !strings.Contains(text, "Impact: ") {
 				t.Error("the texts are not in the language that was asked for")
 			}
 			if strings.Contains(set, "disabled") && (strings.Contains(text, "RainbondNodeRootReadOnly") || strings.Contains(text, "alert: RainbondWatchdog")) {
