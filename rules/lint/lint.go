@@ -21,6 +21,7 @@ import (
 
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 	"github.com/rainbond-exporter/rainbond-exporter/doctor"
+	"github.com/rainbond-exporter/rainbond-exporter/rules"
 )
 
 // Rules says what is wrong with a rule file, each fault with its line:
@@ -45,12 +46,12 @@ func Rules(ctx context.Context, content []byte) error {
 	if err != nil {
 		return err
 	}
-	rules := allRules(groups)
-	if len(rules) == 0 {
+	all := allRules(groups)
+	if len(all) == 0 {
 		return errors.New("line 1: no rule; expected groups, and rules in them")
 	}
-	known, recorded := knownLabels(rules), map[string]bool{}
-	for _, r := range rules {
+	known, recorded := knownLabels(all), map[string]bool{}
+	for _, r := range all {
 		recorded[r.Record] = true
 	}
 	for _, group := range file.Groups {
@@ -203,12 +204,12 @@ func checkText(ctx context.Context, text string, known []string) []error {
 
 // knownLabels are those that an alert may bear: a metric's, a target's, a
 // rule's own, and what an expression puts there.
-func knownLabels(rules []rulefmt.Rule) []string {
+func knownLabels(all []rulefmt.Rule) []string {
 	known := []string{model.AlertNameLabel, model.JobLabel, model.InstanceLabel}
 	for _, m := range collector.Catalogue {
 		known = append(known, m.Labels...)
 	}
-	for _, r := range rules {
+	for _, r := range all {
 		for name := range r.Labels {
 			known = append(known, name)
 		}
@@ -217,6 +218,11 @@ func knownLabels(rules []rulefmt.Rule) []string {
 			continue // LoadRules has parsed it before
 		}
 		parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+			if aggregate, ok := node.(*parser.AggregateExpr); ok && !aggregate.Without {
+				if i := slices.Index(aggregate.Grouping, rules.RegionLabel); i > 0 { // before it, the labels of the identity
+					known = append(known, aggregate.Grouping[:i]...)
+				}
+			}
 			if call, ok := node.(*parser.Call); ok && len(call.Args) > 1 {
 				if name, ok := call.Args[1].(*parser.StringLiteral); ok { // of label_replace and label_join
 					known = append(known, name.Val)

@@ -33,7 +33,7 @@ func Template(content []byte) error {
 		return err
 	}
 	all := allRules(groups)
-	labels, annotations := append(knownLabels(all), model.AlertNameLabel), []string{}
+	labels, annotations := append(knownLabels(all), model.AlertNameLabel), slices.Clone(rules.LinkAnnotations)
 	for _, r := range all {
 		for name := range r.Annotations {
 			annotations = append(annotations, name)
