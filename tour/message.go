@@ -29,7 +29,7 @@ func newWriter() (writer, error) {
 }
 
 // groupBy are the grouping labels of our alertmanager.yaml.
-var groupBy = []string{model.AlertNameLabel, "rainbond_region"}
+var groupBy = []string{model.AlertNameLabel, "cluster", rules.RegionLabel}
 
 // messages returns the notifications of the findings, one for each group. Ended
 // is the time at which they were resolved; zero while they last.

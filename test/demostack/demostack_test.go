@@ -11,13 +11,13 @@ import (
 
 // A message as Alertmanager 0.31 sent it, shortened.
 const message = `{"receiver":"page","status":"firing","alerts":[{"status":"firing","labels":{"alertname":"RainbondRegionAPIDown","rainbond_region":"rainbond","severity":"critical"},
-"annotations":{"summary":"Region rainbond: the API is down","summary_zh":"集群 rainbond：API 不可用","description":"Hurts everybody.\n$ kubectl get pods","description_zh":"影响所有人。\n$ kubectl get pods"}}],
+"annotations":{"summary":"Region rainbond: the API is down","summary_zh":"集群 rainbond：API 不可用","description":"Impact: everybody.\n$ kubectl get pods","description_zh":"影响：所有人。\n$ kubectl get pods"}}],
 "commonLabels":{"severity":"critical"},"commonAnnotations":{"summary":"Region rainbond: the API is down","summary_zh":"集群 rainbond：API 不可用"}}`
 
-func TestThePhoneShowsMessagesAndHearsTheWatchdogOnce(t *testing.T) {
+func TestThePhoneShowsMessagesAndTheWatchdogOnce(t *testing.T) {
 	for lang, want := range map[string]string{
-		"en": "  to page\n[PAGE] Region rainbond: the API is down\n\n■ Region rainbond: the API is down\nHurts everybody.\n$ kubectl get pods\n\n",
-		"zh": "  to page\n【紧急】集群 rainbond：API 不可用\n\n■ 集群 rainbond：API 不可用\n影响所有人。\n$ kubectl get pods\n\n",
+		"en": "  to page\n[PAGE] Region rainbond: the API is down\nImpact: everybody.\n$ kubectl get pods\n\n",
+		"zh": "  to page\n【紧急】集群 rainbond：API 不可用\n影响：所有人。\n$ kubectl get pods\n\n",
 	} {
 		var out strings.Builder
 		p, err := listen(t.Context(), &out, lang)

@@ -23,7 +23,7 @@ type phone struct {
 
 	mu      sync.Mutex // guards out and watched
 	out     io.Writer
-	watched bool // whether the Watchdog has come
+	watched bool // whether the Watchdog has been received
 }
 
 func listen(ctx context.Context, out io.Writer, lang string) (*phone, error) {
@@ -48,7 +48,7 @@ func (p *phone) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer p.mu.Unlock()
 	if message.Receiver == "deadman" {
 		if !p.watched {
-			fmt.Fprintf(p.out, "%s  the dead-man's switch hears the Watchdog; it will go on in silence\n\n", clock())
+			fmt.Fprintf(p.out, "%s  the dead man's switch received the Watchdog; the next ones are not shown\n\n", clock())
 		}
 		p.watched = true
 		return
