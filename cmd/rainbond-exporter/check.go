@@ -18,23 +18,23 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/rules/lint"
 )
 
-// check looks and says on out what is wrong: once, or with --watch until ctx
-// ends. The status is that of the last look.
+// check collects once and prints the diagnosis to out, or with --watch repeats
+// it until ctx ends. It returns the exit status of the last diagnosis.
 func (f *flags) check(ctx context.Context, out, errs io.Writer) (int, error) {
 	life, end := context.WithCancel(ctx)
 	defer end()
-	far := &progress{out: terminalOf(errs), lang: f.lang}
-	look, err := f.looker(life, far)
+	progress := &progress{out: terminalOf(errs), lang: f.lang}
+	diagnose, err := f.checker(life, progress)
 	if err != nil {
-		return couldNotLook, err
+		return unknown, err
 	}
 	if f.watch {
-		return f.watching(ctx, out, far, look)
+		return f.watchUntilDone(ctx, out, progress, diagnose)
 	}
-	diagnosis, err := look(ctx)
-	far.end()
+	diagnosis, err := diagnose(ctx)
+	progress.end()
 	if err != nil {
-		return couldNotLook, err
+		return unknown, err
 	}
 	if f.output == "json" {
 		err = diagnosisjson.Write(out, diagnosis)
@@ -44,35 +44,36 @@ func (f *flags) check(ctx context.Context, out, errs io.Writer) (int, error) {
 	return statusOf(diagnosis), err
 }
 
+// statusOf returns the exit status of a diagnosis.
 func statusOf(d doctor.Diagnosis) int {
-	return map[doctor.Verdict]int{doctor.Healthy: healthy, doctor.Faults: faults, doctor.Incomplete: couldNotLook}[d.Verdict()]
+	return map[doctor.Verdict]int{doctor.Healthy: healthy, doctor.Faults: faults, doctor.Incomplete: unknown}[d.Verdict()]
 }
 
-// diagnose looks once, with everything opened for this look alone.
+// diagnose checks once, with data sources of its own.
 func (f *flags) diagnose(ctx context.Context) (doctor.Diagnosis, error) {
 	life, end := context.WithCancel(ctx)
 	defer end()
-	look, err := f.looker(life, nil)
+	check, err := f.checker(life, nil)
 	if err != nil {
 		return doctor.Diagnosis{}, err
 	}
-	return look(ctx)
+	return check(ctx)
 }
 
-// looker opens what is looked at until life ends, and returns a function that
-// looks at it and judges. How far a look has come is told to far.
-func (f *flags) looker(life context.Context, far *progress) (func(context.Context) (doctor.Diagnosis, error), error) {
-	judge, err := f.judge()
+// checker opens the data sources until life ends, and returns a function that
+// collects and evaluates the rules. It updates progress, which may be nil.
+func (f *flags) checker(life context.Context, progress *progress) (func(context.Context) (doctor.Diagnosis, error), error) {
+	evaluator, err := f.doctor()
 	if err != nil {
 		return nil, err
 	}
-	// What fails is told by the diagnosis, not by log lines beside it.
+	// The diagnosis reports failures; log lines would repeat them.
 	quiet := slog.New(slog.DiscardHandler)
 	from, err := connect(life, f, quiet)
 	if err != nil {
 		return nil, err
 	}
-	from.far = far
+	from.progress = progress
 	collectors, err := from.collectors(f)
 	if err != nil {
 		return nil, err
@@ -81,25 +82,25 @@ func (f *flags) looker(life context.Context, far *progress) (func(context.Contex
 	return func(ctx context.Context) (doctor.Diagnosis, error) {
 		limited, cancel := context.WithTimeout(ctx, f.timeout)
 		defer cancel()
-		look, err := set.Collect(limited)
+		snapshot, err := set.Collect(limited)
 		if err != nil {
-			return doctor.Diagnosis{}, fmt.Errorf("look: %w", err)
+			return doctor.Diagnosis{}, fmt.Errorf("collect: %w", err)
 		}
-		// Judging takes milliseconds and needs no time limit of the look's.
-		return judge.Diagnose(ctx, look)
+		// The evaluation takes milliseconds and needs no time limit.
+		return evaluator.Diagnose(ctx, snapshot)
 	}, nil
 }
 
-// lint says on errs what is wrong with the rules, or with a file of
-// Alertmanager's templates.
+// lint prints the mistakes in the rules, or in a file of Alertmanager templates,
+// to errs.
 func (f *flags) lint(ctx context.Context, errs io.Writer) (int, error) {
 	name, content := "rainbond.rules.yaml", rules.Rules
 	if f.rulesFile != "" {
-		own, err := os.ReadFile(f.rulesFile)
+		text, err := os.ReadFile(f.rulesFile)
 		if err != nil {
-			return couldNotLook, fmt.Errorf("rules --check: %w", err)
+			return unknown, fmt.Errorf("rules --check: %w", err)
 		}
-		name, content = f.rulesFile, own
+		name, content = f.rulesFile, text
 	}
 	check := lint.Rules
 	if filepath.Ext(name) == ".tmpl" {
@@ -112,41 +113,41 @@ func (f *flags) lint(ctx context.Context, errs io.Writer) (int, error) {
 	return healthy, nil
 }
 
-// judge returns the doctor with the embedded rules, or those of --rules.
-func (f *flags) judge() (*doctor.Doctor, error) {
+// doctor returns a doctor for the embedded rules, or for those of --rules.
+func (f *flags) doctor() (*doctor.Doctor, error) {
 	if f.rulesFile == "" {
 		return doctor.New(rules.Rules, rules.Alertmanager)
 	}
-	own, err := os.ReadFile(f.rulesFile)
+	text, err := os.ReadFile(f.rulesFile)
 	if err != nil {
 		return nil, fmt.Errorf("read --rules: %w", err)
 	}
-	judge, err := doctor.New(own, rules.Alertmanager)
+	d, err := doctor.New(text, rules.Alertmanager)
 	if err != nil {
 		return nil, fmt.Errorf("--rules: %s: %w", f.rulesFile, err)
 	}
-	return judge, nil
+	return d, nil
 }
 
-// widest is how wide prose may get: longer lines are hard to read.
-const widest = 120
+// maxWidth is the maximum width of text: longer lines are hard to read.
+const maxWidth = 120
 
-// styleOf is coloured and as wide as the terminal when out is one, and plain
-// otherwise or when NO_COLOR is set (https://no-color.org).
+// styleOf returns the style of out: colours and the width of the terminal if out
+// is one. NO_COLOR turns the colours off (https://no-color.org).
 func styleOf(out io.Writer, lang string, env func(string) string) terminal.Style {
-	style := terminal.Style{Lang: lang, Width: widest}
+	style := terminal.Style{Lang: lang, Width: maxWidth}
 	file := terminalOf(out)
 	if file == nil {
 		return style
 	}
 	if width, _, err := term.GetSize(int(file.Fd())); err == nil && width > 0 {
-		style.Width = min(width, widest)
+		style.Width = min(width, maxWidth)
 	}
 	style.Color = env("NO_COLOR") == "" && env("TERM") != "dumb"
 	return style
 }
 
-// terminalOf is the terminal that out writes to; nil when it is none.
+// terminalOf returns the terminal that out writes to; nil if it is not one.
 func terminalOf(out io.Writer) *os.File {
 	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		return file

@@ -23,19 +23,19 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-// defaultAddress is our port, next to be taken in Prometheus' list of
-// default port allocations.
+// defaultAddress has the next free port in Prometheus' list of default port
+// allocations.
 const defaultAddress = ":10069"
 
-const help = `Says what is wrong between a Rainbond console and its region.
+const usage = `Diagnoses faults between a Rainbond console and its region.
 
-  rainbond-exporter demo                          a region that breaks on purpose, on http://127.0.0.1:10069
-  rainbond-exporter check                         look once at your cluster; ends 0 healthy, 1 faults, 2 could not look
-  rainbond-exporter check --watch                 look again and again, until Ctrl-C
-  rainbond-exporter serve                         metrics and the status page, in the cluster
-  rainbond-exporter rules > rainbond.rules.yaml   the alert rules, for Prometheus`
+  rainbond-exporter demo                          serve a simulated region with faults, on http://127.0.0.1:10069
+  rainbond-exporter check                         check the cluster once; exit status 0 healthy, 1 faults, 2 unknown
+  rainbond-exporter check --watch                 check repeatedly until Ctrl-C
+  rainbond-exporter serve                         serve metrics and the status page, in the cluster
+  rainbond-exporter rules > rainbond.rules.yaml   print the alert rules, for Prometheus`
 
-// flags is everything that can be said on the command line.
+// flags holds the values of the command line.
 type flags struct {
 	command string
 
@@ -53,9 +53,9 @@ type flags struct {
 	rootfs     string
 	procfs     string
 	configz    bool
-	root       func(context.Context) (fault.Filesystem, error) // instead of rootfs and procfs
-	resolver   *net.Resolver                                   // nil: the system's
-	mounts     func(context.Context) ([]fault.Mount, error)    // likewise
+	root       func(context.Context) (fault.Filesystem, error) // replaces rootfs and procfs
+	resolver   *net.Resolver                                   // nil for the system's
+	mounts     func(context.Context) ([]fault.Mount, error)    // replaces rootfs and procfs
 
 	output     string
 	lang       string
@@ -66,7 +66,7 @@ type flags struct {
 	interval   time.Duration
 
 	scenario string
-	bits     int // of the demo's RSA keys; 0: as the operator makes them
+	bits     int // size of the demo's RSA keys; 0 for the operator's size
 
 	web *web.FlagConfig
 	log *promslog.Config
@@ -81,11 +81,11 @@ const (
 	cmdRules     = "rules"
 )
 
-// self is what we are called.
+// self is the name of the program.
 const self = "rainbond-exporter"
 
-// calledAs is what people type to call us: kubectl calls a plugin by a file
-// of its name, such as kubectl-rainbond.
+// calledAs returns the command that users type. A kubectl plugin is a file
+// such as kubectl-rainbond.
 func calledAs(file string) string {
 	if plugin, ok := strings.CutPrefix(filepath.Base(file), "kubectl-"); ok {
 		return "kubectl " + plugin
@@ -93,55 +93,55 @@ func calledAs(file string) string {
 	return self
 }
 
-// errAsked is the "error" of a command line that only asked for help.
-var errAsked = errors.New("help was asked for")
+// errHelp is the "error" of a command line that only requests help.
+var errHelp = errors.New("help requested")
 
-// parse reads the command line. Help and version go to out, with errAsked.
+// parse reads the command line. Help and version go to out, with errHelp.
 func parse(args []string, out io.Writer) (*flags, error) {
 	f := &flags{log: new(promslog.Config)}
-	asked := false
+	help := false
 	name := calledAs(os.Args[0])
-	app := kingpin.New(name, strings.ReplaceAll(help, "  "+self+" ", "  "+name+" "))
-	app.Terminate(func(int) { asked = true })
+	app := kingpin.New(name, strings.ReplaceAll(usage, "  "+self+" ", "  "+name+" "))
+	app.Terminate(func(int) { help = true })
 	app.UsageWriter(out)
 	app.Version(version.Print(self))
 	app.HelpFlag.Short('h')
 	promslogflag.AddFlags(app, f.log)
 
 	serve := app.Command(cmdServe, "Serve /metrics, the status page at /, and the guide at /guide.")
-	f.lookFlags(serve)
+	f.sourceFlags(serve)
 	f.web = webflag.AddFlags(serve, defaultAddress)
 
-	check := app.Command(cmdCheck, "Look once, say what is wrong; end with 0 (healthy), 1 (faults) or 2 (could not look).")
-	f.lookFlags(check)
+	check := app.Command(cmdCheck, "Check once and print the faults. Exit status: 0 healthy, 1 faults, 2 unknown.")
+	f.sourceFlags(check)
 	f.checkFlags(check)
 	if name == self {
 		serve.Default()
-	} else { // who asks kubectl has a question
+	} else { // a kubectl plugin checks by default
 		check.Default()
 	}
 
-	demo := app.Command("demo", "A simulated region on loopback that breaks on purpose.")
-	demo.Flag("scenario", "What is broken, several with + between them; the page switches it. A wrong name lists them all.").Default("healthy").StringVar(&f.scenario)
-	demo.Flag("rsa-bits", "Size of the simulated region's keys: shorter ones are made sooner.").Hidden().IntVar(&f.bits)
+	demo := app.Command("demo", "Run a simulated region with faults, on loopback.")
+	demo.Flag("scenario", "Faults of the region, separated by +. The page changes them. An unknown name lists all.").Default("healthy").StringVar(&f.scenario)
+	demo.Flag("rsa-bits", "Size of the simulated region's RSA keys.").Hidden().IntVar(&f.bits)
 	demoServe := demo.Command(cmdServe, "Serve the demo (default).").Default()
 	demoWeb := webflag.AddFlags(demoServe, "127.0.0.1"+defaultAddress)
-	demoCheck := demo.Command(cmdCheck, "Look once at the demo and say what is wrong.")
+	demoCheck := demo.Command(cmdCheck, "Check the demo once and print the faults.")
 	f.checkFlags(demoCheck)
 
 	rules := app.Command(cmdRules, "Print the embedded rules, as Prometheus loads them.")
-	rules.Flag("check", "Say what is wrong with them instead, or with those of FILE (--check=FILE), line by line; end with 1 if anything is.").BoolVar(&f.checkRules)
-	rules.Arg("FILE", "A file to check: of rules, or, if it ends in .tmpl, of Alertmanager's templates.").StringVar(&f.rulesFile)
+	rules.Flag("check", "Check the rules instead, or those in FILE (--check=FILE), and print each mistake with its line. Exit status 1 if there is any.").BoolVar(&f.checkRules)
+	rules.Arg("FILE", "A rule file to check, or a file of Alertmanager templates if its name ends in .tmpl.").StringVar(&f.rulesFile)
 
 	command, err := app.Parse(args)
-	if asked {
-		return nil, errAsked
+	if help {
+		return nil, errHelp
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w; see %s --help", err, name)
 	}
 	f.command = command
-	if f.directURL == "" { // the Service that the operator makes (rainbond-operator, controllers/handler/api.go)
+	if f.directURL == "" { // the Service that the operator creates (rainbond-operator, controllers/handler/api.go)
 		f.directURL = "https://rbd-api-api." + f.namespace + ":8443"
 	}
 	if command == cmdDemoServe {
@@ -150,45 +150,45 @@ func parse(args []string, out io.Writer) (*flags, error) {
 	return f, f.validate()
 }
 
-// lookFlags say where to look, and with which collectors.
-func (f *flags) lookFlags(c *kingpin.CmdClause) {
-	c.Flag("role", "What to look at: cluster (api, tls, cert, node-role, component, disk conditions), node (this machine's disk) or console (api, cert). Repeatable.").
+// sourceFlags defines the flags for the data sources and the collectors.
+func (f *flags) sourceFlags(c *kingpin.CmdClause) {
+	c.Flag("role", "What to collect: cluster (api, tls, cert, node-role, component, disk conditions), node (this machine's disk) or console (api, cert). Repeatable.").
 		Default("cluster").StringsVar(&f.roles)
-	c.Flag("collectors", "Collectors to use instead of the role's, comma-separated: "+strings.Join(collector.Slugs, ",")+"; or "+noCollectors+", where each region is looked at by /probe.").
+	c.Flag("collectors", "Collectors to use instead of the role's, comma-separated: "+strings.Join(collector.Slugs, ",")+"; or "+noCollectors+", if /probe collects each region.").
 		PlaceHolder("A,B").StringVar(&f.collectors)
-	c.Flag("kubeconfig", "As kubectl's. By default $KUBECONFIG, in a pod its ServiceAccount, or ~/.kube/config. The node role never asks for one.").
+	c.Flag("kubeconfig", "Kubeconfig file. Default: $KUBECONFIG, the ServiceAccount of the pod, or ~/.kube/config. The node role does not use one.").
 		PlaceHolder("FILE").StringVar(&f.kubeconfig)
-	c.Flag("context", "The context of the kubeconfig to use; by default its current one.").PlaceHolder("NAME").StringVar(&f.context)
+	c.Flag("context", "Context of the kubeconfig. Default: the current context.").PlaceHolder("NAME").StringVar(&f.context)
 	c.Flag("namespace", "Namespace of the Rainbond platform.").Default("rbd-system").StringVar(&f.namespace)
-	c.Flag("config.file", "YAML with the console's copy of the regions' certificates. Without it, the region is the one of ConfigMap region-config.").
+	c.Flag("config.file", "YAML file with the console's copies of the regions' certificates, or the console's database. Default: the region of the ConfigMap region-config.").
 		PlaceHolder("FILE").StringVar(&f.configFile)
-	c.Flag("region.name", "What this cluster is called in its console (region_info.region_name).").Default("rainbond").StringVar(&f.regionName)
-	c.Flag("region.direct-url", "Where rbd-api answers past its gateway, asked when the console's way fails; by default its Service in --namespace.").
+	c.Flag("region.name", "Name of this cluster in its console (region_info.region_name).").Default("rainbond").StringVar(&f.regionName)
+	c.Flag("region.direct-url", "URL of rbd-api that bypasses the gateway, probed if the console's route fails. Default: its Service in --namespace.").
 		PlaceHolder("URL").StringVar(&f.directURL)
-	c.Flag("node-role.worker", "What may stand after node-role.kubernetes.io/ on a worker, comma-separated.").
+	c.Flag("node-role.worker", "Suffixes of the label node-role.kubernetes.io/ on a worker, comma-separated.").
 		Default(strings.Join(fault.DefaultRoleNames[fault.Worker], ",")).StringVar(&f.workers)
 	c.Flag("node-role.control-plane", "The same on a control-plane node.").
 		Default(strings.Join(fault.DefaultRoleNames[fault.ControlPlane], ",")).StringVar(&f.controls)
 	hostname, _ := os.Hostname()
-	c.Flag("node.name", "Name of the node whose disk is looked at.").Envar("NODE_NAME").Default(hostname).StringVar(&f.nodeName)
-	c.Flag("kubelet.configz", "Ask the nodes' kubelets, through the API server, at what they evict. Needs the permission to get nodes/proxy.").
+	c.Flag("node.name", "Name of the node whose disk is inspected.").Envar("NODE_NAME").Default(hostname).StringVar(&f.nodeName)
+	c.Flag("kubelet.configz", "Read the eviction thresholds of the kubelets through the API server. Requires the permission to get nodes/proxy.").
 		BoolVar(&f.configz)
-	c.Flag("path.rootfs", "Where the node's root is mounted.").Default("/").StringVar(&f.rootfs)
-	c.Flag("path.procfs", "Where the node's procfs is mounted.").Default("/proc").StringVar(&f.procfs)
+	c.Flag("path.rootfs", "Mount point of the node's root file system.").Default("/").StringVar(&f.rootfs)
+	c.Flag("path.procfs", "Mount point of the node's procfs.").Default("/proc").StringVar(&f.procfs)
 }
 
-// checkFlags say how check tells what it saw.
+// checkFlags defines the flags of check.
 func (f *flags) checkFlags(c *kingpin.CmdClause) {
-	c.Flag("output", "text or json.").Default("text").StringVar(&f.output)
-	c.Flag("lang", "zh or en; by default what $LANG says.").Default(languageOf(os.Getenv)).StringVar(&f.lang)
-	c.Flag("rules", "A rule file to judge by instead of the embedded one.").PlaceHolder("FILE").StringVar(&f.rulesFile)
-	c.Flag("timeout", "How long the look may take.").Default(collector.DefaultDeadline.String()).DurationVar(&f.timeout)
-	c.Flag("watch", "Look again and again until Ctrl-C: drawn anew on a terminal; elsewhere what changes is appended, or with --output=json one object in a line for each look.").
+	c.Flag("output", "Output format: text or json.").Default("text").StringVar(&f.output)
+	c.Flag("lang", "Language: zh or en. Default: from $LANG.").Default(languageOf(os.Getenv)).StringVar(&f.lang)
+	c.Flag("rules", "Rule file to evaluate instead of the embedded rules.").PlaceHolder("FILE").StringVar(&f.rulesFile)
+	c.Flag("timeout", "Time limit of the check.").Default(collector.DefaultDeadline.String()).DurationVar(&f.timeout)
+	c.Flag("watch", "Check repeatedly until Ctrl-C. A terminal is redrawn; other outputs get the changes, or with --output=json one line per check.").
 		Short('w').BoolVar(&f.watch)
-	c.Flag("interval", "How often --watch looks.").Default("10s").DurationVar(&f.interval)
+	c.Flag("interval", "Interval of --watch.").Default("10s").DurationVar(&f.interval)
 }
 
-// languageOf is zh where the locale says so, else en.
+// languageOf returns zh for a Chinese locale, otherwise en.
 func languageOf(env func(string) string) string {
 	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
 		if locale := env(name); locale != "" {
@@ -201,7 +201,7 @@ func languageOf(env func(string) string) string {
 	return "en"
 }
 
-// validate checks what kingpin cannot, or not in words that name the flag.
+// validate checks what kingpin cannot check, or reports without the flag's name.
 func (f *flags) validate() error {
 	for _, choice := range []struct {
 		flag     string
@@ -224,46 +224,46 @@ func (f *flags) validate() error {
 		}
 	}
 	if f.configFile == "" && len(f.roles) > 0 && !slices.Contains(f.roles, "cluster") && (f.collectors == noCollectors || slices.ContainsFunc(f.wanted(), probes)) {
-		return errors.New("--role=console: expected --config.file with it, which says where the regions are")
+		return errors.New("--role=console: expected --config.file, which contains the regions")
 	}
 	for role, names := range f.roleNames() {
 		for _, name := range names {
 			if name == "" || strings.Contains(name, "/") {
-				return fmt.Errorf("--node-role.%s: %q; expected what stands after %s/, such as %s", role, name, fault.RoleKey, fault.DefaultRoleNames[role][0])
+				return fmt.Errorf("--node-role.%s: %q; expected the suffix of %s/, such as %s", role, name, fault.RoleKey, fault.DefaultRoleNames[role][0])
 			}
 		}
 	}
 	if f.command == cmdRules && f.rulesFile != "" && !f.checkRules {
-		return fmt.Errorf("rules: unexpected %q; expected --check with it", f.rulesFile)
+		return fmt.Errorf("rules: unexpected %q; expected --check", f.rulesFile)
 	}
 	if f.timeout < 0 {
-		return fmt.Errorf("--timeout: %s; expected a time above zero, such as 10s", f.timeout)
+		return fmt.Errorf("--timeout: %s; expected a duration above 0, such as 10s", f.timeout)
 	}
-	if f.watch && f.interval < shortest {
-		return fmt.Errorf("--interval: %s; expected %s or more, for each look is a TLS handshake with each region", f.interval, shortest)
+	if f.watch && f.interval < minInterval {
+		return fmt.Errorf("--interval: %s; expected %s or more, because each check makes a TLS handshake with each region", f.interval, minInterval)
 	}
 	return nil
 }
 
-// shortest is the shortest interval of --watch.
-const shortest = time.Second
+// minInterval is the minimum of --interval.
+const minInterval = time.Second
 
-// probes says whether a collector asks the regions' APIs.
+// probes reports whether a collector probes the region APIs.
 func probes(slug string) bool { return slug == collector.SlugAPI || slug == collector.SlugCert }
 
-// roleNames are the names that stand for each role on nodes.
+// roleNames returns the label suffixes of each role of nodes.
 func (f *flags) roleNames() fault.RoleNames {
-	if f.workers == "" && f.controls == "" { // the demo takes no such flags
+	if f.workers == "" && f.controls == "" { // the demo has no such flags
 		return fault.DefaultRoleNames
 	}
 	return fault.RoleNames{fault.Worker: strings.Split(f.workers, ","), fault.ControlPlane: strings.Split(f.controls, ",")}
 }
 
-// noCollectors is what --collectors says when /metrics shall tell of the
-// exporter alone.
+// noCollectors is the value of --collectors for a /metrics with only the
+// metrics of the exporter itself.
 const noCollectors = "none"
 
-// wanted lists the collectors to use, in the order of the document.
+// wanted returns the collectors to use, in the order of collector.Slugs.
 func (f *flags) wanted() []string {
 	switch f.collectors {
 	case "":

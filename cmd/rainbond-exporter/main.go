@@ -1,5 +1,6 @@
-// Rainbond-exporter says what is wrong between a Rainbond console and its
-// region: to Prometheus, on a page, and on the terminal.
+// Rainbond-exporter diagnoses faults between a Rainbond console and its region.
+// It exports metrics to Prometheus, serves a status page and prints to the
+// terminal.
 package main
 
 import (

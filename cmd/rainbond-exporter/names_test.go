@@ -52,7 +52,7 @@ func wildRegion(t *testing.T) (configFile string) {
 	return configFile
 }
 
-func TestARegionMayBeCalledAnything(t *testing.T) {
+func TestRegionWithAnyName(t *testing.T) {
 	e := served(t, "serve", "--role=console", "--config.file="+wildRegion(t))
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	for _, path := range []string{"/metrics", "/probe?region=" + url.QueryEscape(wild)} {
@@ -70,7 +70,7 @@ func TestARegionMayBeCalledAnything(t *testing.T) {
 	}
 }
 
-func TestTheDiagnosisOfARegionCalledAnything(t *testing.T) {
+func TestDiagnosisOfARegionWithAnyName(t *testing.T) {
 	f, err := parse([]string{"check", "--role=console", "--config.file=" + wildRegion(t)}, os.Stderr)
 	if err != nil {
 		t.Fatal(err)

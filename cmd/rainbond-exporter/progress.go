@@ -11,27 +11,27 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/report"
 )
 
-// A progress says on a terminal how far a look over many regions has come. A
-// nil one, and one without a terminal, says nothing.
+// A progress prints to a terminal how many regions have been probed. A nil
+// progress, and one without a terminal, prints nothing.
 type progress struct {
-	out  *os.File // nil when there is no terminal
+	out  *os.File // nil without a terminal
 	lang string
 
 	mu     sync.Mutex
 	total  int
 	probed map[string]bool // by name
-	drawn  time.Time       // zero when there is no line to wipe
+	drawn  time.Time       // zero if there is no line to erase
 	ended  bool
 }
 
 const (
-	// manyRegions take long enough for one to wonder.
+	// manyRegions is the number of regions from which progress is printed.
 	manyRegions = 10
-	// redraw is how soon a line is drawn again, but for the last.
+	// redraw is the minimum time between two lines, except the last.
 	redraw = 100 * time.Millisecond
 )
 
-// regions returns ask, with its answer counted.
+// regions returns ask, and counts the regions that it returns.
 func (p *progress) regions(ask func(context.Context) ([]fault.Region, error)) func(context.Context) ([]fault.Region, error) {
 	if p == nil || p.out == nil {
 		return ask
@@ -46,7 +46,7 @@ func (p *progress) regions(ask func(context.Context) ([]fault.Region, error)) fu
 	}
 }
 
-// probe returns ask, with its answers counted, one for each region.
+// probe returns ask, and counts its calls, once per region.
 func (p *progress) probe(ask func(context.Context, fault.Region) fault.Trace) func(context.Context, fault.Region) fault.Trace {
 	if p == nil || p.out == nil {
 		return ask
@@ -61,20 +61,20 @@ func (p *progress) probe(ask func(context.Context, fault.Region) fault.Trace) fu
 	}
 }
 
-// draw writes the line anew, with the lock held.
+// draw writes the line again. The caller holds the lock.
 func (p *progress) draw() {
 	done := len(p.probed)
 	if p.ended || p.total < manyRegions || done < p.total && time.Since(p.drawn) < redraw {
 		return
 	}
 	p.drawn = time.Now()
-	fmt.Fprint(p.out, wipe, report.Progress(p.lang, done, p.total))
+	fmt.Fprint(p.out, eraseLine, report.Progress(p.lang, done, p.total))
 }
 
-// wipe begins the line anew and erases it.
-const wipe = "\r\x1b[K"
+// eraseLine moves the cursor to the start of the line and erases it.
+const eraseLine = "\r\x1b[K"
 
-// end wipes the line, and no other is drawn.
+// end erases the line. Nothing is drawn after it.
 func (p *progress) end() {
 	if p == nil {
 		return
@@ -82,7 +82,7 @@ func (p *progress) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.drawn.IsZero() && !p.ended {
-		fmt.Fprint(p.out, wipe)
+		fmt.Fprint(p.out, eraseLine)
 	}
 	p.ended = true
 }

@@ -11,9 +11,9 @@ import (
 // changing is what differs from run to run: fingerprints.
 var changing = regexp.MustCompile(`\b[0-9a-f]{12}\b`)
 
-// TestTheReadmeShowsWhatCheckSays holds the first screen of both READMEs: the
+// TestReadmeShowsTheOutputOfCheck holds the first screen of both READMEs: the
 // diagnosis there, up to the ellipsis, is what the command above it prints.
-func TestTheReadmeShowsWhatCheckSays(t *testing.T) {
+func TestReadmeShowsTheOutputOfCheck(t *testing.T) {
 	for lang, path := range map[string]string{"en": "../../README.md", "zh": "../../README.zh.md"} {
 		readme, err := os.ReadFile(path)
 		if err != nil {
@@ -29,9 +29,9 @@ func TestTheReadmeShowsWhatCheckSays(t *testing.T) {
 		if status := run(t.Context(), strings.Fields(args), &out, &errs); status != faults {
 			t.Errorf("ended with %d: %s", status, errs.String())
 		}
-		said, want := changing.ReplaceAllString(out.String(), "…"), changing.ReplaceAllString(shown, "…")
-		if !strings.HasPrefix(said, want) {
-			t.Errorf("%s shows\n%s\nand the command says\n%s", path, want, said)
+		output, want := changing.ReplaceAllString(out.String(), "…"), changing.ReplaceAllString(shown, "…")
+		if !strings.HasPrefix(output, want) {
+			t.Errorf("%s shows\n%s\nand the command prints\n%s", path, want, output)
 		}
 	}
 }

@@ -14,35 +14,33 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-// idle is how long a region that nobody asks for keeps its counters: longer
-// than any sensible scrape interval.
-const idle = time.Hour
+// idleTimeout is how long the counters of a region remain that /probe does not
+// get requests for. It is longer than any sensible scrape interval.
+const idleTimeout = time.Hour
 
-// byRegion looks at one region at a time, so that with many regions
-// Prometheus itself spreads and shards the work: /sd lists them, /probe looks
-// at one. Each region keeps its counters between looks; a region that is gone,
-// or that nobody has asked for in a while, is forgotten.
-type byRegion struct {
+// probeHandler serves /probe, which collects one region, and /sd, which lists
+// the regions. Prometheus then spreads and shards the probes of many regions. A
+// region keeps its counters between collections, until it is removed or idle.
+type probeHandler struct {
 	names  func(context.Context) ([]string, error)
 	region func(ctx context.Context, name string) (fault.Region, bool, error)
-	prober func() func(context.Context, fault.Region) fault.Trace // one for each region, and forgotten with it
-	// lastRead says when the database that tells the regions last answered;
-	// nil where there is none.
+	prober func() func(context.Context, fault.Region) fault.Trace // a new one for each region
+	// lastRead returns when the database with the regions last answered; it may
+	// be nil.
 	lastRead func() time.Time
 	log      *slog.Logger
 
 	mu      sync.Mutex
-	watched map[string]*watched
+	targets map[string]*target
 }
 
-// watched is a region that is asked for.
-type watched struct {
-	set   *collector.Set
-	asked time.Time
+// A target is a region that /probe has collected.
+type target struct {
+	set  *collector.Set
+	used time.Time
 }
 
-// found is the region of one look, as /probe has found it: so one look asks
-// for one region, once.
+// found is the region of one collection, as /probe has read it.
 type found struct {
 	region fault.Region
 	err    error
@@ -50,8 +48,8 @@ type found struct {
 
 type foundKey struct{}
 
-// ServeHTTP answers /probe?region=NAME like /metrics, for that region alone.
-func (b *byRegion) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP serves /probe?region=NAME: the metrics of that region.
+func (b *probeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := r.URL.Query().Get("region")
 	if name == "" {
 		http.Error(w, "expected /probe?region=NAME; /sd lists the names", http.StatusBadRequest)
@@ -61,9 +59,9 @@ func (b *byRegion) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	region, ok, err := b.region(ctx, name)
 	switch {
-	case ok: // what is known beside an error counts
-		looking := context.WithValue(r.Context(), foundKey{}, found{region, err})
-		metrics(b.watch(name).Collect, b.log).ServeHTTP(w, r.WithContext(looking))
+	case ok: // a last known region has an error, too
+		withRegion := context.WithValue(r.Context(), foundKey{}, found{region, err})
+		metrics(b.target(name).Collect, b.log).ServeHTTP(w, r.WithContext(withRegion))
 	case err != nil:
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 	default:
@@ -72,44 +70,45 @@ func (b *byRegion) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// watch returns the collectors of one region.
-func (b *byRegion) watch(name string) *collector.Set {
+// target returns the collectors of one region.
+func (b *probeHandler) target(name string) *collector.Set {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
-	for old, w := range b.watched {
-		if now.Sub(w.asked) > idle {
-			delete(b.watched, old)
+	for old, w := range b.targets {
+		if now.Sub(w.used) > idleTimeout {
+			delete(b.targets, old)
 		}
 	}
-	w, ok := b.watched[name]
+	w, ok := b.targets[name]
 	if !ok {
-		probe := oncePerLook(b.prober())
-		w = &watched{set: collector.NewSet(b.log.With("region", name), collector.NewAPI(one, probe, nil, b.lastRead), collector.NewCert(one, nil, "", probe))}
-		if b.watched == nil {
-			b.watched = map[string]*watched{}
+		probe := shareProbe(b.prober())
+		w = &target{set: collector.NewSet(b.log.With("region", name), collector.NewAPI(foundRegion, probe, nil, b.lastRead), collector.NewCert(foundRegion, nil, "", probe))}
+		if b.targets == nil {
+			b.targets = map[string]*target{}
 		}
-		b.watched[name] = w
+		b.targets[name] = w
 	}
-	w.asked = now
+	w.used = now
 	return w.set
 }
 
-// one is the region of this look.
-func one(ctx context.Context) ([]fault.Region, error) {
+// foundRegion returns the region of this collection.
+func foundRegion(ctx context.Context) ([]fault.Region, error) {
 	f := ctx.Value(foundKey{}).(found)
 	return []fault.Region{f.region}, f.err
 }
 
-func (b *byRegion) forget(name string) {
+// forget removes the counters of a region.
+func (b *probeHandler) forget(name string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.watched, name)
+	delete(b.targets, name)
 }
 
-// targets answers /sd in the form of Prometheus' HTTP service discovery: one
-// target a region, whose address is the region's name, for relabelling.
-func (b *byRegion) targets(w http.ResponseWriter, r *http.Request) {
+// serveDiscovery serves /sd in the format of Prometheus' HTTP service discovery.
+// The address of each target is the name of a region, for relabelling.
+func (b *probeHandler) serveDiscovery(w http.ResponseWriter, r *http.Request) {
 	type group struct {
 		Targets []string          `json:"targets"`
 		Labels  map[string]string `json:"labels"`
@@ -118,8 +117,8 @@ func (b *byRegion) targets(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	names, err := b.names(ctx)
 	if err != nil {
-		// An empty list would make Prometheus forget the regions; an error
-		// makes it keep those it knows.
+		// With an empty list Prometheus would drop the regions; after an error it
+		// keeps them.
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}

@@ -15,16 +15,16 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-// regionsAsked is what a test's /sd and /probe know and were asked.
-type regionsAsked struct {
+// regionCalls is what a test's /sd and /probe know and were asked.
+type regionCalls struct {
 	known  []string
 	err    error
 	asked  []string // for a region
 	probed []string
 }
 
-func (s *regionsAsked) byRegion() *byRegion {
-	return &byRegion{
+func (s *regionCalls) probeHandler() *probeHandler {
+	return &probeHandler{
 		log:   slog.New(slog.DiscardHandler),
 		names: func(context.Context) ([]string, error) { return s.known, s.err },
 		region: func(_ context.Context, name string) (fault.Region, bool, error) {
@@ -59,9 +59,9 @@ func answer(t *testing.T, h http.Handler, path, part string) string {
 	return text
 }
 
-func TestOneScrapeOfARegionReadsAndProbesItOnce(t *testing.T) {
-	s := &regionsAsked{known: []string{"a", "b"}}
-	each := s.byRegion()
+func TestProbeReadsAndProbesARegionOnce(t *testing.T) {
+	s := &regionCalls{known: []string{"a", "b"}}
+	each := s.probeHandler()
 	for n := 1; n <= 2; n++ {
 		want := fmt.Sprintf(`200 rainbond_api_probes_total{rainbond_region="a"} %d`, n)
 		if got := answer(t, each, "/probe?region=a", "rainbond_api_probes_total"); got != want {
@@ -73,10 +73,10 @@ func TestOneScrapeOfARegionReadsAndProbesItOnce(t *testing.T) {
 	}
 }
 
-func TestARegionThatIsGoneOrNotAskedForIsForgotten(t *testing.T) {
+func TestRemovedAndIdleRegionsAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &regionsAsked{known: []string{"a", "b"}}
-		each := s.byRegion()
+		s := &regionCalls{known: []string{"a", "b"}}
+		each := s.probeHandler()
 		probe := func(name, want string) {
 			t.Helper()
 			if got := answer(t, each, "/probe?region="+name, "rainbond_api_probes_total"); got != want {
@@ -90,22 +90,22 @@ func TestARegionThatIsGoneOrNotAskedForIsForgotten(t *testing.T) {
 		}
 		s.known = []string{"a", "b"}
 		probe("a", `200 rainbond_api_probes_total{rainbond_region="a"} 1`)
-		<-time.After(idle - time.Minute)
+		<-time.After(idleTimeout - time.Minute)
 		probe("b", `200 rainbond_api_probes_total{rainbond_region="b"} 1`)
-		if len(each.watched) != 2 {
-			t.Errorf("%d regions are remembered, want 2", len(each.watched))
+		if len(each.targets) != 2 {
+			t.Errorf("%d regions are remembered, want 2", len(each.targets))
 		}
 		<-time.After(2 * time.Minute)
 		probe("b", `200 rainbond_api_probes_total{rainbond_region="b"} 2`)
-		if len(each.watched) != 1 {
-			t.Errorf("%d regions are remembered, want 1", len(each.watched))
+		if len(each.targets) != 1 {
+			t.Errorf("%d regions are remembered, want 1", len(each.targets))
 		}
 	})
 }
 
-func TestWhatIsKnownBesideAnErrorIsProbed(t *testing.T) {
-	s := &regionsAsked{known: []string{"a"}, err: errors.New("the database is away")}
-	each := s.byRegion()
+func TestLastKnownRegionIsProbed(t *testing.T) {
+	s := &regionCalls{known: []string{"a"}, err: errors.New("the database is away")}
+	each := s.probeHandler()
 	if got := answer(t, each, "/probe?region=a", "rainbond_api_up"); got != `200 rainbond_api_up{rainbond_region="a"} 1` {
 		t.Error(got)
 	}
@@ -115,22 +115,22 @@ func TestWhatIsKnownBesideAnErrorIsProbed(t *testing.T) {
 	if got := answer(t, each, "/probe?region=b", ""); got != "503 the database is away" {
 		t.Error(got)
 	}
-	if got := answer(t, http.HandlerFunc(each.targets), "/sd", ""); got != "503 the database is away" {
+	if got := answer(t, http.HandlerFunc(each.serveDiscovery), "/sd", ""); got != "503 the database is away" {
 		t.Error(got) // an empty list would make Prometheus forget the regions
 	}
 }
 
-func TestTheListOfRegionsHasOneTargetEach(t *testing.T) {
-	s := &regionsAsked{known: []string{"b", `a"` + "\n"}}
+func TestServiceDiscoveryHasOneTargetPerRegion(t *testing.T) {
+	s := &regionCalls{known: []string{"b", `a"` + "\n"}}
 	want := `200 [{"targets":["a\"\n"],"labels":{"rainbond_region":"a\"\n"}},{"targets":["b"],"labels":{"rainbond_region":"b"}}]`
-	if got := answer(t, http.HandlerFunc(s.byRegion().targets), "/sd", ""); got != want {
+	if got := answer(t, http.HandlerFunc(s.probeHandler().serveDiscovery), "/sd", ""); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	if len(s.asked) > 0 {
 		t.Errorf("the list read %q", s.asked)
 	}
 	s.known = nil
-	if got := answer(t, http.HandlerFunc(s.byRegion().targets), "/sd", ""); got != "200 []" {
+	if got := answer(t, http.HandlerFunc(s.probeHandler().serveDiscovery), "/sd", ""); got != "200 []" {
 		t.Error(got)
 	}
 }

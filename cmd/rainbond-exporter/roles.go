@@ -16,7 +16,7 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/probe"
 )
 
-// A role is only a list of collectors.
+// roles holds the collectors of each role.
 var roles = map[string][]string{
 	"cluster": {collector.SlugAPI, collector.SlugTLS, collector.SlugCert, collector.SlugNodeRole, collector.SlugComponent, collector.SlugDisk},
 	"node":    {collector.SlugDisk},
@@ -25,27 +25,27 @@ var roles = map[string][]string{
 
 func roleNames() []string { return slices.Sorted(maps.Keys(roles)) }
 
-// A source is where the collectors get what they look at. What is nil is not
-// looked at: a node's exporter has no Kubernetes API, a cluster's has no disk.
-type source struct {
-	config *console.Source
-	kube   *kube.Client
-	root   func(context.Context) (fault.Filesystem, error)
-	mounts func(context.Context) ([]fault.Mount, error)
-	far    *progress // is told how far a look has come; nil where nobody waits
+// A sources value holds the data sources of the collectors. A source that is nil
+// is not used: the node role has no Kubernetes API, the cluster role no disk.
+type sources struct {
+	config   *console.Source
+	kube     *kube.Client
+	root     func(context.Context) (fault.Filesystem, error)
+	mounts   func(context.Context) ([]fault.Mount, error)
+	progress *progress // of check; nil otherwise
 }
 
-// connect opens what the wanted collectors need. Nothing is asked over the
-// network yet: what does not answer is found by the first look.
-func connect(life context.Context, f *flags, log *slog.Logger) (source, error) {
-	var s source
+// connect opens the data sources of the wanted collectors. It sends no request:
+// the first collection finds sources that do not respond.
+func connect(life context.Context, f *flags, log *slog.Logger) (sources, error) {
+	var s sources
 	var err error
 	if f.configFile != "" {
 		if s.config, err = console.Open(f.configFile); err != nil {
 			return s, err
 		}
 	}
-	if s, err = s.watching(life, f, log); err != nil {
+	if s, err = s.withCaches(life, f, log); err != nil {
 		return s, err
 	}
 	s.root, s.mounts = f.root, f.mounts
@@ -55,8 +55,8 @@ func connect(life context.Context, f *flags, log *slog.Logger) (source, error) {
 	return s, err
 }
 
-// watching is the source with caches of the cluster that remember nothing.
-func (s source) watching(life context.Context, f *flags, log *slog.Logger) (source, error) {
+// withCaches returns the sources with new, empty caches of the cluster.
+func (s sources) withCaches(life context.Context, f *flags, log *slog.Logger) (sources, error) {
 	if !slices.Contains(f.roles, "cluster") {
 		return s, nil
 	}
@@ -67,21 +67,21 @@ func (s source) watching(life context.Context, f *flags, log *slog.Logger) (sour
 	return s, err
 }
 
-// knowsRegions says whether there is a region to ask at all.
-func (s source) knowsRegions() bool { return s.config != nil || s.kube != nil }
+// hasRegions reports whether there is a source of regions.
+func (s sources) hasRegions() bool { return s.config != nil || s.kube != nil }
 
-// collectors makes the wanted collectors over the source.
-func (s source) collectors(f *flags) ([]collector.Collector, error) {
+// collectors returns the wanted collectors.
+func (s sources) collectors(f *flags) ([]collector.Collector, error) {
 	prober := &probe.Prober{Resolver: f.resolver}
-	ask := questions{
-		regions: onceInALook(s.far.regions(s.regions(f.regionName))),
-		probe:   oncePerLook(s.far.probe(prober.Probe)),
-		monitor: prober.Monitor,
-		told:    s.told(),
+	shared := sharedQueries{
+		regions:  oncePerCollection(s.progress.regions(s.regions(f.regionName))),
+		probe:    shareProbe(s.progress.probe(prober.Probe)),
+		monitor:  prober.Monitor,
+		platform: s.platform(),
 	}
 	var all []collector.Collector
 	for _, name := range f.wanted() {
-		c, err := s.collector(name, f, ask)
+		c, err := s.collector(name, f, shared)
 		if err != nil {
 			return nil, err
 		}
@@ -90,116 +90,118 @@ func (s source) collectors(f *flags) ([]collector.Collector, error) {
 	return all, nil
 }
 
-// oncePerLook lets the collectors of one look share one probe.
-func oncePerLook(probe func(context.Context, fault.Region) fault.Trace) func(context.Context, fault.Region) fault.Trace {
+// shareProbe lets the collectors of one collection share one probe per region.
+func shareProbe(probe func(context.Context, fault.Region) fault.Trace) func(context.Context, fault.Region) fault.Trace {
 	return collector.OncePerCollection(func(r fault.Region) string { return r.Name + " " + r.URL }, probe)
 }
 
-// questions are what several collectors ask.
-type questions struct {
-	regions func(context.Context) ([]fault.Region, error)
-	probe   func(context.Context, fault.Region) fault.Trace
-	monitor func(context.Context, fault.Region) (fault.Monitor, error)
-	told    func(context.Context) (fault.Platform, error)
+// sharedQueries holds the queries that several collectors make.
+type sharedQueries struct {
+	regions  func(context.Context) ([]fault.Region, error)
+	probe    func(context.Context, fault.Region) fault.Trace
+	monitor  func(context.Context, fault.Region) (fault.Monitor, error)
+	platform func(context.Context) (fault.Platform, error)
 }
 
-func (s source) collector(name string, f *flags, ask questions) (collector.Collector, error) {
+func (s sources) collector(name string, f *flags, shared sharedQueries) (collector.Collector, error) {
 	switch name {
 	case collector.SlugAPI:
-		return collector.NewAPI(ask.regions, ask.probe, s.inside(f), s.lastRead()), nil
+		return collector.NewAPI(shared.regions, shared.probe, s.cluster(f), s.lastRead()), nil
 	case collector.SlugCert:
-		var kept func(context.Context) ([]fault.Copy, error)
+		var cluster func(context.Context) ([]fault.Copy, error)
 		if s.kube != nil {
-			kept = s.kube.Certificates
+			cluster = s.kube.Certificates
 		}
-		return collector.NewCert(ask.regions, kept, f.regionName, ask.probe), nil
+		return collector.NewCert(shared.regions, cluster, f.regionName, shared.probe), nil
 	case collector.SlugDisk:
-		from := collector.DiskSource{Root: s.root, Mounts: s.mounts}
+		source := collector.DiskSource{Root: s.root, Mounts: s.mounts}
 		if s.kube != nil {
-			from.Nodes = s.kube.Nodes
+			source.Nodes = s.kube.Nodes
 			if f.configz {
-				from.Thresholds = s.kube.EvictionThresholds()
+				source.Thresholds = s.kube.EvictionThresholds()
 			}
 		}
-		return collector.NewDisk(f.regionName, f.nodeName, from), nil
+		return collector.NewDisk(f.regionName, f.nodeName, source), nil
 	}
 	if s.kube == nil {
-		return nil, fmt.Errorf("--collectors: %s asks the Kubernetes API; expected --role=cluster with it", name)
+		return nil, fmt.Errorf("--collectors: %s needs the Kubernetes API; expected --role=cluster", name)
 	}
 	switch name {
 	case collector.SlugTLS:
 		return collector.NewTLS(f.regionName, s.kube.LogReader().Read), nil
 	case collector.SlugNodeRole:
-		return collector.NewNodeRole(f.regionName, f.roleNames(), s.kube.Nodes, ask.told), nil
+		return collector.NewNodeRole(f.regionName, f.roleNames(), s.kube.Nodes, shared.platform), nil
 	case collector.SlugComponent:
 		return collector.NewComponent(f.regionName, collector.Components{
-			Workloads: s.kube.Workloads, Pods: s.kube.Pods, Platform: ask.told, FailedMounts: s.kube.FailedMounts,
-			Monitor: ask.shown(f.regionName),
+			Workloads: s.kube.Workloads, Pods: s.kube.Pods, Platform: shared.platform, FailedMounts: s.kube.FailedMounts,
+			Monitor: shared.alarms(f.regionName),
 		}), nil
 	}
-	panic("cmd: no way to make collector " + name) // validate knows every slug
+	panic("cmd: unknown collector " + name) // validate has checked the names
 }
 
-// inside is the cluster we are in; nil where we have no Kubernetes API.
-func (s source) inside(f *flags) *collector.Cluster {
+// cluster returns the cluster of the exporter; nil without a Kubernetes API.
+func (s sources) cluster(f *flags) *collector.Cluster {
 	if s.kube == nil {
 		return nil
 	}
 	return &collector.Cluster{Region: f.regionName, DirectURL: f.directURL, Nodes: s.kube.Nodes}
 }
 
-// told is what the operator has been told to run, asked once in a look.
-func (s source) told() func(context.Context) (fault.Platform, error) {
+// platform returns a query for the operator's configuration, which runs once per
+// collection; nil without a Kubernetes API.
+func (s sources) platform() func(context.Context) (fault.Platform, error) {
 	if s.kube == nil {
 		return nil
 	}
-	return onceInALook(s.kube.Platform)
+	return oncePerCollection(s.kube.Platform)
 }
 
-// onceInALook lets the collectors of one look share one answer.
-func onceInALook[A any](ask func(context.Context) (A, error)) func(context.Context) (A, error) {
-	type answer struct {
-		it  A
-		err error
+// oncePerCollection lets the collectors of one collection share one result.
+func oncePerCollection[A any](query func(context.Context) (A, error)) func(context.Context) (A, error) {
+	type result struct {
+		value A
+		err   error
 	}
-	once := collector.OncePerCollection(func(struct{}) string { return "" }, func(ctx context.Context, _ struct{}) (a answer) {
-		a.it, a.err = ask(ctx)
-		return a
+	once := collector.OncePerCollection(func(struct{}) string { return "" }, func(ctx context.Context, _ struct{}) (r result) {
+		r.value, r.err = query(ctx)
+		return r
 	})
 	return func(ctx context.Context) (A, error) {
-		a := once(ctx, struct{}{})
-		return a.it, a.err
+		r := once(ctx, struct{}{})
+		return r.value, r.err
 	}
 }
 
-// shown asks the region of that name what the console shows of its components.
-// A region whose probe failed is not asked again: its own alert speaks.
-func (ask questions) shown(name string) func(context.Context) (fault.Monitor, bool) {
+// alarms returns a query for the alarms that the console shows about the region
+// with the given name. It sends no request to a region whose probe failed.
+func (q sharedQueries) alarms(name string) func(context.Context) (fault.Monitor, bool) {
 	return func(ctx context.Context) (fault.Monitor, bool) {
-		all, _ := ask.regions(ctx) // the api collector tells of the error
+		all, _ := q.regions(ctx) // the api collector reports the error
 		i := slices.IndexFunc(all, func(r fault.Region) bool { return r.Name == name })
 		if i < 0 {
 			return fault.Monitor{}, false
 		}
-		if f, failed := fault.FromTrace(ask.probe(ctx, all[i])); failed && f.Reason != fault.NotReady {
+		if f, failed := fault.FromTrace(q.probe(ctx, all[i])); failed && f.Reason != fault.NotReady {
 			return fault.Monitor{}, false
 		}
-		m, err := ask.monitor(ctx, all[i])
+		m, err := q.monitor(ctx, all[i])
 		return m, err == nil
 	}
 }
 
-// lastRead says when the console's database last answered; nil where no
-// configuration can name one.
-func (s source) lastRead() func() time.Time {
+// lastRead returns a function that returns when the console's database last
+// answered; nil without a configuration file.
+func (s sources) lastRead() func() time.Time {
 	if s.config == nil {
 		return nil
 	}
 	return s.config.LastRead
 }
 
-// regions are those of the configuration, or the one of region-config.
-func (s source) regions(name string) func(context.Context) ([]fault.Region, error) {
+// regions returns a query for the regions of the configuration, or the region of
+// region-config, which has the given name.
+func (s sources) regions(name string) func(context.Context) ([]fault.Region, error) {
 	if s.config != nil {
 		return s.config.Regions
 	}
@@ -212,24 +214,25 @@ func (s source) regions(name string) func(context.Context) ([]fault.Region, erro
 	}
 }
 
-// names are what the regions are called, without what is known of them.
-func (s source) names(own string) func(context.Context) ([]string, error) {
+// names returns a query for the names of the regions.
+func (s sources) names(local string) func(context.Context) ([]string, error) {
 	if s.config != nil {
 		return s.config.Names
 	}
-	return func(context.Context) ([]string, error) { return []string{own}, nil }
+	return func(context.Context) ([]string, error) { return []string{local}, nil }
 }
 
-// region is the one of that name; false when there is none.
-func (s source) region(own string) func(context.Context, string) (fault.Region, bool, error) {
+// region returns a query for a region by name, which returns false for an
+// unknown name.
+func (s sources) region(local string) func(context.Context, string) (fault.Region, bool, error) {
 	if s.config != nil {
 		return s.config.Region
 	}
 	return func(ctx context.Context, name string) (fault.Region, bool, error) {
-		if name != own {
+		if name != local {
 			return fault.Region{}, false, nil
 		}
-		r, err := s.kube.Region(ctx, own)
+		r, err := s.kube.Region(ctx, local)
 		return r, err == nil, err
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-func TestOnlyARegionThatAnswersIsAskedWhatTheConsoleShows(t *testing.T) {
+func TestAlarmsAreReadOnlyFromARegionThatAnswers(t *testing.T) {
 	ours := fault.Region{Name: "ours", URL: "https://ours:8443"}
 	for _, row := range []struct {
 		name    string
@@ -20,14 +20,14 @@ func TestOnlyARegionThatAnswersIsAskedWhatTheConsoleShows(t *testing.T) {
 		asked   int
 		known   bool
 	}{
-		{"well", []fault.Region{{Name: "other"}, ours}, fault.Trace{Status: 200}, nil, 1, true},
+		{"healthy", []fault.Region{{Name: "other"}, ours}, fault.Trace{Status: 200}, nil, 1, true},
 		{"not ready, and it answers all the same", []fault.Region{ours}, fault.Trace{Status: 200, Ready: map[string]bool{fault.AllChecks: false}}, nil, 1, true},
 		{"down", []fault.Region{ours}, fault.Trace{Phase: fault.Connect, Err: errors.New("refused")}, nil, 0, false},
 		{"another console's", []fault.Region{{Name: "other"}}, fault.Trace{Status: 200}, nil, 0, false},
 		{"it does not know the question", []fault.Region{ours}, fault.Trace{Status: 200}, errors.New("HTTP 404"), 1, false},
 	} {
 		asked := 0
-		ask := questions{
+		ask := sharedQueries{
 			regions: func(context.Context) ([]fault.Region, error) { return row.regions, nil },
 			probe:   func(context.Context, fault.Region) fault.Trace { return row.trace },
 			monitor: func(_ context.Context, r fault.Region) (fault.Monitor, error) {
@@ -37,14 +37,14 @@ func TestOnlyARegionThatAnswersIsAskedWhatTheConsoleShows(t *testing.T) {
 				return fault.Monitor{Up: true}, row.err
 			},
 		}
-		m, known := ask.shown("ours")(t.Context())
+		m, known := ask.alarms("ours")(t.Context())
 		if known != row.known || m.Up != (row.asked == 1) || asked != row.asked {
 			t.Errorf("%s: asked %d times, known %v, %+v", row.name, asked, known, m)
 		}
 	}
 }
 
-func TestTheFlagsSayWhatStandsForEachRole(t *testing.T) {
+func TestFlagsForRoleLabels(t *testing.T) {
 	for _, row := range []struct {
 		args []string
 		want fault.RoleNames

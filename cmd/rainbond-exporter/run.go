@@ -16,27 +16,27 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/tour"
 )
 
-// Exit statuses; those of check are its answer.
+// The exit statuses.
 const (
-	healthy      = 0
-	faults       = 1
-	couldNotLook = 2 // and: could not start
+	healthy = 0
+	faults  = 1
+	unknown = 2 // also: could not start
 )
 
-// run does what the command line says and returns the exit status.
+// run executes the command line and returns the exit status.
 func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	f, err := parse(args, out)
-	if errors.Is(err, errAsked) {
+	if errors.Is(err, errHelp) {
 		return healthy
 	}
-	status := couldNotLook
+	status := unknown
 	if err == nil {
 		f.log.Writer = errs
 		status, err = f.do(ctx, out, errs)
 	}
 	if err != nil {
 		fmt.Fprintln(errs, calledAs(os.Args[0])+":", err)
-		return couldNotLook
+		return unknown
 	}
 	return status
 }
@@ -51,34 +51,34 @@ func (f *flags) do(ctx context.Context, out, errs io.Writer) (int, error) {
 		_, err := out.Write(rules.Rules)
 		return healthy, err
 	case cmdServe:
-		return healthy, f.serve(ctx, &site{})
+		return healthy, f.serve(ctx, &extension{})
 	case cmdCheck:
 		return f.check(ctx, out, errs)
 	}
-	beside := &site{path: demo.Path, changed: func() {}}
-	d, err := demo.Start(ctx, demo.Options{Scenario: f.scenario, Progress: errs, Bits: f.bits, Switched: func(string) { beside.changed() }})
+	extension := &extension{path: demo.Path, changed: func() {}}
+	d, err := demo.Start(ctx, demo.Options{Scenario: f.scenario, Progress: errs, Bits: f.bits, Switched: func(string) { extension.changed() }})
 	if err != nil {
-		return couldNotLook, err
+		return unknown, err
 	}
 	defer d.Close()
 	f.pointAt(d)
 	if f.command == cmdDemoCheck {
 		return f.check(ctx, out, errs)
 	}
-	beside.handler, beside.style = d.Switch(), tour.Style
-	beside.begin = func(ctx context.Context, judge *doctor.Doctor, look func(context.Context) (collector.Snapshot, error)) error {
-		t, err := tour.Start(ctx, d, judge, look)
+	extension.handler, extension.style = d.Switch(), tour.Style
+	extension.start = func(ctx context.Context, evaluator *doctor.Doctor, collect func(context.Context) (collector.Snapshot, error)) error {
+		t, err := tour.Start(ctx, d, evaluator, collect)
 		if err == nil {
-			beside.panels = t.Panels
+			extension.panels = t.Panels
 		}
 		return err
 	}
-	fmt.Fprintf(errs, "demo: open http://%s to break it, and to see what is said of it\n", (*f.web.WebListenAddresses)[0])
-	return healthy, f.serve(ctx, beside)
+	fmt.Fprintf(errs, "demo: open http://%s to choose faults and see the diagnosis\n", (*f.web.WebListenAddresses)[0])
+	return healthy, f.serve(ctx, extension)
 }
 
-// pointAt makes everything look at the demo, as at any other region. The file
-// system, which nobody can fake, is handed over as a function.
+// pointAt sets the flags so that the demo is used like any other region. Only
+// the file systems are functions, because they cannot be simulated.
 func (f *flags) pointAt(d *demo.Demo) {
 	f.roles = []string{"cluster", "node"}
 	f.kubeconfig, f.configFile = d.Kubeconfig(), d.ConfigFile()
@@ -86,14 +86,13 @@ func (f *flags) pointAt(d *demo.Demo) {
 	f.directURL, f.root, f.mounts, f.resolver = d.DirectURL(), d.Root, d.Mounts, d.Resolver()
 }
 
-// A site is what the status page has beside the diagnosis; nothing, when it
-// is zero.
-type site struct {
-	panels  func(lang string, look collector.Snapshot, d doctor.Diagnosis) web.Panels
+// An extension adds the demo to the status page. The zero value adds nothing.
+type extension struct {
+	panels  func(lang string, snapshot collector.Snapshot, d doctor.Diagnosis) web.Panels
 	style   string
-	path    string // where handler answers
+	path    string // of handler
 	handler http.Handler
-	// begin is called before anybody is answered; it may set beside.
-	begin   func(ctx context.Context, judge *doctor.Doctor, look func(context.Context) (collector.Snapshot, error)) error
-	changed func() // called when the region has become another; serve sets it
+	// start is called before the first request; it may set panels.
+	start   func(ctx context.Context, evaluator *doctor.Doctor, collect func(context.Context) (collector.Snapshot, error)) error
+	changed func() // called when the faults of the region have changed; serve sets it
 }

@@ -17,11 +17,11 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files instead of comparing them")
 
-// TestEachScenarioGetsExactlyItsPage runs every scenario of the demo through
+// TestScenariosHaveExactlyTheirAlerts runs every scenario of the demo through
 // the whole of check: kubeconfig, watch caches, probe, log, rules,
 // inhibitions. What pages are the findings that no other finding explains.
-// What people read stands in testdata/golden.
-func TestEachScenarioGetsExactlyItsPage(t *testing.T) {
+// The expected output is in testdata/golden.
+func TestScenariosHaveExactlyTheirAlerts(t *testing.T) {
 	diagnose := diagnosing(t)
 	schema := published(t)
 	for _, s := range demo.Scenarios {
@@ -36,7 +36,7 @@ func TestEachScenarioGetsExactlyItsPage(t *testing.T) {
 }
 
 // diagnosing starts a demo, and returns what sets a scenario, and holds what
-// check tells of it against the alerts that the scenario wants.
+// check reports against the alerts that the scenario wants.
 func diagnosing(t *testing.T) func(*testing.T, demo.Scenario) doctor.Diagnosis {
 	t.Helper()
 	f, err := parse([]string{"demo", "check", "--timeout=20s"}, os.Stderr)
@@ -83,13 +83,13 @@ var (
 	}
 )
 
-// together are the pairs of these that are one fault, and what is told of it.
+// together are the pairs of these that are one fault, and the alert for it.
 var together = map[string]string{
 	"api-refused-pod-ready+component-half":        "RainbondRegionPortClosed",  // through whose containers it would answer
 	"node-role-placement+component-chaos-nowhere": "RainbondComponentNotReady", // for want of such nodes
 }
 
-// TestNoFaultHidesAnother breaks two things at once. A cause keeps back its
+// TestNoFaultHidesAnother breaks two things at once. A cause inhibits its
 // symptoms, and never a fault of another cause.
 func TestNoFaultHidesAnother(t *testing.T) {
 	diagnose := diagnosing(t)
@@ -99,9 +99,9 @@ func TestNoFaultHidesAnother(t *testing.T) {
 	}
 	pair := func(one, other string) {
 		both := scenarios[one].And(scenarios[other])
-		switch told, ok := together[both.Name]; {
+		switch alert, ok := together[both.Name]; {
 		case ok:
-			both.Alerts = []string{told}
+			both.Alerts = []string{alert}
 		case slices.Contains(closed, one) && (other == "component-alarm-stuck" || other == "component-monitor-stale"):
 			both.Alerts = scenarios[one].Alerts // nobody can ask the region what the console shows
 		}
@@ -119,7 +119,7 @@ func TestNoFaultHidesAnother(t *testing.T) {
 	}
 }
 
-// golden compares what a person reads with what stood there last time.
+// golden compares what a person reads with the file from the last time.
 func golden(t *testing.T, name string, d doctor.Diagnosis, lang string) {
 	t.Helper()
 	var text bytes.Buffer
@@ -139,7 +139,7 @@ func golden(t *testing.T, name string, d doctor.Diagnosis, lang string) {
 		t.Fatal(err)
 	}
 	if got != string(want) {
-		t.Errorf("%s is not what check says now (-update writes it):\n%s", path, got)
+		t.Errorf("%s is not the output of check (-update writes it):\n%s", path, got)
 	}
 }
 

@@ -58,7 +58,7 @@ func closeObjects(node any) {
 	}
 }
 
-// obeys says whether a text is what the schema describes.
+// obeys reports whether a text matches the schema.
 func obeys(t *testing.T, schema *jsonschema.Schema, text string) {
 	t.Helper()
 	document, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
@@ -80,7 +80,7 @@ func obeysAs(t *testing.T, schema *jsonschema.Schema, d doctor.Diagnosis) {
 	obeys(t, schema, text.String())
 }
 
-func TestWhatIsWrittenAsJSONObeysTheSchema(t *testing.T) {
+func TestJSONMatchesTheSchema(t *testing.T) {
 	schema, config := published(t), "--config.file="+webless(t)
 	var once, errs bytes.Buffer
 	if status := run(t.Context(), []string{"check", "--role=console", config, "--output=json"}, &once, &errs); status != faults {
@@ -90,17 +90,17 @@ func TestWhatIsWrittenAsJSONObeysTheSchema(t *testing.T) {
 	obeys(t, schema, served(t, "serve", "--role=console", config).get("/api/v1/diagnosis"))
 
 	ctx, end := context.WithCancel(t.Context())
-	looks := 0
+	checks := 0
 	watchWhile(ctx, t, faults, func(line string) {
 		obeys(t, schema, line)
-		if looks++; looks == 2 {
+		if checks++; checks == 2 {
 			end()
 		}
 	}, "--role=console", config, "--output=json")
 }
 
-// TestThePagesNameEveryField holds the tables of docs/check.*.md.
-func TestThePagesNameEveryField(t *testing.T) {
+// TestPagesNameEveryField holds the tables of docs/check.*.md.
+func TestPagesNameEveryField(t *testing.T) {
 	schema, err := os.ReadFile("../../docs/diagnosis.schema.json")
 	if err != nil {
 		t.Fatal(err)

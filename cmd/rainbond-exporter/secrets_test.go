@@ -65,17 +65,17 @@ func (p planted) in(text string) string {
 	return ""
 }
 
-// told is what a command says, to whoever: its output, its log, its error.
-func told(t *testing.T, args ...string) string {
+// outputOf returns everything that a command prints: output, log and error.
+func outputOf(t *testing.T, args ...string) string {
 	t.Helper()
 	var out, errs bytes.Buffer
 	run(t.Context(), args, &out, &errs)
 	return out.String() + errs.String()
 }
 
-// TestNoSecretIsTold plants keys, tokens and passwords wherever we read, has
-// servers that throw back what they were sent, and reads all that we say.
-func TestNoSecretIsTold(t *testing.T) {
+// TestNoSecretIsExposed plants keys, tokens and passwords wherever we read, has
+// servers that throw back what they were sent, and reads all output.
+func TestNoSecretIsExposed(t *testing.T) {
 	secrets, folder := planted{}, t.TempDir()
 	file := func(name string, text []byte) string {
 		path := filepath.Join(folder, name)
@@ -118,7 +118,7 @@ func TestNoSecretIsTold(t *testing.T) {
 
 	key, wrong := file("client.key.pem", one.ClientKey), file("wrong.pem", append([]byte("x"), one.ClientKey...))
 	regions := fmt.Sprintf(`regions:
-  - {name: well, url: %q, ca_file: %q, cert_file: %q, key_file: %q, server_name: example.com, token_file: %q}
+  - {name: healthy, url: %q, ca_file: %q, cert_file: %q, key_file: %q, server_name: example.com, token_file: %q}
   - {name: key-as-ca, url: %q, ca_file: %q, cert_file: %q, key_file: %q}
   - {name: key-as-certificate, url: %q, ca_file: %q, cert_file: %q, key_file: %q}
   - {name: garbled, url: %q, ca_file: %q, cert_file: %q, key_file: %q, server_name: example.com, token_file: %q}
@@ -130,16 +130,16 @@ func TestNoSecretIsTold(t *testing.T) {
 		hostile.URL, file("ca2.pem", authority), file("both.pem", append(one.ClientKey, one.Client...)), file("half.pem", one.ClientKey[:len(one.ClientKey)/2]),
 		file("token2", []byte(token("second token")+"\n\x00line")))
 
-	said := map[string]string{}
-	look := func(name string, args ...string) {
+	output := map[string]string{}
+	collect := func(name string, args ...string) {
 		e := served(t, append([]string{"serve", "--log.level=debug"}, args...)...)
 		var all strings.Builder
-		for _, path := range []string{"/metrics", "/?lang=en", "/?lang=zh", "/api/v1/diagnosis", "/sd", "/guide", "/probe?region=well",
+		for _, path := range []string{"/metrics", "/?lang=en", "/?lang=zh", "/api/v1/diagnosis", "/sd", "/guide", "/probe?region=healthy",
 			"/probe?region=broken-key", "/probe?region=nobody", "/-/ready", "/debug/pprof/", "/nothing"} {
 			_, body := e.do(http.MethodGet, path, nil)
 			all.WriteString(body)
 		}
-		said[name+" serves"] = all.String()
+		output[name+" serves"] = all.String()
 		if len(args) > 1 && strings.HasPrefix(args[1], "--config.file=") {
 			path := strings.TrimPrefix(args[1], "--config.file=")
 			good, err := os.ReadFile(path)
@@ -164,25 +164,25 @@ func TestNoSecretIsTold(t *testing.T) {
 			} {
 				file(filepath.Base(path), []byte(bad))
 				_, body := e.do(http.MethodPost, "/-/reload", nil)
-				said[fmt.Sprintf("%s reloads bad file %d", name, i)] = body
-				said[fmt.Sprintf("%s checks bad file %d", name, i)] = told(t, append([]string{"check"}, args...)...)
+				output[fmt.Sprintf("%s reloads bad file %d", name, i)] = body
+				output[fmt.Sprintf("%s checks bad file %d", name, i)] = outputOf(t, append([]string{"check"}, args...)...)
 			}
 			file(filepath.Base(path), good)
 		}
-		said[name+" logs"] = e.logs.String()
-		for _, output := range []string{"text", "json"} {
-			said[name+" checks as "+output] = told(t, append([]string{"check", "--lang=en", "--output=" + output, "--log.level=debug"}, args...)...)
+		output[name+" logs"] = e.logs.String()
+		for _, format := range []string{"text", "json"} {
+			output[name+" checks as "+format] = outputOf(t, append([]string{"check", "--lang=en", "--output=" + format, "--log.level=debug"}, args...)...)
 		}
 	}
 
-	look("files", "--role=console", "--config.file="+file("files.yaml", []byte(regions)))
-	look("sqlite", "--role=console", "--config.file="+file("sqlite.yaml", fmt.Appendf(nil, "console: {driver: sqlite, path: %q}\n", consoleWith(t, folder, hostile.URL, token, one))))
+	collect("files", "--role=console", "--config.file="+file("files.yaml", []byte(regions)))
+	collect("sqlite", "--role=console", "--config.file="+file("sqlite.yaml", fmt.Appendf(nil, "console: {driver: sqlite, path: %q}\n", consoleWith(t, folder, hostile.URL, token, one))))
 	refusing, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = refusing.Close()
-	look("mysql", "--role=console", "--config.file="+file("mysql.yaml", fmt.Appendf(nil, "console: {driver: mysql, host: 127.0.0.1, port: %d, user: u, password_file: %q}\n",
+	collect("mysql", "--role=console", "--config.file="+file("mysql.yaml", fmt.Appendf(nil, "console: {driver: mysql, host: 127.0.0.1, port: %d, user: u, password_file: %q}\n",
 		refusing.Addr().(*net.TCPAddr).Port, file("password", []byte(token("database password"))))))
 	for name, user := range map[string]string{
 		"token":    "token: " + token("kubeconfig token"),
@@ -193,27 +193,27 @@ func TestNoSecretIsTold(t *testing.T) {
 		kubeconfig := fmt.Sprintf("apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters:\n- name: c\n  cluster: {server: %q, insecure-skip-tls-verify: true}\n"+
 			"contexts:\n- name: c\n  context: {cluster: c, user: u}\nusers:\n- name: u\n  user:\n    %s\n", hostile.URL, user)
 		if name == "bad" {
-			said["kubeconfig bad"] = told(t, "check", "--kubeconfig="+file("bad.kubeconfig", []byte(kubeconfig)))
+			output["kubeconfig bad"] = outputOf(t, "check", "--kubeconfig="+file("bad.kubeconfig", []byte(kubeconfig)))
 			continue
 		}
-		look("kubeconfig with a "+name, "--role=cluster", "--kubeconfig="+file(name+".kubeconfig", []byte(kubeconfig)))
+		collect("kubeconfig with a "+name, "--role=cluster", "--kubeconfig="+file(name+".kubeconfig", []byte(kubeconfig)))
 	}
-	said["web configuration"] = told(t, "serve", "--role=node", "--web.listen-address=127.0.0.1:0",
+	output["web configuration"] = outputOf(t, "serve", "--role=node", "--web.listen-address=127.0.0.1:0",
 		"--web.config.file="+file("web.yml", []byte("basic_auth_users: ["+token("password in the web configuration")+"]\n")))
 
-	for where, text := range said {
+	for where, text := range output {
 		if text == "" {
-			t.Errorf("%s: nothing is said, so nothing is proved", where)
+			t.Errorf("%s: no output, so the test proves nothing", where)
 		}
 		if whose := secrets.in(text); whose != "" {
-			t.Errorf("%s: tells a part of the %s", where, whose)
+			t.Errorf("%s: exposes a part of the %s", where, whose)
 			if testing.Verbose() {
 				t.Logf("%.4000s", text)
 			}
 		}
 	}
-	if len(said) < 30 {
-		t.Errorf("only %d texts were read", len(said))
+	if len(output) < 30 {
+		t.Errorf("only %d texts were read", len(output))
 	}
 }
 
@@ -234,7 +234,7 @@ func consoleWith(t *testing.T, folder, url string, token func(string) string, on
 	}
 	execute("CREATE TABLE region_info (ID INTEGER PRIMARY KEY, region_name VARCHAR(64) UNIQUE, url VARCHAR(256), token VARCHAR(255) NULL, status VARCHAR(2), ssl_ca_cert TEXT NULL, cert_file TEXT NULL, key_file TEXT NULL)")
 	for name, row := range map[string][]any{
-		"well":       {url, token("token in the database"), one.CA, one.Client, one.ClientKey},
+		"healthy":    {url, token("token in the database"), one.CA, one.Client, one.ClientKey},
 		"broken-key": {url, token("other token in the database"), one.ClientKey, one.ClientKey, one.ClientKey[:100]},
 		"password":   {"https://u:" + token("password in the database's URL") + "@127.0.0.1:1", "", one.CA, one.Client, one.ClientKey},
 		"no-url":     {"%zz" + token("password in the database's broken URL"), "", one.CA, one.Client, one.ClientKey},
@@ -244,9 +244,9 @@ func consoleWith(t *testing.T, folder, url string, token func(string) string, on
 	return path
 }
 
-// TestNothingIsOpenBesideWhatIsMeantToBe asks for what other exporters leave
+// TestOnlyDocumentedPathsAreServed asks for what other exporters leave
 // open, with headers that are too long.
-func TestNothingIsOpenBesideWhatIsMeantToBe(t *testing.T) {
+func TestOnlyDocumentedPathsAreServed(t *testing.T) {
 	e := served(t, "serve", "--role=node")
 	for _, path := range []string{"/debug/pprof/", "/debug/pprof/heap", "/debug/vars", "/config", "/probe", "/sd"} {
 		if status, _ := e.do(http.MethodGet, path, nil); status != http.StatusNotFound {
@@ -268,9 +268,9 @@ func TestNothingIsOpenBesideWhatIsMeantToBe(t *testing.T) {
 	}
 }
 
-// TestNoNeighbourIsOpenBesideAnAuthenticatedMetrics asks for every page without
+// TestEveryPathRequiresAuthentication asks for every page without
 // the password.
-func TestNoNeighbourIsOpenBesideAnAuthenticatedMetrics(t *testing.T) {
+func TestEveryPathRequiresAuthentication(t *testing.T) {
 	web := filepath.Join(t.TempDir(), "web.yml")
 	// The bcrypt of a password that nobody needs here.
 	const users = "basic_auth_users:\n  prometheus: $2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG\n"

@@ -29,109 +29,111 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/report/web"
 )
 
-// scrapeHeader is where Prometheus says how long it will wait, in seconds.
+// scrapeHeader is the header in which Prometheus sends its timeout in seconds.
 const scrapeHeader = "X-Prometheus-Scrape-Timeout-Seconds"
 
-// scrapeSlack is kept of the scraper's time for the answer's way back.
-const scrapeSlack = 500 * time.Millisecond
+// scrapeMargin is the part of the scraper's timeout for the transfer of the
+// response.
+const scrapeMargin = 500 * time.Millisecond
 
-// collectAt is how much garbage, in per cent of what is in use, is let lie. A
-// handshake throws away more than a region keeps, so that with Go's 100 half
-// of our memory would be garbage.
-const collectAt = 50
+// gcPercent is the garbage collection target in per cent of the live heap. A
+// handshake allocates more than a region keeps, so that with Go's default of
+// 100 half of the heap would be garbage.
+const gcPercent = 50
 
-// ballast is never touched, so it takes no memory, but counts as in use: some
-// megabytes of garbage may lie, however few regions there are. Without it, one
-// region's look would cost a fifteenth more CPU, all of it collecting.
+// ballast counts as live heap but is never written, so it uses no memory. It
+// delays garbage collection with few regions, which saves a fifteenth of the CPU
+// time of a collection.
 const ballast = 8 << 20
 
-// shutdownGrace is how long requests under way get at the end; a pod has 30 s
-// by default.
+// shutdownGrace is the time for active requests at shutdown. The grace period of
+// a pod is 30 s by default.
 const shutdownGrace = 5 * time.Second
 
-// serve looks whenever it is asked, until ctx ends.
-func (f *flags) serve(ctx context.Context, beside *site) error {
+// serve collects at each scrape, until ctx ends.
+func (f *flags) serve(ctx context.Context, extension *extension) error {
 	log := promslog.New(f.log)
 	from, err := connect(ctx, f, log)
 	if err != nil {
 		return err
 	}
-	if _, chosen := os.LookupEnv("GOGC"); !chosen && from.knowsRegions() {
-		debug.SetGCPercent(collectAt)
+	if _, chosen := os.LookupEnv("GOGC"); !chosen && from.hasRegions() {
+		debug.SetGCPercent(gcPercent)
 		untouched := make([]byte, ballast)
 		defer runtime.KeepAlive(untouched)
 	}
 	var set atomic.Pointer[collector.Set]
-	begin := func(from source) error { // with collectors that remember nothing
+	reset := func(from sources) error { // with new collectors
 		collectors, err := from.collectors(f)
 		if err == nil {
 			set.Store(collector.NewSet(log, collectors...))
 		}
 		return err
 	}
-	if err := begin(from); err != nil {
+	if err := reset(from); err != nil {
 		return err
 	}
-	look := func(ctx context.Context) (collector.Snapshot, error) { return set.Load().Collect(ctx) }
-	judge, err := f.judge()
+	collect := func(ctx context.Context) (collector.Snapshot, error) { return set.Load().Collect(ctx) }
+	evaluator, err := f.doctor()
 	if err != nil {
 		return err
 	}
-	self := newOwn()
-	again := reloader{own: self, log: log}
+	self := newSelfMetrics()
+	reload := reloader{metrics: self, log: log}
 	if from.config != nil {
-		again.reload = from.config.Reload
-		go again.watch(ctx)
+		reload.reload = from.config.Reload
+		go reload.watch(ctx)
 	}
-	forget := func() {}
-	beside.changed = func() {
-		_ = again.once("the file was written anew") // logged there
+	closeCaches := func() {}
+	extension.changed = func() {
+		_ = reload.once("the file was written again") // logs its error
 		life, end := context.WithCancel(ctx)
-		if anew, err := from.watching(life, f, log); err == nil { // as it was good the first time
-			_ = begin(anew) // likewise
+		if fresh, err := from.withCaches(life, f, log); err == nil { // it succeeded at the start
+			_ = reset(fresh) // likewise
 		}
-		forget()
-		forget = end
+		closeCaches()
+		closeCaches = end
 	}
-	if beside.begin != nil {
-		if err := beside.begin(ctx, judge, look); err != nil {
+	if extension.start != nil {
+		if err := extension.start(ctx, evaluator, collect); err != nil {
 			return err
 		}
 	}
-	each := &byRegion{names: from.names(f.regionName), region: from.region(f.regionName), lastRead: from.lastRead(), log: log,
+	probes := &probeHandler{names: from.names(f.regionName), region: from.region(f.regionName), lastRead: from.lastRead(), log: log,
 		prober: func() func(context.Context, fault.Region) fault.Trace {
 			return (&probe.Prober{Resolver: f.resolver}).Probe
 		}}
-	page := &web.Site{Collect: look, Doctor: judge, Panels: beside.panels, Style: beside.style, Guide: map[string][]byte{"zh": docs.GuideZH, "en": docs.GuideEN}}
+	page := &web.Site{Collect: collect, Doctor: evaluator, Panels: extension.panels, Style: extension.style, Guide: map[string][]byte{"zh": docs.GuideZH, "en": docs.GuideEN}}
 
 	mux := http.NewServeMux()
 	mux.Handle("/", page.Handler())
-	mux.Handle("GET /metrics", metrics(noticed(ctx, look, page), log, self))
-	if from.knowsRegions() {
-		mux.Handle("GET /probe", each)
-		mux.HandleFunc("GET /sd", each.targets)
+	mux.Handle("GET /metrics", metrics(noticed(ctx, collect, page), log, self))
+	if from.hasRegions() {
+		mux.Handle("GET /probe", probes)
+		mux.HandleFunc("GET /sd", probes.serveDiscovery)
 	}
-	mux.HandleFunc("GET /-/healthy", say("healthy"))
-	mux.HandleFunc("GET /-/ready", say("ready"))
-	mux.Handle("/-/reload", again)
-	if beside.handler != nil {
-		mux.Handle(beside.path, beside.handler)
+	mux.HandleFunc("GET /-/healthy", text("healthy"))
+	mux.HandleFunc("GET /-/ready", text("ready"))
+	mux.Handle("/-/reload", reload)
+	if extension.handler != nil {
+		mux.Handle(extension.path, extension.handler)
 	}
 	return listen(ctx, f.web, mux, log)
 }
 
-// noticed tells the page what a scrape has seen; life ends what it makes of it.
-func noticed(life context.Context, look func(context.Context) (collector.Snapshot, error), page *web.Site) func(context.Context) (collector.Snapshot, error) {
+// noticed passes the snapshot of each scrape to the page, which evaluates it
+// until life ends.
+func noticed(life context.Context, collect func(context.Context) (collector.Snapshot, error), page *web.Site) func(context.Context) (collector.Snapshot, error) {
 	return func(ctx context.Context) (collector.Snapshot, error) {
-		seen, err := look(ctx)
+		snapshot, err := collect(ctx)
 		if err == nil {
-			page.Observe(life, seen)
+			page.Observe(life, snapshot)
 		}
-		return seen, err
+		return snapshot, err
 	}
 }
 
-// listen answers on the addresses of --web.listen-address until ctx ends.
+// listen serves on the addresses of --web.listen-address until ctx ends.
 func listen(ctx context.Context, web *toolkit.FlagConfig, handler http.Handler, log *slog.Logger) error {
 	server := &http.Server{
 		Handler:           handler,
@@ -149,52 +151,53 @@ func listen(ctx context.Context, web *toolkit.FlagConfig, handler http.Handler, 
 	case <-ctx.Done():
 	}
 	log.Info("shutting down")
-	// Ctx has ended; the requests under way have not.
+	// Ctx has ended; active requests get the grace period.
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
 	defer cancel()
 	return server.Shutdown(grace)
 }
 
-// own is what the exporter says of itself.
-type own struct {
+// selfMetrics holds the metrics of the exporter itself.
+type selfMetrics struct {
 	*prometheus.Registry
 	reloadOK, reloadAt prometheus.Gauge
 }
 
-func newOwn() own {
-	o := own{
+func newSelfMetrics() selfMetrics {
+	m := selfMetrics{
 		Registry: prometheus.NewRegistry(),
-		reloadOK: prometheus.NewGauge(prometheus.GaugeOpts{Name: "rainbond_exporter_config_last_reload_successful", Help: "Whether the configuration was good when it was read last."}),
-		reloadAt: prometheus.NewGauge(prometheus.GaugeOpts{Name: "rainbond_exporter_config_last_reload_success_timestamp_seconds", Help: "When a good configuration was read last."}),
+		reloadOK: prometheus.NewGauge(prometheus.GaugeOpts{Name: "rainbond_exporter_config_last_reload_successful", Help: "Whether the last reload of the configuration succeeded."}),
+		reloadAt: prometheus.NewGauge(prometheus.GaugeOpts{Name: "rainbond_exporter_config_last_reload_success_timestamp_seconds", Help: "Time of the last successful reload of the configuration."}),
 	}
-	o.MustRegister(o.reloadOK, o.reloadAt,
+	m.MustRegister(m.reloadOK, m.reloadAt,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), version.NewCollector("rainbond_exporter"))
-	o.reloaded(nil)
-	return o
+	m.reloaded(nil)
+	return m
 }
 
-func (o own) reloaded(err error) {
+// reloaded records the result of a reload.
+func (m selfMetrics) reloaded(err error) {
 	if err != nil {
-		o.reloadOK.Set(0)
+		m.reloadOK.Set(0)
 		return
 	}
-	o.reloadOK.Set(1)
-	o.reloadAt.SetToCurrentTime()
+	m.reloadOK.Set(1)
+	m.reloadAt.SetToCurrentTime()
 }
 
-// metrics answers a scrape with one look, within the scraper's own deadline,
-// and with what others gather beside it.
-func metrics(look func(context.Context) (collector.Snapshot, error), log *slog.Logger, others ...prometheus.Gatherer) http.Handler {
+// metrics serves a scrape with one collection, within the scraper's deadline, and
+// with the samples of others.
+func metrics(collect func(context.Context) (collector.Snapshot, error), log *slog.Logger, others ...prometheus.Gatherer) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), scrapeTimeout(r))
 		defer cancel()
-		seen, err := look(ctx)
+		snapshot, err := collect(ctx)
 		if err != nil {
-			http.Error(w, "the look ended early: "+err.Error(), http.StatusServiceUnavailable)
+			http.Error(w, "collection ended early: "+err.Error(), http.StatusServiceUnavailable)
 			return
 		}
 		samples := prometheus.NewRegistry()
-		samples.MustRegister(seen)
+		samples.MustRegister(snapshot)
 		promhttp.HandlerFor(append(prometheus.Gatherers{samples}, others...), promhttp.HandlerOpts{
 			ErrorLog:      slog.NewLogLogger(log.Handler(), slog.LevelError),
 			ErrorHandling: promhttp.ContinueOnError,
@@ -202,40 +205,41 @@ func metrics(look func(context.Context) (collector.Snapshot, error), log *slog.L
 	})
 }
 
-// scrapeTimeout is what the scraper allows, less the slack; DefaultDeadline
-// for a client that does not say.
+// scrapeTimeout returns the scraper's timeout less the margin, or DefaultDeadline
+// for a client without a valid timeout.
 func scrapeTimeout(r *http.Request) time.Duration {
 	seconds, err := strconv.ParseFloat(r.Header.Get(scrapeHeader), 64)
 	if err != nil || seconds <= 0 || seconds > 600 {
-		return collector.DefaultDeadline - scrapeSlack
+		return collector.DefaultDeadline - scrapeMargin
 	}
 	timeout := time.Duration(seconds * float64(time.Second))
-	return max(timeout-scrapeSlack, timeout/2)
+	return max(timeout-scrapeMargin, timeout/2)
 }
 
-// reloader reads the configuration again on SIGHUP and POST /-/reload. A bad
-// file is refused and the old one kept.
+// reloader reloads the configuration on SIGHUP and POST /-/reload. An invalid
+// file is rejected, and the previous configuration remains.
 type reloader struct {
-	reload func() error // nil when there is no configuration file
-	own    own
-	log    *slog.Logger
+	reload  func() error // nil without a configuration file
+	metrics selfMetrics
+	log     *slog.Logger
 }
 
+// once reloads once, logs the result and returns its error.
 func (r reloader) once(cause string) error {
 	if r.reload == nil {
 		return errors.New("nothing to reload: there is no --config.file")
 	}
 	err := r.reload()
-	r.own.reloaded(err)
+	r.metrics.reloaded(err)
 	if err != nil {
-		r.log.Error("configuration refused, the old one stays", "cause", cause, "err", err)
+		r.log.Error("configuration rejected, the previous one remains", "cause", cause, "err", err)
 		return err
 	}
-	r.log.Info("configuration read again", "cause", cause)
+	r.log.Info("configuration reloaded", "cause", cause)
 	return nil
 }
 
-// watch obeys SIGHUP until ctx ends.
+// watch reloads at each SIGHUP until ctx ends.
 func (r reloader) watch(ctx context.Context) {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
@@ -243,13 +247,14 @@ func (r reloader) watch(ctx context.Context) {
 	for {
 		select {
 		case <-hangup:
-			_ = r.once("SIGHUP") // logged there
+			_ = r.once("SIGHUP") // logs its error
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
+// ServeHTTP serves POST /-/reload.
 func (r reloader) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if req.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
@@ -260,10 +265,10 @@ func (r reloader) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	fmt.Fprintln(w, "configuration read again")
+	fmt.Fprintln(w, "configuration reloaded")
 }
 
-// say answers with a word.
-func say(word string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, word) }
+// text returns a handler that responds with a line of text.
+func text(line string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, line) }
 }

@@ -109,7 +109,7 @@ func (e *exporter) get(path string) string {
 	return body
 }
 
-func TestTheDemoServesEverythingAndTellsNoSecret(t *testing.T) {
+func TestDemoServesEverythingWithoutSecrets(t *testing.T) {
 	e := served(t, "demo")
 	text := e.get("/metrics")
 	if problems, err := promlint.New(strings.NewReader(text)).Lint(); err != nil || len(problems) > 0 {
@@ -147,14 +147,14 @@ func TestTheDemoServesEverythingAndTellsNoSecret(t *testing.T) {
 			pages += e.get(path)
 		}
 	}
-	// What is mended is well at once: a visitor of the demo does not wait until
-	// the collectors have forgotten.
+	// A repaired region is healthy at once: the demo does not wait until the
+	// collectors have forgotten the fault.
 	for _, s := range []string{"tls-go-distrusts", "healthy"} {
 		if status, body := e.do(http.MethodPost, demo.Path, url.Values{"scenario": {s}}); status != http.StatusSeeOther {
 			t.Fatalf("switch to %s: %d %s", s, status, body)
 		}
-		if ill := strings.Contains(e.get("/api/v1/diagnosis"), `"alert": "RainbondTLSHandshakeErrors"`); ill != (s != "healthy") {
-			t.Errorf("%s: RainbondTLSHandshakeErrors is told: %v", s, ill)
+		if fires := strings.Contains(e.get("/api/v1/diagnosis"), `"alert": "RainbondTLSHandshakeErrors"`); fires != (s != "healthy") {
+			t.Errorf("%s: RainbondTLSHandshakeErrors fires: %v", s, fires)
 		}
 	}
 	if !strings.Contains(pages, "RainbondConsoleCertificateMismatch") || !strings.Contains(pages, "控制台保存的证书") {
@@ -185,7 +185,7 @@ func secrets(t *testing.T, e *exporter) []string {
 	t.Helper()
 	folder := regexp.MustCompile(`files in (\S+)`).FindStringSubmatch(e.logs.String())
 	if folder == nil {
-		t.Fatalf("the demo does not say where its files are: %s", e.logs)
+		t.Fatalf("the demo does not log the folder of its files: %s", e.logs)
 	}
 	var pieces []string
 	err := filepath.WalkDir(folder[1], func(path string, d os.DirEntry, err error) error {
@@ -209,7 +209,7 @@ func secrets(t *testing.T, e *exporter) []string {
 	return pieces
 }
 
-func TestABadConfigurationIsRefusedAndTheOldOneKept(t *testing.T) {
+func TestInvalidConfigurationIsRejected(t *testing.T) {
 	folder := t.TempDir()
 	path := filepath.Join(folder, "config.yaml")
 	write := func(text string) {

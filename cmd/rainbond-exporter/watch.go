@@ -13,28 +13,27 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/report/terminal"
 )
 
-// watching looks again and again until ctx ends, and tells each look in the
-// way that suits out. The status is that of the last look: whoever ends a
-// watch has read it.
-func (f *flags) watching(ctx context.Context, out io.Writer, far *progress, look func(context.Context) (doctor.Diagnosis, error)) (int, error) {
-	tell, end := f.teller(out)
+// watchUntilDone checks repeatedly until ctx ends and prints each diagnosis in
+// the format for out. It returns the exit status of the last diagnosis.
+func (f *flags) watchUntilDone(ctx context.Context, out io.Writer, progress *progress, diagnose func(context.Context) (doctor.Diagnosis, error)) (int, error) {
+	write, end := f.watchWriter(out)
 	var history doctor.History
 	var last *doctor.Diagnosis
 	tick := time.NewTicker(f.interval)
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		d, err := look(ctx)
-		far.end()
+		d, err := diagnose(ctx)
+		progress.end()
 		if ctx.Err() != nil {
-			break // the look was cut off; what it came to is nothing to tell
+			break // an interrupted check has no result
 		}
 		if err == nil {
 			last = &d
-			err = tell(d, history.Note(&d))
+			err = write(d, history.Note(&d))
 		}
 		if err != nil {
-			_ = end(last) // the error says more
-			return couldNotLook, err
+			_ = end(last) // the first error is more useful
+			return unknown, err
 		}
 		select {
 		case <-tick.C:
@@ -42,22 +41,21 @@ func (f *flags) watching(ctx context.Context, out io.Writer, far *progress, look
 		}
 	}
 	if last == nil {
-		return couldNotLook, end(nil)
+		return unknown, end(nil)
 	}
 	return statusOf(*last), end(last)
 }
 
-// teller returns what tells a look, and what ends the telling after the last:
-// with JSON, a line for each look; on a terminal, a screen that is drawn anew,
-// and after it the last diagnosis in full; elsewhere, as into a file or a pod's log,
-// what has changed.
-func (f *flags) teller(out io.Writer) (tell func(doctor.Diagnosis, doctor.Change) error, end func(*doctor.Diagnosis) error) {
+// watchWriter returns a function that prints a diagnosis, and one that prints the
+// end after the last: JSON is a line per check; a terminal is redrawn, and shows
+// the last diagnosis in full at the end; other outputs get only the changes.
+func (f *flags) watchWriter(out io.Writer) (write func(doctor.Diagnosis, doctor.Change) error, end func(*doctor.Diagnosis) error) {
 	nothing := func(*doctor.Diagnosis) error { return nil }
 	file := terminalOf(out)
 	switch {
 	case f.output == "json":
 		return func(d doctor.Diagnosis, _ doctor.Change) error { return diagnosisjson.WriteLine(out, d) }, nothing
-	case file == nil || os.Getenv("TERM") == "dumb": // which cannot be drawn on
+	case file == nil || os.Getenv("TERM") == "dumb": // has no cursor movement
 		return func(_ doctor.Diagnosis, c doctor.Change) error { return terminal.WriteChange(out, c, f.lang) }, nothing
 	}
 	screen := &terminal.Screen{Out: out, Every: f.interval}
@@ -75,5 +73,5 @@ func (f *flags) teller(out io.Writer) (tell func(doctor.Diagnosis, doctor.Change
 		}
 }
 
-// defaultHeight is the height of a terminal that does not tell its own.
+// defaultHeight is the height in lines of a terminal that does not report it.
 const defaultHeight = 24

@@ -49,17 +49,17 @@ func openTerminal(t *testing.T, columns, rows uint16, read func(all string)) (tt
 	return tty, ended
 }
 
-// TestAWatchIsDrawnOnAScreenOfItsOwn watches a region without certificates in
-// a window that is too small, until a second look is drawn.
-func TestAWatchIsDrawnOnAScreenOfItsOwn(t *testing.T) {
+// TestWatchRedrawsATerminal watches a region without certificates in
+// a window that is too small, until a second check is drawn.
+func TestWatchRedrawsATerminal(t *testing.T) {
 	t.Setenv("TERM", "xterm")
 	t.Setenv("NO_COLOR", "")
 	ctx, end := context.WithCancel(t.Context())
 	defer end()
-	secondLook := regexp.MustCompile(`seen since [0-9:]{8} \([1-9][0-9]*s\)`)
-	var said string
+	secondCheck := regexp.MustCompile(`seen since [0-9:]{8} \([1-9][0-9]*s\)`)
+	var output string
 	tty, closed := openTerminal(t, 100, 8, func(all string) {
-		if said = all; secondLook.MatchString(all) {
+		if output = all; secondCheck.MatchString(all) {
 			end()
 		}
 	})
@@ -70,7 +70,7 @@ func TestAWatchIsDrawnOnAScreenOfItsOwn(t *testing.T) {
 	if status != faults || errs.Len() > 0 {
 		t.Errorf("ended with %d: %s", status, errs.String())
 	}
-	steady := strings.NewReplacer("\x1b", "ESC", "\r", "").Replace(said)
+	steady := strings.NewReplacer("\x1b", "ESC", "\r", "").Replace(output)
 	for pattern, text := range map[string]string{`[0-9]{2}:[0-9]{2}:[0-9]{2}`: "12:00:00", `\([0-9]+s\)`: "(1s)", `[0-9]+ more lines`: "9 more lines"} {
 		steady = regexp.MustCompile(pattern).ReplaceAllString(steady, text)
 	}

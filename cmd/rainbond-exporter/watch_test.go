@@ -11,7 +11,7 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/demo/pki"
 )
 
-// reading is called with what each look writes.
+// reading is called with the output of each check.
 type reading func(text string)
 
 func (r reading) Write(p []byte) (int, error) {
@@ -29,19 +29,19 @@ func watchWhile(ctx context.Context, t *testing.T, status int, read reading, arg
 	}
 }
 
-// TestAWatchTellsWhatChanges gives a region without certificates some while
+// TestWatchPrintsChanges gives a region without certificates some while
 // it is being watched: then they can be read, and nobody answers.
-func TestAWatchTellsWhatChanges(t *testing.T) {
+func TestWatchPrintsChanges(t *testing.T) {
 	config := webless(t)
 	g, err := pki.New(2048)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, end := context.WithCancel(t.Context())
-	looks, said := 0, ""
+	checks, output := 0, ""
 	watchWhile(ctx, t, faults, func(text string) {
-		said += text
-		if looks++; looks == 2 {
+		output += text
+		if checks++; checks == 2 {
 			end()
 			return
 		}
@@ -59,7 +59,7 @@ TIME  new      CRITICAL Region a: port 8443 is closed (RainbondRegionPortClosed,
 TIME  gone     CRITICAL Region a: the TLS handshake with the API fails, client_unreadable (RainbondRegionTLSFailing, region a, reason=client_unreadable), after 1s
 TIME  gone     CRITICAL Region a: a certificate in console is missing or cannot be used (RainbondCertificateUnreadable, region a, place=console), after 1s
 `
-	got := "\n" + regexp.MustCompile(`20[-0-9]+T[0-9:]+Z`).ReplaceAllString(said, "TIME")
+	got := "\n" + regexp.MustCompile(`20[-0-9]+T[0-9:]+Z`).ReplaceAllString(output, "TIME")
 	if got = regexp.MustCompile(`after [0-9]+s`).ReplaceAllString(got, "after 1s"); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
