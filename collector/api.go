@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -183,6 +184,7 @@ func (a *api) export(r *Report, region fault.Region, t fault.Trace) {
 	for check, ok := range t.Ready {
 		r.addSample("rainbond_api_ready", flag(ok), name, check)
 	}
+	r.addSample("rainbond_api_route_info", 1, name, string(cmp.Or(region.Route, fault.RouteConsole)), t.URL)
 	a.explain(r, name, failure, failed, t)
 }
 

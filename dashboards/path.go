@@ -79,6 +79,18 @@ func path(tr translation) dashboard {
 				description:   tr("The ratio of failed probes to all probes of each region, the ten highest.", "各集群探测失败的比例，最差的十个。"),
 				visualization: graph{lines: []line{{highest(most, by("sum", "rainbond_region", rate(failures))+" / "+by("sum", "rainbond_region", rate(probes))), "{{rainbond_region}}"}}},
 			},
+			{
+				id: 16, title: tr("Probed address", "探测的地址"), width: 24, height: 8, unit: "string", section: "api-unreachable",
+				description: tr("The address that the console uses, and its origin: the console's own copy; the Service rbd-api-api, because the console runs in the platform's namespace; or apiAddress of the ConfigMap region-config.",
+					"控制台使用的地址及其来源：控制台自己的配置；控制台在平台的命名空间内，因此是 Service rbd-api-api；或 ConfigMap region-config 里的 apiAddress。"),
+				visualization: table{columns: []column{
+					region,
+					{title: tr("Origin", "来源"), label: "route", names: []name{
+						{"console", tr("the console's own copy", "控制台的配置"), ""}, {"service", tr("Service (console in the namespace)", "Service（控制台在命名空间内）"), ""}, {"api_address", "apiAddress", ""},
+					}},
+					{title: tr("Address", "地址"), label: "url", expr: highest(listed, by("max", "rainbond_region, route, url", of("rainbond_api_route_info")))},
+				}},
+			},
 			{id: 12, title: tr("Which TLS handshakes fail at rbd-api?", "哪些 TLS 握手在 rbd-api 失败？"), visualization: heading{}},
 			{
 				id: 13, title: tr("Handshake errors by class", "握手错误，按类别"), width: 8, height: 9, unit: "eps", alerts: []alert{handshakes},

@@ -27,6 +27,11 @@ type Region struct {
 	Token      Secret // sent as the Authorization header; empty: none
 	// Place is the origin of CA, Cert and Key: Console or RegionConfig.
 	Place Place
+	// Route is which address URL is; "" is RouteConsole.
+	Route Route
+	// AddressUnused is true when no console uses URL, which is then probed only
+	// because the exporter cannot reach the Service.
+	AddressUnused bool
 	// Err is why the copy cannot be read (a path without a file). The region
 	// then has a name only.
 	Err error

@@ -47,6 +47,8 @@ type flags struct {
 	configFile string
 	regionName string
 	directURL  string
+	route      string
+	inCluster  bool // the exporter runs in the cluster that it reads
 	nodeName   string
 	workers    string
 	controls   string
@@ -144,6 +146,7 @@ func parse(args []string, out io.Writer) (*flags, error) {
 	if f.directURL == "" { // the Service that the operator creates (rainbond-operator, controllers/handler/api.go)
 		f.directURL = "https://rbd-api-api." + f.namespace + ":8443"
 	}
+	f.inCluster = f.kubeconfig == "" && os.Getenv("KUBECONFIG") == "" && os.Getenv("KUBERNETES_SERVICE_HOST") != ""
 	if command == cmdDemoServe {
 		f.web = demoWeb
 	}
@@ -165,6 +168,8 @@ func (f *flags) sourceFlags(c *kingpin.CmdClause) {
 	c.Flag("region.name", "Name of this cluster in its console (region_info.region_name).").Default("rainbond").StringVar(&f.regionName)
 	c.Flag("region.direct-url", "URL of rbd-api that bypasses the gateway, probed if the console's route fails. Default: its Service in --namespace.").
 		PlaceHolder("URL").StringVar(&f.directURL)
+	c.Flag("region.route", "Address that is probed if no --config.file contains it: service (the Service rbd-api-api, for a console in --namespace), api_address (apiAddress of ConfigMap region-config, for a console elsewhere) or auto (service if rbd-app-ui runs in --namespace).").
+		Default(string(fault.RouteAuto)).StringVar(&f.route)
 	c.Flag("node-role.worker", "Suffixes of the label node-role.kubernetes.io/ on a worker, comma-separated.").
 		Default(strings.Join(fault.DefaultRoleNames[fault.Worker], ",")).StringVar(&f.workers)
 	c.Flag("node-role.control-plane", "The same on a control-plane node.").
@@ -211,6 +216,7 @@ func (f *flags) validate() error {
 		{"role", f.roles, roleNames()},
 		{"output", []string{f.output}, []string{"", "text", "json"}},
 		{"lang", []string{f.lang}, []string{"", "zh", "en"}},
+		{"region.route", []string{f.route}, []string{"", string(fault.RouteAuto), string(fault.RouteService), string(fault.RouteAPIAddress)}},
 	} {
 		for _, value := range choice.given {
 			if !slices.Contains(choice.expected, value) {

@@ -74,8 +74,8 @@ func (s sources) hasRegions() bool { return s.config != nil || s.kube != nil }
 func (s sources) collectors(f *flags) ([]collector.Collector, error) {
 	prober := &probe.Prober{Resolver: f.resolver}
 	shared := sharedQueries{
-		regions:  oncePerCollection(s.progress.regions(s.regions(f.regionName))),
-		probe:    shareProbe(s.progress.probe(prober.Probe)),
+		regions:  oncePerCollection(s.progress.regions(s.regions(f))),
+		probe:    shareProbe(s.progress.probe(withoutVerdict(prober.Probe))),
 		monitor:  prober.Monitor,
 		platform: s.platform(),
 	}
@@ -200,13 +200,18 @@ func (s sources) lastRead() func() time.Time {
 }
 
 // regions returns a query for the regions of the configuration, or the region of
-// region-config, which has the given name.
-func (s sources) regions(name string) func(context.Context) ([]fault.Region, error) {
+// region-config.
+func (s sources) regions(f *flags) func(context.Context) ([]fault.Region, error) {
 	if s.config != nil {
-		return s.config.Regions
+		query := inNamespace(s.config.Regions, f.namespace)
+		if s.kube != nil {
+			query = including(f.regionName, query)
+		}
+		return query
 	}
+	local := f.routed(s.kube.Region, s.kube.Workloads)
 	return func(ctx context.Context) ([]fault.Region, error) {
-		r, err := s.kube.Region(ctx, name)
+		r, err := local(ctx, f.regionName)
 		if err != nil {
 			return nil, err
 		}
@@ -224,15 +229,20 @@ func (s sources) names(local string) func(context.Context) ([]string, error) {
 
 // region returns a query for a region by name, which returns false for an
 // unknown name.
-func (s sources) region(local string) func(context.Context, string) (fault.Region, bool, error) {
+func (s sources) region(f *flags) func(context.Context, string) (fault.Region, bool, error) {
 	if s.config != nil {
-		return s.config.Region
+		return func(ctx context.Context, name string) (fault.Region, bool, error) {
+			r, ok, err := s.config.Region(ctx, name)
+			r.URL = qualified(r.URL, f.namespace)
+			return r, ok, err
+		}
 	}
+	local := f.routed(s.kube.Region, s.kube.Workloads)
 	return func(ctx context.Context, name string) (fault.Region, bool, error) {
-		if name != local {
+		if name != f.regionName {
 			return fault.Region{}, false, nil
 		}
-		r, err := s.kube.Region(ctx, local)
+		r, err := local(ctx, name)
 		return r, err == nil, err
 	}
 }

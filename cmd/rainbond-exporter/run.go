@@ -80,7 +80,7 @@ func (f *flags) do(ctx context.Context, out, errs io.Writer) (int, error) {
 // pointAt sets the flags so that the demo is used like any other region. Only
 // the file systems are functions, because they cannot be simulated.
 func (f *flags) pointAt(d *demo.Demo) {
-	f.roles = []string{"cluster", "node"}
+	f.roles, f.inCluster = []string{"cluster", "node"}, true
 	f.kubeconfig, f.configFile = d.Kubeconfig(), d.ConfigFile()
 	f.namespace, f.regionName, f.nodeName = demo.Namespace, demo.RegionName, demo.NodeName
 	f.directURL, f.root, f.mounts, f.resolver = d.DirectURL(), d.Root, d.Mounts, d.Resolver()

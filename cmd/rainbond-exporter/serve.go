@@ -99,9 +99,9 @@ func (f *flags) serve(ctx context.Context, extension *extension) error {
 			return err
 		}
 	}
-	probes := &probeHandler{names: from.names(f.regionName), region: from.region(f.regionName), lastRead: from.lastRead(), log: log,
+	probes := &probeHandler{names: from.names(f.regionName), region: from.region(f), lastRead: from.lastRead(), log: log,
 		prober: func() func(context.Context, fault.Region) fault.Trace {
-			return (&probe.Prober{Resolver: f.resolver}).Probe
+			return withoutVerdict((&probe.Prober{Resolver: f.resolver}).Probe)
 		}}
 	page := &web.Site{Collect: collect, Doctor: evaluator, Panels: extension.panels, Style: extension.style, Guide: map[string][]byte{"zh": docs.GuideZH, "en": docs.GuideEN}}
 

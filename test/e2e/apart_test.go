@@ -35,7 +35,7 @@ func TestConsoleAndRegionApart(t *testing.T) {
 	}
 	leads(restarted)
 	beside := newExporter(t, logs, "exporter-console", "--role=console", "--config.file="+console.config)
-	inside := newExporter(t, logs, "exporter-cluster", "--role=cluster", "--kubeconfig="+restarted.Kubeconfig())
+	inside := newExporter(t, logs, "exporter-cluster", "--role=cluster", "--region.route=api_address", "--kubeconfig="+restarted.Kubeconfig())
 	watched := newAlerting(t, sub(t, folder, "alerting"), logs, beside.address, inside.address)
 	bothWell := func() error {
 		return errors.Join(beside.onlyUnable(), inside.onlyUnable(), alone(beside), alone(inside), watched.scrapesAll())

@@ -72,7 +72,7 @@ func (s *subject) administratorLooks(t testing.TB) {
 	admin := s.administrator(t)
 	kubeconfig := filepath.Join(s.token.folder, "administrator")
 	write(t, kubeconfig, s.kubeconfigOf(t, s.url, map[string]any{"client-certificate-data": admin.cert, "client-key-data": admin.key}))
-	s.byCertificate = witnessOf(t, newExporter(t, s.logs, "by-certificate", "--role=cluster", "--kubeconfig="+kubeconfig), s.row.component)
+	s.byCertificate = witnessOf(t, newExporter(t, s.logs, "by-certificate", "--role=cluster", "--region.route=api_address", "--kubeconfig="+kubeconfig), s.row.component)
 	until(t, recovery, "the administrator's exporter sees everything", func() error {
 		g := s.byCertificate.look()
 		if g.err == nil && (g.nodes != "2" || g.ready != "1") {

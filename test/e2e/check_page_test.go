@@ -92,7 +92,7 @@ func (h *site) runsTheCheckPage(t *testing.T) {
 // token that it gets.
 func checksAsItsAccount(t *testing.T, kubeconfig string) {
 	binary := built(t, "../../bin/rainbond-exporter", "make build")
-	out, _ := exec.CommandContext(t.Context(), binary, "check", "--timeout=30s", "--output=json", "--kubeconfig="+kubeconfig).Output() // ends with 1
+	out, _ := exec.CommandContext(t.Context(), binary, "check", "--timeout=30s", "--output=json", "--region.route=api_address", "--kubeconfig="+kubeconfig).Output() // ends with 1
 	var diagnosis struct {
 		Verdict string
 		Looked  []string

@@ -155,7 +155,7 @@ func (s scale) start(b *testing.B, name string, args ...string) (*exporter, time
 	e := &exporter{address: freeAddress(b)}
 	binary := built(b, filepath.Join("..", "..", "bin", "rainbond-exporter"), "make build")
 	begun := time.Now()
-	e.process = begin(b, s.logs, name, binary, append([]string{"serve", "--role=cluster", "--kubeconfig=" + s.kubeconfig,
+	e.process = begin(b, s.logs, name, binary, append([]string{"serve", "--role=cluster", "--region.route=api_address", "--kubeconfig=" + s.kubeconfig,
 		"--web.listen-address=" + e.address}, args...)...)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
