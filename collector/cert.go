@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -77,9 +78,9 @@ func (c *cert) Collect(ctx context.Context) (Report, error) {
 		if region.Name == c.local {
 			copies = append(copies, clusterCopies...)
 		}
-		var served []byte
+		var served [][]byte
 		if traces[i] != nil {
-			served = leaf(*traces[i])
+			served = servedBy(*traces[i])
 		}
 		seen[region.Name] = c.compare(region, copies, served)
 	}
@@ -97,14 +98,14 @@ func (c *cert) Collect(ctx context.Context) (Report, error) {
 
 // consoleCopies returns the console's copies of a region's certificates. It
 // returns nil for a region from region-config, whose copies are among the
-// cluster's.
+// cluster's, and for files that exist only in the console's container.
 func consoleCopies(region fault.Region) []fault.Copy {
-	if region.Place != fault.Console {
+	if region.Place != fault.Console || errors.Is(region.Err, fault.ErrConsoleOnly) {
 		return nil
 	}
 	copies := []fault.Copy{
-		{Place: fault.Console, Kind: fault.CA, PEM: region.CA},
-		{Place: fault.Console, Kind: fault.Client, PEM: region.Cert, Key: append(fault.Secret{}, region.Key...)},
+		{Place: fault.Console, Kind: fault.CA, PEM: region.CA, Column: region.Columns},
+		{Place: fault.Console, Kind: fault.Client, PEM: region.Cert, Key: append(fault.Secret{}, region.Key...), Column: region.Columns},
 	}
 	for i := range copies {
 		if region.Err != nil && len(copies[i].PEM) == 0 {
@@ -114,18 +115,18 @@ func consoleCopies(region fault.Region) []fault.Copy {
 	return copies
 }
 
-// leaf returns the DER of the certificate that rbd-api serves; nil if another
-// server responds.
-func leaf(t fault.Trace) []byte {
-	if len(t.Served) == 0 || t.WrongPeer() {
+// servedBy returns the DER of the certificates that rbd-api serves, leaf first;
+// nil if another server responds.
+func servedBy(t fault.Trace) [][]byte {
+	if t.WrongPeer() {
 		return nil
 	}
-	return t.Served[0]
+	return t.Served
 }
 
 // compare parses and compares a region's copies. It returns the last result if
 // the copies have not changed.
-func (c *cert) compare(region fault.Region, copies []fault.Copy, served []byte) *compared {
+func (c *cert) compare(region fault.Region, copies []fault.Copy, served [][]byte) *compared {
 	c.mu.Lock()
 	last, ok := c.last[region.Name]
 	c.mu.Unlock()
@@ -136,25 +137,27 @@ func (c *cert) compare(region fault.Region, copies []fault.Copy, served []byte) 
 	var readings []fault.Reading
 	for _, copied := range copies {
 		readings = append(readings, fault.ReadCopy(copied))
-		now.readings = append(now.readings, newReading(readings[len(readings)-1], copied.Key != nil))
 	}
-	if served != nil {
-		readings = append(readings, fault.ReadServed(served))
-		now.readings = append(now.readings, newReading(readings[len(readings)-1], false))
+	if len(served) > 0 {
+		readings = append(readings, fault.ReadServed(served...))
+	}
+	fault.SelectCA(readings)
+	for i, reading := range readings {
+		now.readings = append(now.readings, newReading(reading, i < len(copies) && copies[i].Key != nil))
 	}
 	now.comparisons = fault.Compare(readings, region.Place)
 	return now
 }
 
 // sumOf returns a hash of everything that a comparison depends on.
-func sumOf(copies []fault.Copy, served []byte) fault.Sum {
-	texts := [][]byte{served}
+func sumOf(copies []fault.Copy, served [][]byte) fault.Sum {
+	texts := slices.Clone(served)
 	for _, c := range copies {
 		message := ""
 		if c.Err != nil {
 			message = c.Err.Error()
 		}
-		texts = append(texts, []byte(c.Place), []byte(c.Kind), []byte(message), c.PEM, c.Key)
+		texts = append(texts, []byte(c.Place), []byte(c.Kind), []byte(message), c.PEM, c.Key, strconv.AppendBool(nil, c.Column))
 	}
 	return fault.SumOf(texts...)
 }

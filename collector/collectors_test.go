@@ -130,7 +130,7 @@ func TestCertificatesOfFivePlaces(t *testing.T) {
 	}
 	text := evidenceText(report)
 	for _, words := range []string{
-		"fingerprint: served server " + served.Fingerprint().Short() + " ≠ console ca ",
+		"fingerprint: the certificate served by rbd-api (" + served.Fingerprint().Short() + "…) is not signed by the CA of console (",
 		"error: client-secret ca: Secret rbd-api-client-cert: not found",
 		"error: server-secret server: the key belongs to another certificate",
 	} {
@@ -145,11 +145,11 @@ func TestCertificatesOfFivePlaces(t *testing.T) {
 
 func TestCertificateOfAnotherServerIsNotCompared(t *testing.T) {
 	trace := fault.Trace{Served: [][]byte{{1}}, CertificateNotRequested: true, Distrust: errors.New("unknown authority")}
-	if leaf(trace) != nil {
+	if servedBy(trace) != nil {
 		t.Error("a proxy's certificate is compared as rbd-api's")
 	}
 	trace.Distrust = nil // rbd-api itself, which lets anybody in
-	if leaf(trace) == nil {
+	if servedBy(trace) == nil {
 		t.Error("rbd-api's certificate is not compared")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net"
 	"net/url"
@@ -183,6 +184,10 @@ func (c *Database) read(ctx context.Context, query string, values ...any) ([]fau
 	return regions, rows.Err()
 }
 
+// consoleFolder contains the console's files in its container (rainbond-console,
+// Dockerfile).
+const consoleFolder = "/app/"
+
 // region turns a row into a region. A column holds PEM, or an absolute path,
 // or nothing (rainbond-console, www/apiclient/regionapibaseclient.py).
 func (c *Database) region(name, address, ca, cert, key, token string) fault.Region {
@@ -190,9 +195,13 @@ func (c *Database) region(name, address, ca, cert, key, token string) fault.Regi
 	var errs []error
 	read := func(column, value string) []byte {
 		if !strings.HasPrefix(value, "/") {
+			r.Columns = true
 			return []byte(value)
 		}
 		text, err := readFile(filepath.Join(c.folder, value))
+		if errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(value, consoleFolder) {
+			err = fmt.Errorf("%s %w; mount it below the configured folder", value, fault.ErrConsoleOnly)
+		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", column, err))
 		}

@@ -64,7 +64,8 @@ func ownLimit(err error) bool {
 			return true
 		}
 	}
-	return errors.Is(err, ErrTooLittleTime) || errors.Is(err, ErrNoNameServer) || errors.Is(err, context.Canceled)
+	var unknown *UnknownError
+	return errors.As(err, &unknown) || errors.Is(err, ErrConsoleOnly) || errors.Is(err, ErrTooLittleTime) || errors.Is(err, ErrNoNameServer) || errors.Is(err, context.Canceled)
 }
 
 // lacksIPv6 reports whether err is that of an IPv6 address on a host without

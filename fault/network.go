@@ -213,3 +213,7 @@ func plausibleVersion(body []byte) bool {
 	body = bytes.TrimSpace(body)
 	return len(body) <= longest && !bytes.ContainsAny(body, "<>{}\n\x00")
 }
+
+// Expired reports whether err is that of a certificate which is not valid at the
+// time of its verification.
+func Expired(err error) bool { return err != nil && fromVerification(err) == ServerExpired }

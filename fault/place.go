@@ -34,7 +34,10 @@ type Copy struct {
 	Place Place
 	Kind  Kind
 	PEM   []byte
-	Key   Secret // the PEM text of its private key; nil when the place has no keys
+	// Column is true when PEM and Key are columns of the console's table. The
+	// console does not accept carriage returns there.
+	Column bool
+	Key    Secret // the PEM text of its private key; nil when the place has no keys
 	// Err is why there is no text: the file or the Secret does not exist. A
 	// Copy with Err has no PEM.
 	Err error

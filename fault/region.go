@@ -1,6 +1,9 @@
 package fault
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // A Secret is a private key, a token or a password. It prints as "[secret]", so
 // that it cannot leak into a log line, an error or a page.
@@ -32,10 +35,17 @@ type Region struct {
 	// AddressUnused is true when no console uses URL, which is then probed only
 	// because the exporter cannot reach the Service.
 	AddressUnused bool
+	// Columns is true when CA, Cert and Key are the texts of columns of the
+	// console's table, and not the contents of files.
+	Columns bool
 	// Err is why the copy cannot be read (a path without a file). The region
 	// then has a name only.
 	Err error
 }
+
+// ErrConsoleOnly is the error of a path that exists only in the console's
+// container. Whether the console can use the file is unknown.
+var ErrConsoleOnly = errors.New("exists only in the console's container")
 
 // DefaultServerName is the DNS name in every certificate that the operator
 // creates (rainbond-operator, controllers/handler/api.go).

@@ -15,8 +15,7 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-// hijacked speaks HTTP by hand: it sends begin, and then again and again what
-// follows, at the given pace.
+// hijacked sends begin, and then repeats again at the given pace.
 func hijacked(begin, again string, pace time.Duration) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
@@ -36,9 +35,8 @@ func hijacked(begin, again string, pace time.Duration) http.HandlerFunc {
 	}
 }
 
-// What a server may do to whoever asks it: each ends in time, takes little
-// memory, and is said in words.
-func TestHostileServersAreBoundedInTimeAndMemory(t *testing.T) {
+// Each hostile response ends in time, needs little memory and has an error text.
+func TestHostileServersAreBounded(t *testing.T) {
 	_, g := twoGenerations(t)
 	const kibi = 1 << 10
 	serving := func(show http.HandlerFunc, adapt func(*tls.Config)) fault.Region {
@@ -61,62 +59,62 @@ func TestHostileServersAreBoundedInTimeAndMemory(t *testing.T) {
 		name   string
 		region fault.Region
 		want   string
-		words  string
+		text   string
 	}{
 		{"a host name of 300 bytes", regionAt(strings.Repeat("n", 300)+":8443", g), "resolve/name_unknown", "no such host"},
 		{"an endless body", serving(endless, nil), "transfer/wrong_body", "xxxx"},
 		{"an endless body in chunks", serving(hijacked("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n", 0), nil), "transfer/wrong_body", "xxxx"},
-		{"a chunk that is said to be huge", serving(hijacked("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7fffffffffffffff\r\n", strings.Repeat("x", kibi), 0), nil), "transfer/wrong_body", "xxxx"},
-		{"a body that is said to be huge", serving(hijacked("HTTP/1.1 200 OK\r\nContent-Length: 9000000000000000000\r\n\r\n", strings.Repeat("x", kibi), 0), nil), "transfer/wrong_body", "xxxx"},
-		{"an endless header", serving(hijacked("HTTP/1.1 200 OK\r\nX: ", strings.Repeat("x", kibi), 0), nil), "transfer/other", "the answer's headers do not end within 256 KiB"},
-		{"endless headers", serving(hijacked("HTTP/1.1 200 OK\r\n", strings.Repeat("X: y\r\n", 200), 0), nil), "transfer/other", "the answer's headers do not end within 256 KiB"},
+		{"a chunk with a huge size", serving(hijacked("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7fffffffffffffff\r\n", strings.Repeat("x", kibi), 0), nil), "transfer/wrong_body", "xxxx"},
+		{"a body with a huge Content-Length", serving(hijacked("HTTP/1.1 200 OK\r\nContent-Length: 9000000000000000000\r\n\r\n", strings.Repeat("x", kibi), 0), nil), "transfer/wrong_body", "xxxx"},
+		{"an endless header", serving(hijacked("HTTP/1.1 200 OK\r\nX: ", strings.Repeat("x", kibi), 0), nil), "transfer/other", "the response header has more than 256 KiB"},
+		{"endless headers", serving(hijacked("HTTP/1.1 200 OK\r\n", strings.Repeat("X: y\r\n", 200), 0), nil), "transfer/other", "the response header has more than 256 KiB"},
 		{"a header one byte at a time", serving(hijacked("HTTP/1.1 200 OK\r\nX: ", "x", 100*time.Millisecond), nil), "transfer/timeout", "i/o timeout"},
 		{"a body one byte at a time", serving(hijacked("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", "v", 100*time.Millisecond), nil), "transfer/timeout", "i/o timeout"},
 		{"no HTTP at all", serving(hijacked("SSH-2.0-OpenSSH_9.2\r\n", "x", 100*time.Millisecond), nil), "transfer/other", "malformed HTTP"},
 		{"a chain of 1,000 certificates", serving(version, chain(1000)), "tls/other", "exceeds maximum of 262144 bytes"},
-		{"a chain of 200 certificates", serving(version, chain(200)), "well", "v6.9.8-release"},
+		{"a chain of 200 certificates", serving(version, chain(200)), "success", "v6.9.8-release"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			begin, before := time.Now(), allocated()
-			trace, got := look(t, new(Prober), row.region)
+			trace, got := probeWithin(t, newProber(), row.region, 1500*time.Millisecond)
 			if took, grown := time.Since(begin), allocated()-before; took > 10*time.Second || grown > 32<<20 {
 				t.Errorf("took %s and %d KiB", took, grown/kibi)
 			}
-			said := fmt.Sprint(trace.Err, " ", string(trace.Body))
-			if got != row.want || !strings.Contains(said, row.words) {
-				t.Errorf("got %s: %.300s\nwant %s: %s", got, said, row.want, row.words)
+			text := fmt.Sprint(trace.Err, " ", string(trace.Body))
+			if got != row.want || !strings.Contains(text, row.text) {
+				t.Errorf("got %s: %.300s\nwant %s: %s", got, text, row.want, row.text)
 			}
-			if len(trace.Body) > keptAnswer {
+			if len(trace.Body) > maxBody {
 				t.Errorf("%d bytes of the body are kept", len(trace.Body))
 			}
 		})
 	}
 }
 
-// allocated is all that this process has allocated so far, the tests' servers
-// included.
+// allocated returns the bytes that this process has allocated, including those of
+// the test servers.
 func allocated() uint64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.TotalAlloc
 }
 
-func TestARedirectIsNotFollowed(t *testing.T) {
+func TestRedirectIsNotFollowed(t *testing.T) {
 	_, g := twoGenerations(t)
-	var visits atomic.Int32
-	elsewhere, _ := serveAPI(t, g, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { visits.Add(1) }), nil)
+	var requests atomic.Int32
+	elsewhere, _ := serveAPI(t, g, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }), nil)
 	address, _ := serveAPI(t, g, v69(func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "https://"+elsewhere+"/v2/show", http.StatusFound)
 	}, http.StatusOK), nil)
-	if trace, got := look(t, new(Prober), regionAt(address, g)); got != "processing/status" || trace.Status != http.StatusFound || visits.Load() != 0 {
-		t.Errorf("%s, status %d, %d visits elsewhere", got, trace.Status, visits.Load())
+	if trace, got := probe(t, newProber(), regionAt(address, g)); got != "processing/status" || trace.Status != http.StatusFound || requests.Load() != 0 {
+		t.Errorf("%s, status %d, %d requests elsewhere", got, trace.Status, requests.Load())
 	}
 }
 
-func TestTheConsolesOwnLimitsHold(t *testing.T) {
+func TestConsoleLimits(t *testing.T) {
 	t.Parallel()
-	if connectTimeout != 5*time.Second || readTimeout != 30*time.Second {
-		t.Errorf("connect %s, read %s; the console's are 5 s and 30 s", connectTimeout, readTimeout)
+	if consoleLimits != (limits{5 * time.Second, 5 * time.Second, time.Second}) || readTimeout != 30*time.Second {
+		t.Errorf("limits %v, read %s", consoleLimits, readTimeout)
 	}
 	_, g := twoGenerations(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -11,7 +11,7 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-// monitored answers for rbd-monitor.
+// monitored responds to the requests that rbd-api forwards to rbd-monitor.
 func monitored(alarms, query func(http.ResponseWriter)) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+fault.AlertsPath, func(w http.ResponseWriter, _ *http.Request) { alarms(w) })
@@ -24,17 +24,17 @@ func monitored(alarms, query func(http.ResponseWriter)) http.Handler {
 	return mux
 }
 
-func says(status int, body string) func(http.ResponseWriter) {
+func respond(status int, body string) func(http.ResponseWriter) {
 	return func(w http.ResponseWriter) {
 		w.WriteHeader(status)
 		fmt.Fprint(w, body)
 	}
 }
 
-func TestWhatRbdMonitorSaysThroughTheRegion(t *testing.T) {
+func TestMonitor(t *testing.T) {
 	_, g := twoGenerations(t)
 	const (
-		ringing = `{"status":"success","data":{"alerts":[{"labels":{"alertname":"BuilderDown","PageAlarm":"true"},"state":"firing","activeAt":"2026-11-24T02:00:00Z"}]}}`
+		firing  = `{"status":"success","data":{"alerts":[{"labels":{"alertname":"BuilderDown","PageAlarm":"true"},"state":"firing","activeAt":"2026-11-24T02:00:00Z"}]}}`
 		scraped = `{"status":"success","data":{"result":[{"value":[1764000030,"1764000000"]}]}}`
 		away    = `{"code":502,"msg":"upstream service unreachable","detail":"dial tcp: lookup rbd-monitor"}`
 	)
@@ -43,12 +43,12 @@ func TestWhatRbdMonitorSaysThroughTheRegion(t *testing.T) {
 		alarms, query func(http.ResponseWriter)
 		want          string
 	}{
-		{"an alarm", says(200, ringing), says(200, scraped), "up true, 1 shown, last 1764000000"},
-		{"rbd-monitor is away", says(502, away), says(502, away), "up false, 0 shown, last 0"},
-		{"it goes away between the two", says(200, ringing), says(504, ""), "up false, 0 shown, last 0"},
-		{"a region without such a path", says(404, ""), says(404, ""), "/api/v1/alerts: HTTP 404"},
-		{"something else answers", says(200, "<html>"), says(200, scraped), "/api/v1/alerts: not a Prometheus response"},
-		{"far too much", says(200, strings.Repeat(" ", maxAlarms+1)+ringing), says(200, scraped), "is longer than"},
+		{"an alarm", respond(200, firing), respond(200, scraped), "up true, 1 shown, last 1764000000"},
+		{"rbd-monitor is away", respond(502, away), respond(502, away), "up false, 0 shown, last 0"},
+		{"it goes away between the two", respond(200, firing), respond(504, ""), "up false, 0 shown, last 0"},
+		{"a region without such a path", respond(404, ""), respond(404, ""), "/api/v1/alerts: HTTP 404"},
+		{"something else answers", respond(200, "<html>"), respond(200, scraped), "/api/v1/alerts: not a Prometheus response"},
+		{"too many alarms", respond(200, strings.Repeat(" ", maxAlarms+1)+firing), respond(200, scraped), "has more than"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			address, logged := serveAPI(t, g, monitored(row.alarms, row.query), nil)
@@ -64,7 +64,7 @@ func TestWhatRbdMonitorSaysThroughTheRegion(t *testing.T) {
 	}
 }
 
-func TestARegionThatDoesNotAnswerIsNotKnown(t *testing.T) {
+func TestMonitorOfAnUnreachableRegion(t *testing.T) {
 	_, g := twoGenerations(t)
 	r := regionAt("127.0.0.1:1", g)
 	if m, err := new(Prober).Monitor(t.Context(), r); err == nil || m.Up {
@@ -72,7 +72,7 @@ func TestARegionThatDoesNotAnswerIsNotKnown(t *testing.T) {
 	}
 	r.Cert = nil
 	if _, err := new(Prober).Monitor(t.Context(), r); err == nil {
-		t.Error("asked without a certificate")
+		t.Error("requested without a certificate")
 	}
 	begin := time.Now()
 	hangs := monitored(func(http.ResponseWriter) { <-t.Context().Done() }, nil)

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-func TestNamesAndTheirServer(t *testing.T) {
+func TestHostNames(t *testing.T) {
 	_, g := twoGenerations(t)
 	address, _ := serveAPI(t, g, v69(version, http.StatusOK), nil)
 	_, port, _ := net.SplitHostPort(address)
@@ -23,71 +23,70 @@ func TestNamesAndTheirServer(t *testing.T) {
 		ips    []string
 		mute   bool
 		want   string
-		spoke  string   // to whom in the end
-		failed []string // who is said to have failed
+		used   string   // the address in the trace
+		failed []string // the addresses with an error
 	}{
-		{"unknown", dnsmessage.RCodeNameError, nil, false, "resolve/name_unknown", "", nil},
-		{"fails", dnsmessage.RCodeServerFailure, nil, false, "resolve/name_server_failed", "", nil},
-		{"silent", 0, nil, true, "resolve/name_server_silent", "", nil},
-		{"one address", 0, []string{"127.0.0.1"}, false, "well", "127.0.0.1", nil},
-		{"the first address refuses", 0, []string{"127.0.0.77", "127.0.0.1"}, false, "well", "127.0.0.1", []string{"127.0.0.77:"}},
-		{"IPv6 refuses, IPv4 answers", 0, []string{"::1", "127.0.0.1"}, false, "well", "127.0.0.1", []string{"[::1]:"}},
+		{"NXDOMAIN", dnsmessage.RCodeNameError, nil, false, "resolve/name_unknown", "", nil},
+		{"SERVFAIL", dnsmessage.RCodeServerFailure, nil, false, "resolve/name_server_failed", "", nil},
+		{"no response", 0, nil, true, "resolve/name_server_silent", "", nil},
+		{"one address", 0, []string{"127.0.0.1"}, false, "success", "127.0.0.1", nil},
+		{"the first address refuses", 0, []string{"127.0.0.77", "127.0.0.1"}, false, "success", "127.0.0.1", []string{"127.0.0.77:"}},
+		{"IPv6 refuses, IPv4 answers", 0, []string{"::1", "127.0.0.1"}, false, "success", "127.0.0.1", []string{"[::1]:"}},
 		{"all addresses refuse", 0, []string{"127.0.0.77", "127.0.0.78"}, false, "connect/refused", "127.0.0.78", []string{"127.0.0.77:", "127.0.0.78:"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			p := &Prober{Resolver: nameServer(t, row.code, row.ips, row.mute)}
+			p := &Prober{limits: testLimits, Resolver: nameServer(t, row.code, row.ips, row.mute)}
 			r := regionAt("region.example:"+port, g)
-			trace, got := look(t, p, r)
+			trace, got := probe(t, p, r)
 			if got != row.want {
 				t.Errorf("got %s (%v), want %s", got, trace.Err, row.want)
 			}
-			if spoke := strings.TrimSuffix(trace.Address, ":"+port); spoke != row.spoke {
-				t.Errorf("spoke to %q, want %q", spoke, row.spoke)
+			if used := strings.TrimSuffix(trace.Address, ":"+port); used != row.used {
+				t.Errorf("used %q, want %q", used, row.used)
 			}
-			said := fmt.Sprint(trace.FailedAddresses, trace.Err)
+			text := fmt.Sprint(trace.FailedAddresses, trace.Err)
 			for _, address := range row.failed {
-				if !strings.Contains(said, "dial tcp "+address+port) {
-					t.Errorf("it is not said that %s failed: %s", address, said)
+				if !strings.Contains(text, "dial tcp "+address+port) {
+					t.Errorf("no error of %s: %s", address, text)
 				}
 			}
-			if row.want == "well" && len(trace.FailedAddresses) != len(row.failed) {
-				t.Errorf("missed %v", trace.FailedAddresses)
+			if row.want == "success" && len(trace.FailedAddresses) != len(row.failed) {
+				t.Errorf("failed addresses %v", trace.FailedAddresses)
 			}
 		})
 	}
 }
 
-func TestARegionThatHasOnlyIPv6(t *testing.T) {
+func TestIPv6Region(t *testing.T) {
 	_, g := twoGenerations(t)
 	address, _ := serveAPIAt(t, "[::1]:0", g, v69(version, http.StatusOK), nil)
-	trace, got := look(t, new(Prober), regionAt(address, g))
-	if got != "well" || trace.Address != address {
-		t.Errorf("%s: spoke to %s, %v", got, trace.Address, trace.Err)
+	trace, got := probe(t, newProber(), regionAt(address, g))
+	if got != "success" || trace.Address != address {
+		t.Errorf("%s: used %s, %v", got, trace.Address, trace.Err)
 	}
 	_, port, _ := net.SplitHostPort(address)
-	p := &Prober{Resolver: nameServer(t, 0, []string{"::1"}, false)}
-	if trace, got := look(t, p, regionAt("region.example:"+port, g)); got != "well" || trace.Address != address {
-		t.Errorf("by name, %s: spoke to %s, %v", got, trace.Address, trace.Err)
+	p := &Prober{limits: testLimits, Resolver: nameServer(t, 0, []string{"::1"}, false)}
+	if trace, got := probe(t, p, regionAt("region.example:"+port, g)); got != "success" || trace.Address != address {
+		t.Errorf("by name, %s: used %s, %v", got, trace.Address, trace.Err)
 	}
 }
 
-// An address that swallows everything gets its part of the time, and the next
-// one what it needs.
-func TestAfterAnAddressThatIsSilentTheNextOneAnswers(t *testing.T) {
+// An address that drops everything does not use up the time of the next one.
+func TestNextAddressAfterADroppedOne(t *testing.T) {
 	_, g := twoGenerations(t)
 	address, _ := serveAPI(t, g, v69(version, http.StatusOK), nil)
 	_, port, _ := net.SplitHostPort(address)
 	number, _ := strconv.Atoi(port)
-	silent := fullPortAt(t, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 77}, Port: number})
-	p := &Prober{Resolver: nameServer(t, 0, []string{"127.0.0.77", "127.0.0.1"}, false)}
-	trace, got := look(t, p, regionAt("region.example:"+port, g))
-	if got != "well" || trace.Address != address || fmt.Sprint(trace.FailedAddresses) != "[dial tcp "+silent+": i/o timeout]" {
-		t.Errorf("%s: spoke to %s after %v", got, trace.Address, trace.FailedAddresses)
+	dropped := fullPortAt(t, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 77}, Port: number})
+	p := &Prober{limits: testLimits, Resolver: nameServer(t, 0, []string{"127.0.0.77", "127.0.0.1"}, false)}
+	trace, got := probe(t, p, regionAt("region.example:"+port, g))
+	if got != "success" || trace.Address != address || fmt.Sprint(trace.FailedAddresses) != "[dial tcp "+dropped+": i/o timeout]" {
+		t.Errorf("%s: used %s after %v", got, trace.Address, trace.FailedAddresses)
 	}
 }
 
-// nameServer is a resolver whose name server answers every question with the
-// code and the addresses given, or never.
+// nameServer returns a resolver with a name server that returns the code and the
+// addresses to every query. A mute one responds to the control query only.
 func nameServer(t *testing.T, code dnsmessage.RCode, ips []string, mute bool) *net.Resolver {
 	t.Helper()
 	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -103,7 +102,7 @@ func nameServer(t *testing.T, code dnsmessage.RCode, ips []string, mute bool) *n
 				return
 			}
 			var m dnsmessage.Message
-			if mute || m.Unpack(packet[:n]) != nil {
+			if m.Unpack(packet[:n]) != nil || mute && m.Questions[0].Name.String() != controlName {
 				continue
 			}
 			m.Response, m.RCode, m.Additionals = true, code, nil

@@ -38,8 +38,8 @@ func twoGenerations(t testing.TB) (before, now pki.Generation) {
 	return both[0], both[1]
 }
 
-// serveAPI answers as a region API does, with rbd-api's own TLS settings, which
-// adapt may change. It returns its address and what its log holds.
+// serveAPI starts a region API with rbd-api's TLS settings, which adapt may
+// change. It returns its address and a function that returns its log.
 func serveAPI(t testing.TB, g pki.Generation, handler http.Handler, adapt func(*tls.Config)) (address string, logged func() string) {
 	t.Helper()
 	return serveAPIAt(t, "127.0.0.1:0", g, handler, adapt)
@@ -88,7 +88,7 @@ func (l *lockedText) String() string {
 	return l.text.String()
 }
 
-// v69 answers as rbd-api v6.9 does.
+// v69 responds as rbd-api v6.9 does.
 func v69(show http.HandlerFunc, ready int) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v2/show", show)
@@ -107,24 +107,42 @@ func regionAt(address string, g pki.Generation) fault.Region {
 	return fault.Region{Name: "rainbond", URL: "https://" + address, CA: g.CA, Cert: g.Client, Key: g.ClientKey, Place: fault.Console}
 }
 
-// look probes with a second to spare.
-func look(t testing.TB, p *Prober, r fault.Region) (fault.Trace, string) {
+// testLimits are shorter than the console's.
+var testLimits = limits{lookup: time.Second, connect: time.Second, response: 300 * time.Millisecond}
+
+func newProber() *Prober { return &Prober{limits: testLimits} }
+
+// probe sends one request with its full limits. It returns the trace and its
+// result: "success", "unknown", or the phase and the reason.
+func probe(t testing.TB, p *Prober, r fault.Region) (fault.Trace, string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	trace := p.Probe(ctx, r)
-	failure, failed := fault.FromTrace(trace)
-	if !failed {
-		return trace, "well"
-	}
-	return trace, string(failure.Phase) + "/" + string(failure.Reason)
+	return probeWithin(t, p, r, 4*time.Second)
 }
 
-func TestAHealthyRegion(t *testing.T) {
+func probeWithin(t testing.TB, p *Prober, r fault.Region, timeout time.Duration) (fault.Trace, string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
+	defer cancel()
+	trace := p.Probe(ctx, r)
+	return trace, result(trace)
+}
+
+func result(trace fault.Trace) string {
+	failure, failed := fault.FromTrace(trace)
+	switch {
+	case trace.Unknown != nil:
+		return "unknown"
+	case !failed:
+		return "success"
+	}
+	return string(failure.Phase) + "/" + string(failure.Reason)
+}
+
+func TestHealthyRegion(t *testing.T) {
 	_, g := twoGenerations(t)
 	address, logged := serveAPI(t, g, v69(version, http.StatusOK), nil)
-	trace, got := look(t, new(Prober), regionAt(address, g))
-	if got != "well" || trace.Status != 200 || string(trace.Body) != "v6.9.8-release" || trace.Address != address {
+	trace, got := probe(t, newProber(), regionAt(address, g))
+	if got != "success" || trace.Status != 200 || string(trace.Body) != "v6.9.8-release" || trace.Address != address {
 		t.Errorf("%s: %+v", got, trace)
 	}
 	if fmt.Sprint(trace.Ready) != "map[all:true k8s_api:true region_cert:true]" {
@@ -132,22 +150,22 @@ func TestAHealthyRegion(t *testing.T) {
 	}
 	for _, phase := range fault.Phases {
 		if _, ran := trace.Durations[phase]; ran == (phase == fault.Resolve) {
-			t.Errorf("phase %s: ran %v; an address needs no name server, all else ran", phase, ran)
+			t.Errorf("phase %s: ran %v; an an address is not resolved, and all other phases run", phase, ran)
 		}
 	}
 	if text := logged(); text != "" {
-		t.Errorf("the probe left in the log: %s", text)
+		t.Errorf("the probe caused log lines: %s", text)
 	}
 }
 
-func TestEveryTroubleOnTheWayHasItsReason(t *testing.T) {
+func TestProbeReasons(t *testing.T) {
 	old, g := twoGenerations(t)
 	otherName := func(r fault.Region) fault.Region { r.ServerName = "rbd-api-other"; return r }
 	expired, err := pki.NewValid(2048, time.Now().Add(-48*time.Hour), time.Now().Add(-24*time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
-	well := v69(version, http.StatusOK)
+	healthy := v69(version, http.StatusOK)
 	status := func(code int) http.Handler {
 		return v69(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }, http.StatusOK)
 	}
@@ -165,20 +183,20 @@ func TestEveryTroubleOnTheWayHasItsReason(t *testing.T) {
 	}{
 		{"refused", regionAt(closedPort(t), g), "connect/refused"},
 		{"dropped", regionAt(fullPort(t), g), "connect/dropped"},
-		{"no route", regionAt("255.255.255.255:8443", g), "connect/unreachable"}, // the kernel itself refuses TCP to broadcast
-		{"reset", regionAt(door(t, func(c *net.TCPConn) { hear(c); _ = c.SetLinger(0) }), g), "tls/reset"},
-		{"accepted, then closed", regionAt(door(t, hear), g), "tls/closed"},
-		{"accepted, then silent", regionAt(door(t, func(*net.TCPConn) { <-t.Context().Done() }), g), "tls/timeout"},
+		{"no route", regionAt("224.0.0.1:8443", g), "connect/unreachable"}, // the kernel has no TCP route to multicast
+		{"reset", regionAt(listener(t, func(c *net.TCPConn) { readHello(c); _ = c.SetLinger(0) }), g), "tls/reset"},
+		{"accepted, then closed", regionAt(listener(t, readHello), g), "tls/closed"},
+		{"accepted, then no response", regionAt(listener(t, func(*net.TCPConn) { <-t.Context().Done() }), g), "tls/timeout"},
 		{"plain HTTP", regionAt(plainHTTP(t), g), "tls/plain_http"},
-		{"TLS 1.1 at most", regionAt(server(g, well, func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }), g), "tls/old_tls"},
-		{"the console's CA is stale", fault.Region{Name: "r", URL: "https://" + server(g, well, nil), CA: old.CA, Cert: g.Client, Key: g.ClientKey}, "tls/server_untrusted"},
-		{"another name is wanted", otherName(regionAt(server(g, well, nil), g)), "tls/server_wrong_name"},
-		{"the region's certificate has expired", regionAt(server(expired, well, func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert }), expired), "tls/server_expired"},
-		{"a stale client under TLS 1.3", fault.Region{Name: "r", URL: "https://" + server(g, well, nil), CA: g.CA, Cert: old.Client, Key: old.ClientKey}, "tls/client_refused"},
-		{"a stale client under TLS 1.2", fault.Region{Name: "r", URL: "https://" + server(g, well, tls12), CA: g.CA, Cert: old.Client, Key: old.ClientKey}, "tls/client_refused"},
-		{"all of the console's copy is stale", regionAt(server(g, well, nil), old), "tls/client_refused"},
-		{"a proxy that asks for no client certificate", fault.Region{Name: "r", URL: "https://" + server(old, well, func(c *tls.Config) { c.ClientAuth = tls.NoClientCert }), CA: g.CA, Cert: g.Client, Key: g.ClientKey}, "tls/client_not_asked"},
-		{"rbd-api without its client CA", regionAt(server(g, well, func(c *tls.Config) { c.ClientAuth = tls.NoClientCert }), g), "tls/client_not_asked"},
+		{"TLS 1.1 at most", regionAt(server(g, healthy, func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }), g), "tls/old_tls"},
+		{"the console's CA is stale", fault.Region{Name: "r", URL: "https://" + server(g, healthy, nil), CA: old.CA, Cert: g.Client, Key: g.ClientKey}, "success"},
+		{"another name is wanted", otherName(regionAt(server(g, healthy, nil), g)), "tls/server_wrong_name"},
+		{"the region's certificate has expired", regionAt(server(expired, healthy, func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert }), expired), "tls/server_expired"},
+		{"a stale client under TLS 1.3", fault.Region{Name: "r", URL: "https://" + server(g, healthy, nil), CA: g.CA, Cert: old.Client, Key: old.ClientKey}, "tls/client_refused"},
+		{"a stale client under TLS 1.2", fault.Region{Name: "r", URL: "https://" + server(g, healthy, tls12), CA: g.CA, Cert: old.Client, Key: old.ClientKey}, "tls/client_refused"},
+		{"all of the console's copy is stale", regionAt(server(g, healthy, nil), old), "tls/client_refused"},
+		{"a proxy that requests no client certificate", fault.Region{Name: "r", URL: "https://" + server(old, healthy, func(c *tls.Config) { c.ClientAuth = tls.NoClientCert }), CA: g.CA, Cert: g.Client, Key: g.ClientKey}, "tls/client_not_asked"},
+		{"rbd-api without its client CA", regionAt(server(g, healthy, func(c *tls.Config) { c.ClientAuth = tls.NoClientCert }), g), "tls/client_not_asked"},
 		{"no key", withoutKey, "tls/client_unreadable"},
 		{"key of another", fault.Region{Name: "r", URL: "https://127.0.0.1:1", CA: g.CA, Cert: g.Client, Key: old.ClientKey}, "tls/client_unreadable"},
 		{"CA is a private key", fault.Region{Name: "r", URL: "https://127.0.0.1:1", CA: g.ServerKey, Cert: g.Client, Key: g.ClientKey}, "tls/client_unreadable"},
@@ -189,92 +207,92 @@ func TestEveryTroubleOnTheWayHasItsReason(t *testing.T) {
 		{"another page", regionAt(server(g, v69(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }, 200), nil), g), "transfer/wrong_body"},
 		{"an endless page", regionAt(server(g, v69(endless, 200), nil), g), "transfer/wrong_body"},
 		{"one byte at a time", regionAt(server(g, v69(drip, 200), nil), g), "transfer/timeout"},
-		{"no answer", regionAt(server(g, v69(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 200), nil), g), "processing/timeout"},
-		{"closed without an answer", regionAt(server(g, v69(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 200), nil), g), "processing/closed"},
+		{"no response", regionAt(server(g, v69(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 200), nil), g), "processing/timeout"},
+		{"closed without a response", regionAt(server(g, v69(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 200), nil), g), "processing/closed"},
 		{"not ready", regionAt(server(g, v69(version, 503), nil), g), "processing/not_ready"},
-		{"older than v6.9.2", regionAt(server(g, v69(version, 404), nil), g), "well"},
-		{"a build without a version", regionAt(server(g, v69(func(http.ResponseWriter, *http.Request) {}, 200), nil), g), "well"},
-		{"not a URL", fault.Region{Name: "r", URL: "https://u:s3cret@[::1", CA: g.CA, Cert: g.Client, Key: g.ClientKey}, "resolve/other"},
+		{"older than v6.9.2", regionAt(server(g, v69(version, 404), nil), g), "success"},
+		{"a build without a version", regionAt(server(g, v69(func(http.ResponseWriter, *http.Request) {}, 200), nil), g), "success"},
+		{"malformed URL", fault.Region{Name: "r", URL: "https://u:s3cret@[::1", CA: g.CA, Cert: g.Client, Key: g.ClientKey}, "resolve/url_malformed"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			trace, got := look(t, new(Prober), row.region)
+			trace, got := probe(t, newProber(), row.region)
 			if got != row.want {
 				t.Errorf("got %s (%v, %v, status %d), want %s", got, trace.Err, trace.Distrust, trace.Status, row.want)
 			}
-			if said := fmt.Sprintf("%+v", trace); strings.Contains(said, "s3cret") || strings.Contains(said, "-----BEGIN") {
-				t.Errorf("the trace holds a secret: %s", said)
+			if text := fmt.Sprintf("%+v", trace); strings.Contains(text, "s3cret") || strings.Contains(text, "-----BEGIN") {
+				t.Errorf("the trace contains a secret: %s", text)
 			}
 		})
 	}
 }
 
-// Whatever stands in the way treats our first packet as the console's.
-func TestWeGreetAsTheConsoleDoes(t *testing.T) {
+// A middlebox must treat our first packet as the console's.
+func TestClientHelloAsTheConsoleSends(t *testing.T) {
 	_, g := twoGenerations(t)
-	greeted := make(chan string, 1)
+	hello := make(chan string, 1)
 	address, _ := serveAPI(t, g, v69(version, http.StatusOK), func(c *tls.Config) {
 		c.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
-			greeted <- fmt.Sprint(h.ServerName, h.SupportedProtos, h.SupportedCurves, h.SupportedVersions)
+			hello <- fmt.Sprint(h.ServerName, h.SupportedProtos, h.SupportedCurves, h.SupportedVersions)
 			return nil, nil
 		}
 	})
-	look(t, new(Prober), regionAt(address, g))
+	probe(t, newProber(), regionAt(address, g))
 	want := fmt.Sprint("rbd-api-api", []string{"http/1.1"}, []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521}, []uint16{tls.VersionTLS13, tls.VersionTLS12})
-	if got := <-greeted; got != want {
+	if got := <-hello; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
-func TestTheServedCertificateIsKnownWhenTheHandshakeFails(t *testing.T) {
+func TestServedCertificateAfterAFailedHandshake(t *testing.T) {
 	old, g := twoGenerations(t)
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		address, _ := serveAPI(t, g, v69(func(http.ResponseWriter, *http.Request) {}, 200), func(c *tls.Config) { c.MaxVersion = version })
-		trace, _ := look(t, new(Prober), regionAt(address, old))
+		trace, _ := probe(t, newProber(), regionAt(address, old))
 		if len(trace.Served) != 1 || fault.ReadServed(trace.Served[0]).Fingerprint() != fault.ReadCopy(fault.Copy{PEM: g.Server}).Fingerprint() {
 			t.Errorf("%s: %d certificates served", tls.VersionName(version), len(trace.Served))
 		}
 	}
 }
 
-func TestTheTokenGoesToNobodyElse(t *testing.T) {
+func TestTokenIsSentToTheRegionOnly(t *testing.T) {
 	old, g := twoGenerations(t)
 	var got []string
 	var mu sync.Mutex
-	listener := v69(func(_ http.ResponseWriter, r *http.Request) {
+	api := v69(func(_ http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
 		got = append(got, r.Header.Get("Authorization"))
 	}, 200)
-	address, _ := serveAPI(t, g, listener, nil)
+	address, _ := serveAPI(t, g, api, nil)
 	trusted := regionAt(address, g)
 	trusted.Token = fault.Secret("t0ken")
 	stranger := trusted
 	stranger.CA = old.CA
-	p := new(Prober)
-	look(t, p, trusted)
-	look(t, p, stranger)
+	p := newProber()
+	probe(t, p, trusted)
+	probe(t, p, stranger)
 	if fmt.Sprintf("%q", got) != `["t0ken" ""]` {
 		t.Errorf("tokens sent: %q", got)
 	}
 }
 
-func TestACopyThatChangedIsUsedAtOnce(t *testing.T) {
+func TestChangedCopyIsUsedAtOnce(t *testing.T) {
 	old, g := twoGenerations(t)
 	address, _ := serveAPI(t, g, v69(version, 200), nil)
-	p := new(Prober)
+	p := newProber()
 	for _, row := range []struct {
 		copied pki.Generation
 		want   string
-	}{{g, "well"}, {old, "tls/client_refused"}, {g, "well"}} {
-		if trace, got := look(t, p, regionAt(address, row.copied)); got != row.want {
+	}{{g, "success"}, {old, "tls/client_refused"}, {g, "success"}} {
+		if trace, got := probe(t, p, regionAt(address, row.copied)); got != row.want {
 			t.Errorf("got %s (%v), want %s", got, trace.Err, row.want)
 		}
 	}
 }
 
-// While a rotation is under way, the console's CA may hold both.
-func TestEveryAuthorityOfTheRegionsCACounts(t *testing.T) {
+// During a rotation, the console's CA may be a bundle of both.
+func TestEveryAuthorityOfTheCABundleIsTrusted(t *testing.T) {
 	before, now := twoGenerations(t)
 	address, _ := serveAPI(t, now, v69(version, http.StatusNotFound), nil)
 	r := regionAt(address, now)
@@ -282,12 +300,16 @@ func TestEveryAuthorityOfTheRegionsCACounts(t *testing.T) {
 		ca   [][]byte
 		want string
 	}{
-		{[][]byte{before.CA, now.CA}, "well"},
-		{[][]byte{now.CA, before.CA}, "well"},
-		{[][]byte{before.CA}, "tls/server_untrusted"},
+		{[][]byte{before.CA, now.CA}, "success"},
+		{[][]byte{now.CA, before.CA}, "success"},
+		{[][]byte{before.CA}, "distrust"},
 	} {
 		r.CA = bytes.Join(row.ca, []byte("and then\n"))
-		if _, got := look(t, new(Prober), r); got != row.want {
+		trace, got := probe(t, newProber(), r)
+		if trace.Distrust != nil {
+			got = "distrust"
+		}
+		if got != row.want {
 			t.Errorf("%d authorities: %s, want %s", len(row.ca), got, row.want)
 		}
 	}
@@ -296,9 +318,9 @@ func TestEveryAuthorityOfTheRegionsCACounts(t *testing.T) {
 func BenchmarkProbe(b *testing.B) {
 	_, g := twoGenerations(b)
 	address, _ := serveAPI(b, g, v69(version, http.StatusNotFound), nil)
-	p, r := new(Prober), regionAt(address, g)
+	p, r := newProber(), regionAt(address, g)
 	for b.Loop() {
-		if _, got := look(b, p, r); got != "well" {
+		if _, got := probe(b, p, r); got != "success" {
 			b.Fatal(got)
 		}
 	}
@@ -314,8 +336,8 @@ func closedPort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// fullPort listens with a queue that is full, so that the kernel drops what
-// comes, as a firewall would.
+// fullPort listens with a full queue, so that the kernel drops connection
+// attempts as a firewall does.
 func fullPort(t *testing.T) string {
 	t.Helper()
 	return fullPortAt(t, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
@@ -337,7 +359,7 @@ func fullPortAt(t *testing.T, at *syscall.SockaddrInet4) string {
 	}
 	full := name.(*syscall.SockaddrInet4)
 	address := net.JoinHostPort(net.IP(full.Addr[:]).String(), strconv.Itoa(full.Port))
-	for range 16 { // until nobody gets in any more
+	for range 16 { // until an attempt is dropped
 		conn, err := net.DialTimeout("tcp", address, 100*time.Millisecond)
 		if err != nil {
 			return address
@@ -348,8 +370,8 @@ func fullPortAt(t *testing.T, at *syscall.SockaddrInet4) string {
 	return ""
 }
 
-// door accepts connections, lets visit have each, and closes it.
-func door(t *testing.T, visit func(*net.TCPConn)) string {
+// listener accepts connections, calls handle with each, and closes it.
+func listener(t *testing.T, handle func(*net.TCPConn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -363,7 +385,7 @@ func door(t *testing.T, visit func(*net.TCPConn)) string {
 				return
 			}
 			go func() {
-				visit(conn.(*net.TCPConn))
+				handle(conn.(*net.TCPConn))
 				_ = conn.Close()
 			}()
 		}
@@ -371,9 +393,9 @@ func door(t *testing.T, visit func(*net.TCPConn)) string {
 	return l.Addr().String()
 }
 
-// hear takes the client's first words, so that closing says goodbye instead
-// of resetting.
-func hear(c *net.TCPConn) { _, _ = c.Read(make([]byte, 4096)) }
+// readHello reads the client's first packet, so that closing sends FIN instead of
+// RST.
+func readHello(c *net.TCPConn) { _, _ = c.Read(make([]byte, 4096)) }
 
 func plainHTTP(t *testing.T) string {
 	t.Helper()
