@@ -334,7 +334,7 @@ func TestChangedCertificateIsComparedAgain(t *testing.T) {
 		{"another CA is copied", region(now, before), served(now), "client", false},
 		{"all are", region(now, now), served(now), "", false},
 	} {
-		got := c.compare(row.region, consoleCopies(row.region), row.served)
+		got := c.compare(row.region, consoleCopies(row.region), [][]byte{row.served})
 		var kinds []string
 		for _, m := range got.comparisons {
 			if m.Differs {
@@ -362,11 +362,11 @@ func BenchmarkCertificatesOfAThousandRegions(b *testing.B) {
 	served := fault.ReadCopy(fault.Copy{PEM: g.Server}).Cert.Raw
 	c := NewCert(nil, nil, "", nil).(*cert)
 	for _, r := range regions {
-		c.last[r.Name] = c.compare(r, consoleCopies(r), served)
+		c.last[r.Name] = c.compare(r, consoleCopies(r), [][]byte{served})
 	}
 	for b.Loop() {
 		for _, r := range regions {
-			c.compare(r, consoleCopies(r), served)
+			c.compare(r, consoleCopies(r), [][]byte{served})
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000/1000, "us/region")
