@@ -1,17 +1,16 @@
 package docs_test
 
 import (
-	"fmt"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
-	"github.com/yuin/goldmark/parser"
 	"github.com/yuin/goldmark/text"
 
 	"github.com/rainbond-exporter/rainbond-exporter/docs"
@@ -19,8 +18,8 @@ import (
 
 var guides = map[string]string{"zh": string(docs.GuideZH), "en": string(docs.GuideEN)}
 
-// slugs is the order of the document. The first two sections of the page are
-// the reader's way in; the last is about the exporter itself.
+// slugs are the IDs of the ## sections: the instructions, the symptoms in the
+// order of Rainbond's documentation, and the exporter itself.
 var slugs = []string{"start", "api", "tls", "cert", "node-role", "component", "disk", "watch"}
 
 func TestBothLanguagesHaveTheSameSectionsInTheSameOrder(t *testing.T) {
@@ -33,7 +32,7 @@ func TestBothLanguagesHaveTheSameSectionsInTheSameOrder(t *testing.T) {
 	}
 }
 
-func TestSectionsStandUnderTheirSlugInTheOrderOfTheDocument(t *testing.T) {
+func TestSectionsAreGroupedUnderTheirSlug(t *testing.T) {
 	var got []string
 	for _, h := range headings(t, guides["en"]) {
 		level, id, _ := strings.Cut(h, " ")
@@ -42,7 +41,7 @@ func TestSectionsStandUnderTheirSlugInTheOrderOfTheDocument(t *testing.T) {
 			continue
 		}
 		if slug := got[len(got)-1]; !strings.HasPrefix(id, slug+"-") {
-			t.Errorf("section %s stands under %s", id, slug)
+			t.Errorf("section %s is grouped under %s", id, slug)
 		}
 	}
 	if !slices.Equal(got, slugs) {
@@ -52,8 +51,8 @@ func TestSectionsStandUnderTheirSlugInTheOrderOfTheDocument(t *testing.T) {
 
 func TestEverySectionHasTheSameParts(t *testing.T) {
 	parts := map[string][]string{
-		"en": {"\n`Rainbond", "\n**What it means.** ", "\n**Who notices.** ", "\n**Confirm.**", "\n**Repair.**", "\n**Well again** ", "\nRainbond's page: "},
-		"zh": {"\n`Rainbond", "\n**含义。** ", "\n**影响谁。** ", "\n**确认。**", "\n**修复。**", "\n**恢复的标志：** ", "\n官方文档："},
+		"en": {"\n`Rainbond", "\n**Meaning.** ", "\n**Impact.**", "\n**Diagnosis.**", "\n**Mitigation.**", "\n**Resolved when** ", "\nRainbond's documentation: "},
+		"zh": {"\n`Rainbond", "\n**含义。** ", "\n**影响。**", "\n**诊断。**", "\n**处理。**", "\n**恢复的标志：** ", "\n官方文档："},
 	}
 	for lang, guide := range guides {
 		for id, body := range sections(guide) {
@@ -104,10 +103,11 @@ func TestNoConsoleBlockHasMoreThanThreeCommands(t *testing.T) {
 	}
 }
 
-// TestNoCommandRepeatsAMistakeOfTheOldPage holds the commands that select
-// nothing, break rbd-api or show a password on v6.
+// TestNoCommandRepeatsAMistakeOfTheOldPage rejects commands that select
+// nothing on v6, break rbd-api, print a password, or that the operator takes
+// back.
 func TestNoCommandRepeatsAMistakeOfTheOldPage(t *testing.T) {
-	bad := regexp.MustCompile(`release=|delete secret|docker system|describe (pod|deploy|replicaset)|openssl verify|master=|worker=true|args`)
+	bad := regexp.MustCompile(`release=|delete secret|docker system|describe (pod|deploy|replicaset)|openssl verify|master=|worker=true|args|rollout restart`)
 	for lang, guide := range guides {
 		for _, c := range commands(guide) {
 			if m := bad.FindString(c); m != "" {
@@ -146,7 +146,7 @@ func TestUpstreamLinksLeadToExistingSectionsAndAreEncoded(t *testing.T) {
 	for lang, guide := range guides {
 		found := 0
 		for _, link := range links(t, guide) {
-			if strings.HasPrefix(link, "#") || link == "https://www.rainbond.io/docs/troubleshooting/cluster-connect" {
+			if !strings.HasPrefix(link, "http") || link == "https://www.rainbond.io/docs/troubleshooting/cluster-connect" {
 				continue
 			}
 			if i := strings.IndexFunc(link, func(r rune) bool { return r > '~' }); i >= 0 {
@@ -174,25 +174,48 @@ func TestNoLinkInTheSourceHoldsRawChinese(t *testing.T) {
 	}
 }
 
-func TestTheTableAtTheBeginningLeadsToEverySection(t *testing.T) {
+// TestTheTableOfSymptomsLeadsToEverySection checks that each link inside the
+// guide is the GitHub slug of a heading, and that the table at the beginning
+// links every section.
+func TestTheTableOfSymptomsLeadsToEverySection(t *testing.T) {
 	for lang, guide := range guides {
-		var ids []string
-		for _, h := range headings(t, guide) {
-			_, id, _ := strings.Cut(h, " ")
-			ids = append(ids, id)
+		slugs := map[string]string{} // of GitHub, by the section's ID
+		all := map[string]bool{}
+		section := regexp.MustCompile(`(?m)^(?:<a id="([a-z-]+)"></a>\n\n)?##+ (.*)$`)
+		for _, m := range section.FindAllStringSubmatch(guide, -1) {
+			slug := githubSlug(m[2])
+			if all[slug] {
+				t.Errorf("%s: two headings have the slug %s", lang, slug)
+			}
+			all[slug], slugs[m[1]] = true, slug
 		}
 		for _, link := range links(t, guide) {
-			if id, ours := strings.CutPrefix(link, "#"); ours && !slices.Contains(ids, id) {
-				t.Errorf("%s: #%s leads nowhere", lang, id)
+			slug, ours := strings.CutPrefix(link, "#")
+			if slug, err := url.PathUnescape(slug); ours && (err != nil || !all[slug]) {
+				t.Errorf("%s: no heading has the slug #%s", lang, slug)
 			}
 		}
-		start, _, _ := strings.Cut(guide, "{#api}")
+		start, _, _ := strings.Cut(guide, `<a id="api"></a>`)
 		for id := range sections(guide) {
-			if !strings.Contains(start, "| ["+id+"](#"+id+") |") {
-				t.Errorf("%s: the table at the beginning lacks %s", lang, id)
+			if !strings.Contains(start, "](#"+slugs[id]+") |\n") {
+				t.Errorf("%s: the table at the beginning does not link %s", lang, id)
 			}
 		}
 	}
+}
+
+// githubSlug returns the anchor that GitHub gives a heading: lower case,
+// spaces as hyphens, without punctuation.
+func githubSlug(heading string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == ' ':
+			return '-'
+		case r == '-' || r == '_' || unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.IsMark(r):
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, heading)
 }
 
 func TestTheGuideHoldsNoKeyMaterial(t *testing.T) {
@@ -204,29 +227,23 @@ func TestTheGuideHoldsNoKeyMaterial(t *testing.T) {
 	}
 }
 
-// parse reads the guide as the page does.
+// parse reads the guide as Markdown.
 func parse(guide string) ast.Node {
-	md := goldmark.New(goldmark.WithExtensions(extension.Table), goldmark.WithParserOptions(parser.WithAttribute()))
-	return md.Parser().Parse(text.NewReader([]byte(guide)))
+	return goldmark.New(goldmark.WithExtensions(extension.Table)).Parser().Parse(text.NewReader([]byte(guide)))
 }
 
-// headings returns "## id" for each heading below the title, and complains
-// about one without an id.
+// headings returns "## id" for each ## and ### heading, and reports one
+// without an ID.
 func headings(t *testing.T, guide string) []string {
 	t.Helper()
 	var out []string
-	walk(parse(guide), func(n ast.Node) {
-		h, ok := n.(*ast.Heading)
-		if !ok || h.Level == 1 {
-			return
+	for _, m := range regexp.MustCompile(`(?m)^(?:<a id="([a-z-]+)"></a>\n\n)?(###?) (.*)$`).FindAllStringSubmatch(guide, -1) {
+		if m[1] == "" {
+			t.Errorf("no ID above %q", m[3])
+			continue
 		}
-		id, ok := h.AttributeString("id")
-		if !ok {
-			t.Errorf("no id: %s", h.Lines().Value([]byte(guide)))
-			return
-		}
-		out = append(out, fmt.Sprintf("%s %s", strings.Repeat("#", h.Level), id))
-	})
+		out = append(out, m[2]+" "+m[1])
+	}
 	return out
 }
 
@@ -256,18 +273,20 @@ func walk(root ast.Node, visit func(ast.Node)) {
 	})
 }
 
-// sections returns the text of each ### section by its id, without the
-// heading, up to the next heading.
+// sections returns the text of each ### section by its ID, from below the
+// heading to the next section.
 func sections(guide string) map[string]string {
-	heading := regexp.MustCompile(`(?m)^##+ .*\{#([a-z-]+)\}$`)
+	heading := regexp.MustCompile(`(?m)^<a id="([a-z-]+)"></a>\n\n(##+) .*$`)
 	out := map[string]string{}
 	at := heading.FindAllStringSubmatchIndex(guide, -1)
 	for i, m := range at {
 		end := len(guide)
 		if i+1 < len(at) {
 			end = at[i+1][0]
+		} else if i := strings.Index(guide, "\n[rb-"); i >= 0 {
+			end = i
 		}
-		if strings.HasPrefix(guide[m[0]:], "### ") {
+		if guide[m[4]:m[5]] == "###" {
 			out[guide[m[2]:m[3]]] = guide[m[1]:end]
 		}
 	}

@@ -46,8 +46,8 @@ func TestEveryAlertHasItsSectionPanelAndTests(t *testing.T) {
 	page := read(t, "../docs/alerts.md")
 	for _, a := range alerts(t) {
 		for lang, guide := range map[string][]byte{"en": docs.GuideEN, "zh": docs.GuideZH} {
-			if !strings.Contains(string(guide), "{#"+a.Section+"}") {
-				t.Errorf("%s: docs/guide.%s.md has no section {#%s}", a.Name, lang, a.Section)
+			if !strings.Contains(string(guide), `<a id="`+a.Section+`"></a>`) {
+				t.Errorf("%s: docs/guide.%s.md has no section %s", a.Name, lang, a.Section)
 			}
 		}
 		if !strings.Contains(tests, `alertname="`+a.Name+`"`) {
@@ -135,9 +135,9 @@ func TestEverySectionOfTheGuideIsAnAlertsOrASlugs(t *testing.T) {
 		known = append(known, a.Section)
 	}
 	for lang, guide := range map[string][]byte{"en": docs.GuideEN, "zh": docs.GuideZH} {
-		for _, anchor := range regexp.MustCompile(`(?m)^###? .*\{#([^}]*)\}`).FindAllStringSubmatch(string(guide), -1) {
+		for _, anchor := range regexp.MustCompile(`(?m)^<a id="([^"]+)"></a>$`).FindAllStringSubmatch(string(guide), -1) {
 			if !slices.Contains(known, anchor[1]) && slices.ContainsFunc(collector.Slugs, func(slug string) bool { return strings.HasPrefix(anchor[1], slug+"-") }) {
-				t.Errorf("docs/guide.%s.md: no alert leads to {#%s}", lang, anchor[1])
+				t.Errorf("docs/guide.%s.md: no alert leads to %s", lang, anchor[1])
 			}
 		}
 	}

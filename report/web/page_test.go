@@ -26,8 +26,8 @@ func siteOf(t *testing.T, look collector.Snapshot) *Site {
 		Collect: func(context.Context) (collector.Snapshot, error) { return look, nil },
 		Doctor:  newDoctor(t),
 		Guide: map[string][]byte{
-			doctor.LangEN: []byte("# Guide\n\n## Certificates *differ* {#cert-mismatch}\n\nRun `kubectl`. <script>alert(1)</script>\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n"),
-			doctor.LangZH: []byte("# 手册\n\n## 证书不匹配 {#cert-mismatch}\n\n执行命令。\n"),
+			doctor.LangEN: []byte("# Guide\n\n<a id=\"cert-mismatch\"></a>\n\n## Certificates *differ* (100%)\n\n[Here](#certificates-differ-100), [there](alerts.md#x). Run `kubectl`. <script>alert(1)</script>\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n"),
+			doctor.LangZH: []byte("# 手册\n\n<a id=\"cert-mismatch\"></a>\n\n## 证书不匹配\n\n执行命令。\n"),
 		},
 	}
 }
