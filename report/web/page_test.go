@@ -308,8 +308,9 @@ func TestTheDiagnosisAsJSON(t *testing.T) {
 func TestTheGuideHasItsAnchors(t *testing.T) {
 	body := get(siteOf(t, doctortest.Healthy()), "/guide?lang=en").Body.String()
 	for _, want := range []string{
-		`<h2 id="cert-mismatch">Certificates <em>differ</em></h2>`,
-		`<li class="level2"><a href="#cert-mismatch">Certificates differ</a></li>`,
+		`<h2 id="cert-mismatch"><span id="certificates-differ-100"></span>Certificates <em>differ</em> (100%)</h2>`,
+		`<li class="level2"><a href="#cert-mismatch">Certificates differ (100%)</a></li>`,
+		`<a href="#certificates-differ-100">Here</a>, <a href="https://github.com/rainbond-exporter/rainbond-exporter/blob/main/docs/alerts.md#x">there</a>`,
 		`<td align="right">2</td>`,
 		`<code>kubectl</code>`,
 	} {

@@ -30,8 +30,8 @@ type Site struct {
 	// Collect returns a snapshot. It is asked for each page, with lookTimeout.
 	Collect func(context.Context) (collector.Snapshot, error)
 	Doctor  *doctor.Doctor
-	// Guide is the guide in Markdown by language; headings bear their anchors
-	// as {#anchor}.
+	// Guide is the guide in Markdown by language. A line <a id="…"></a> above
+	// a heading is its anchor, in addition to the one that GitHub gives it.
 	Guide map[string][]byte
 	// Panels is what stands beside the diagnosis, when there is something: the
 	// demo's tour. Its styles are in Style.
