@@ -74,7 +74,7 @@ func renderGuide(lang string, markdown []byte) guide {
 			slug := githubSlug(label)
 			if id == "" {
 				id = slug
-			} else {
+			} else if id != slug {
 				span := ast.NewString([]byte(`<span id="` + slug + `"></span>`))
 				span.SetCode(true) // written as it is; a slug has no character of HTML
 				n.InsertBefore(n, n.FirstChild(), span)

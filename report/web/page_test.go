@@ -26,7 +26,7 @@ func siteOf(t *testing.T, look collector.Snapshot) *Site {
 		Collect: func(context.Context) (collector.Snapshot, error) { return look, nil },
 		Doctor:  newDoctor(t),
 		Guide: map[string][]byte{
-			doctor.LangEN: []byte("# Guide\n\n<a id=\"cert-mismatch\"></a>\n\n## Certificates *differ* (100%)\n\n[Here](#certificates-differ-100), [there](alerts.md#x). Run `kubectl`. <script>alert(1)</script>\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n"),
+			doctor.LangEN: []byte("# Guide\n\n<a id=\"cert-mismatch\"></a>\n\n## Certificates *differ* (100%)\n\n[Here](#certificates-differ-100), [there](alerts.md#thresholds). Run `kubectl`. <script>alert(1)</script>\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n"),
 			doctor.LangZH: []byte("# 手册\n\n<a id=\"cert-mismatch\"></a>\n\n## 证书不匹配\n\n执行命令。\n"),
 		},
 	}
@@ -310,7 +310,7 @@ func TestTheGuideHasItsAnchors(t *testing.T) {
 	for _, want := range []string{
 		`<h2 id="cert-mismatch"><span id="certificates-differ-100"></span>Certificates <em>differ</em> (100%)</h2>`,
 		`<li class="level2"><a href="#cert-mismatch">Certificates differ (100%)</a></li>`,
-		`<a href="#certificates-differ-100">Here</a>, <a href="https://github.com/rainbond-exporter/rainbond-exporter/blob/main/docs/alerts.md#x">there</a>`,
+		`<a href="#certificates-differ-100">Here</a>, <a href="https://github.com/rainbond-exporter/rainbond-exporter/blob/main/docs/alerts.md#thresholds">there</a>`,
 		`<td align="right">2</td>`,
 		`<code>kubectl</code>`,
 	} {

@@ -113,16 +113,16 @@ func (s *server) do(t *testing.T, statement string) {
 	}
 }
 
-// grants are the statements in the README, with a password.
+// grants are the statements in docs/configuration.md, with a password.
 func grants(t *testing.T) string {
 	t.Helper()
-	readme, err := os.ReadFile("../../README.md")
+	page, err := os.ReadFile("../../docs/configuration.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	block := regexp.MustCompile("(?s)```sql\n(.*?)```").FindSubmatch(readme)
+	block := regexp.MustCompile("(?s)```sql\n(.*?)```").FindSubmatch(page)
 	if block == nil || !strings.Contains(string(block[1]), "'…'") {
-		t.Fatal("README.md shows no user to make")
+		t.Fatal("docs/configuration.md shows no user to create")
 	}
 	return strings.Replace(string(block[1]), "…", password, 1)
 }
