@@ -228,7 +228,8 @@ func (a *api) collectDirect(ctx context.Context, r *Report, region fault.Region,
 	address, gone := fault.AddressWithoutNode(region.URL, nodes)
 	r.addSample("rainbond_api_address_without_node", flag(gone), region.Name)
 	if gone {
-		r.addEvidence(EvidenceNode, "no node has the address "+address+"; the nodes have "+fault.Addresses(nodes), labelRegion, region.Name)
+		have := fault.Addresses(nodes)
+		r.addTranslated(EvidenceNode, "no node has the address "+address+"; the nodes have "+have, "没有节点使用地址 "+address+"；各节点的地址为 "+have, labelRegion, region.Name)
 	}
 }
 
@@ -251,14 +252,15 @@ func (a *api) exportDirect(r *Report, direct fault.Region, t fault.Trace) {
 		return
 	}
 	r.addSample("rainbond_api_direct_up", flag(answers), direct.Name)
-	text := direct.URL + ": rbd-api answers"
+	text, textZH := direct.URL+": rbd-api answers", direct.URL+"：rbd-api 有响应"
 	if !answers {
+		textZH = "" // the text of another program
 		text = direct.URL + ": " + answer(t)
 		if t.Err != nil {
 			text = t.Err.Error()
 		}
 	}
-	r.addEvidence(EvidenceDirect, text, labelRegion, direct.Name)
+	r.addTranslated(EvidenceDirect, text, textZH, labelRegion, direct.Name)
 }
 
 func (a *api) explain(r *Report, name string, f fault.Failure, failed bool, t fault.Trace) {
@@ -266,7 +268,7 @@ func (a *api) explain(r *Report, name string, f fault.Failure, failed bool, t fa
 	if failed {
 		about = append(about, "phase", string(f.Phase), "reason", string(f.Reason))
 		if f.Reason == fault.ClientNotRequested {
-			r.addEvidence(EvidenceError, "the server did not request a client certificate", about...)
+			r.addTranslated(EvidenceError, "the server did not request a client certificate", "服务端没有要求客户端证书", about...)
 		}
 		for _, err := range []error{t.Err, t.Distrust} {
 			if err != nil {
@@ -281,12 +283,14 @@ func (a *api) explain(r *Report, name string, f fault.Failure, failed bool, t fa
 	if t.Address != "" {
 		where += " (" + t.Address + ")"
 	}
+	whereZH := where
 	for _, err := range t.FailedAddresses {
 		where += "; before that " + err.Error()
+		whereZH += "；此前 " + err.Error()
 	}
-	r.addEvidence(EvidenceAddress, where, about...)
+	r.addTranslated(EvidenceAddress, where, whereZH, about...)
 	if len(t.Durations) > 0 {
-		r.addEvidence(EvidenceLatency, latency(t), about...)
+		r.addTranslated(EvidenceLatency, latency(t, phaseEN, ", "), latency(t, phaseZH, "，"), about...)
 	}
 }
 
@@ -302,15 +306,23 @@ func answer(t fault.Trace) string {
 	return text
 }
 
+func phaseEN(p fault.Phase) string { return string(p) }
+
+func phaseZH(p fault.Phase) string {
+	return map[fault.Phase]string{
+		fault.Resolve: "域名解析", fault.Connect: "连接", fault.TLS: "TLS 握手", fault.Processing: "处理", fault.Transfer: "传输",
+	}[p]
+}
+
 // latency returns the durations of the phases that ran, in order.
-func latency(t fault.Trace) string {
+func latency(t fault.Trace, name func(fault.Phase) string, separator string) string {
 	var parts []string
 	for _, phase := range fault.Phases {
 		if took, ran := t.Durations[phase]; ran {
-			parts = append(parts, fmt.Sprintf("%s %.0f ms", phase, 1000*took.Seconds()))
+			parts = append(parts, fmt.Sprintf("%s %.0f ms", name(phase), 1000*took.Seconds()))
 		}
 	}
-	return strings.Join(parts, ", ")
+	return strings.Join(parts, separator)
 }
 
 // forget removes the counters of regions that no longer exist.

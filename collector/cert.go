@@ -3,6 +3,7 @@ package collector
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -170,7 +171,8 @@ func (c *compared) export(r *Report, region string) {
 			r.addSample("rainbond_certificate_unreadable", flag(reading.damage == damage), region, place, kind, string(damage))
 		}
 		if reading.damage != "" {
-			r.addEvidence(EvidenceError, place+" "+kind+": "+reading.description, labelRegion, region, "place", place, "kind", kind, "reason", string(reading.damage))
+			en, zh := copyName(fault.Place(place), fault.Kind(kind))
+			r.addTranslated(EvidenceError, en+": "+reading.description, zh+"："+damageZH(reading.damage, reading.description), labelRegion, region, "place", place, "kind", kind, "reason", string(reading.damage))
 			continue
 		}
 		r.addSample("rainbond_certificate_info", 1, region, place, kind, reading.fingerprint)
@@ -179,13 +181,87 @@ func (c *compared) export(r *Report, region string) {
 			r.addSample("rainbond_certificate_key_mismatch", flag(reading.keyMismatch != ""), region, place)
 		}
 		if reading.keyMismatch != "" {
-			r.addEvidence(EvidenceError, place+" "+kind+": "+reading.keyMismatch, labelRegion, region, "place", place)
+			en, zh := copyName(fault.Place(place), fault.Kind(kind))
+			r.addTranslated(EvidenceError, en+": "+reading.keyMismatch, zh+"："+keyMismatchZH(reading.keyMismatch), labelRegion, region, "place", place)
 		}
 	}
 	for _, m := range c.comparisons {
 		r.addSample("rainbond_certificate_mismatch", flag(m.Differs), region, string(m.Kind), string(m.Place), string(m.Reference))
 		if m.Differs {
-			r.addEvidence(EvidenceFingerprint, m.Text, labelRegion, region, "kind", string(m.Kind), "place", string(m.Place), "reference", string(m.Reference))
+			en, zh := relation(m)
+			r.addTranslated(EvidenceFingerprint, en, zh, labelRegion, region, "kind", string(m.Kind), "place", string(m.Place), "reference", string(m.Reference))
 		}
 	}
+}
+
+// copyName names the copy of a certificate in both languages, as in "console
+// client".
+func copyName(place fault.Place, kind fault.Kind) (en, zh string) {
+	zh = string(place) + " 的"
+	switch place {
+	case fault.Console:
+		zh = "控制台的"
+	case fault.Served:
+		zh = "rbd-api 出示的"
+	}
+	return string(place) + " " + string(kind), zh + map[fault.Kind]string{fault.CA: " CA 证书", fault.Client: "客户端证书", fault.Server: "服务端证书"}[kind]
+}
+
+// relation describes the relation that does not hold, in both languages. It
+// shows two fingerprints as different only if they should be equal.
+func relation(m fault.Comparison) (en, zh string) {
+	a, b := m.Fingerprint.Short(), m.ReferenceFingerprint.Short()
+	switch {
+	case m.Relation == fault.SignedBy && m.Kind == fault.Server:
+		owner, ownerZH := "the console's CA", "控制台的 CA"
+		if m.Reference != fault.Console {
+			owner, ownerZH = "the CA in "+string(m.Reference), " "+string(m.Reference)+" 中的 CA"
+		}
+		return fmt.Sprintf("the certificate served by rbd-api (%s…) is not signed by %s (%s…)", a, owner, b),
+			fmt.Sprintf("rbd-api 出示的证书（%s…）不是由%s（%s…）签发的", a, ownerZH, b)
+	case m.Relation == fault.SignedBy:
+		owner, ownerZH := "the console's client certificate", "控制台的客户端证书"
+		if m.Place != fault.Console {
+			owner, ownerZH = "the client certificate in "+string(m.Place), string(m.Place)+" 中的客户端证书"
+		}
+		return fmt.Sprintf("%s (%s…) is not signed by the CA that rbd-api uses (%s…)", owner, a, b),
+			fmt.Sprintf("%s（%s…）不是由 rbd-api 使用的 CA（%s…）签发的", ownerZH, a, b)
+	}
+	first, firstZH := copyName(m.Place, m.Kind)
+	second, secondZH := copyName(m.Reference, m.Kind)
+	return fmt.Sprintf("%s %s… ≠ %s %s…", first, a, second, b), fmt.Sprintf("%s %s… ≠ %s %s…", firstZH, a, secondZH, b)
+}
+
+// damageZH is the Chinese form of why there is no certificate.
+func damageZH(damage fault.Reason, description string) string {
+	switch damage {
+	case fault.Empty:
+		return "内容为空"
+	case fault.LeadingSpace:
+		return "行首有空格，无法识别证书"
+	case fault.NewlinesLost:
+		return "换行丢失，无法识别证书"
+	case fault.CarriageReturn:
+		return "含有 CRLF 换行，控制台无法使用"
+	case fault.KeyEncrypted:
+		return "私钥已加密，控制台无法使用"
+	case fault.NotPEM:
+		return "不是 PEM 格式"
+	case fault.WrongType:
+		return "内容不是证书（" + description + "）"
+	case fault.Missing:
+		return "不存在（" + description + "）"
+	}
+	return "证书损坏（" + description + "）"
+}
+
+// keyMismatchZH is the Chinese form of why a key does not match its certificate.
+func keyMismatchZH(en string) string {
+	switch en {
+	case fault.KeyEmpty:
+		return "私钥为空"
+	case fault.KeyOfOtherCertificate:
+		return "私钥属于另一张证书"
+	}
+	return "私钥无法读取（" + en + "）"
 }

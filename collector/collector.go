@@ -51,7 +51,17 @@ type Evidence struct {
 	// What names the text. It is one of the Evidence constants, which the
 	// presentation translates.
 	What string
-	Text string
+	// Text is English, or the original text of another program. TextZH is its
+	// Chinese form, or empty if Text is for readers of both languages.
+	Text, TextZH string
+}
+
+// In returns the text in a language: "zh", or English.
+func (e Evidence) In(lang string) string {
+	if lang == "zh" && e.TextZH != "" {
+		return e.TextZH
+	}
+	return e.Text
 }
 
 // The kinds of evidence.
@@ -59,7 +69,7 @@ const (
 	EvidenceError       = "error"       // the text of an error
 	EvidenceAddress     = "address"     // the URL and the ip:port of a probe
 	EvidenceDirect      = "direct"      // the answer of rbd-api to a probe that bypasses the gateway
-	EvidenceFingerprint = "fingerprint" // "console client 1f2e… ≠ region-config client 9a8b…"
+	EvidenceFingerprint = "fingerprint" // two certificates that should be equal, or a certificate and its CA
 	EvidenceLogLine     = "log line"    // the last log line of its class
 	EvidenceAnswer      = "answer"      // the HTTP status and the beginning of the body
 	EvidenceLatency     = "latency"     // the duration of each phase
@@ -70,13 +80,19 @@ const (
 )
 
 // addEvidence appends evidence about the samples with the given labels, which
-// are name, value, name, value, ...
+// are name, value, name, value, ... Its text is for readers of both languages,
+// such as an error or a log line.
 func (r *Report) addEvidence(what, text string, labels ...string) {
+	r.addTranslated(what, text, "", labels...)
+}
+
+// addTranslated appends evidence with an English and a Chinese text.
+func (r *Report) addTranslated(what, en, zh string, labels ...string) {
 	about := make(map[string]string, len(labels)/2)
 	for i := 0; i+1 < len(labels); i += 2 {
 		about[labels[i]] = labels[i+1]
 	}
-	r.Evidence = append(r.Evidence, Evidence{About: about, What: what, Text: text})
+	r.Evidence = append(r.Evidence, Evidence{About: about, What: what, Text: en, TextZH: zh})
 }
 
 // addSample appends one sample of a metric of the catalogue. The label values

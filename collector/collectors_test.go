@@ -130,7 +130,7 @@ func TestCertificatesOfFivePlaces(t *testing.T) {
 	}
 	text := evidenceText(report)
 	for _, words := range []string{
-		"fingerprint: the certificate served by rbd-api (" + served.Fingerprint().Short() + "…) is not signed by the CA of console (",
+		"fingerprint: the certificate served by rbd-api (" + served.Fingerprint().Short() + "…) is not signed by the console's CA (",
 		"error: client-secret ca: Secret rbd-api-client-cert: not found",
 		"error: server-secret server: the key belongs to another certificate",
 	} {

@@ -136,7 +136,8 @@ func (c *component) collectAlarms(ctx context.Context, r *Report) {
 		r.addSample("rainbond_component_alarm_firing", flag(i >= 0), c.region, alarm.Component, alarm.Name)
 		if i >= 0 {
 			shown := m.Shown[i]
-			r.addEvidence(EvidenceAlarm, fmt.Sprintf("%s, %s since %s", shown.Name, shown.State, shown.Since.UTC().Format(time.RFC3339)),
+			since := shown.Since.UTC().Format(time.RFC3339)
+			r.addTranslated(EvidenceAlarm, fmt.Sprintf("%s, %s since %s", shown.Name, shown.State, since), fmt.Sprintf("%s，状态 %s，始于 %s", shown.Name, shown.State, since),
 				labelRegion, c.region, "component", alarm.Component, "alarm", alarm.Name)
 		}
 	}

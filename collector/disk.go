@@ -112,8 +112,9 @@ func (d disk) explainUsage(r *Report, mountpoint string, f fault.Filesystem) {
 	}
 	used, _ := f.UsedRatio()
 	avail, _ := f.AvailRatio()
-	r.addEvidence(EvidenceUsage, fmt.Sprintf("%s: %.1f of %.1f GiB used (%.1f %%), %.1f GiB left (%.1f %%); %.0f of %.0f inodes left",
-		where, (f.Size-f.Free)/gib, f.Size/gib, 100*used, f.Avail/gib, 100*avail, f.FilesFree, f.Files), labelRegion, d.region, "node", d.node, "mountpoint", mountpoint)
+	values := []any{where, (f.Size - f.Free) / gib, f.Size / gib, 100 * used, f.Avail / gib, 100 * avail, f.FilesFree, f.Files}
+	r.addTranslated(EvidenceUsage, fmt.Sprintf("%s: %.1f of %.1f GiB used (%.1f%%), %.1f GiB left (%.1f%%); %.0f of %.0f inodes left", values...),
+		fmt.Sprintf("%s：已用 %.1f GiB，共 %.1f GiB（%.1f%%），剩余 %.1f GiB（%.1f%%）；剩余 inode %.0f 个，共 %.0f 个", values...), labelRegion, d.region, "node", d.node, "mountpoint", mountpoint)
 }
 
 // addStuck exports a mount that cannot be used.

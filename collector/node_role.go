@@ -40,7 +40,7 @@ func (n nodeRole) Collect(ctx context.Context) (Report, error) {
 	}
 	for _, node := range roles.Missing {
 		r.addSample("rainbond_node_role_missing", 1, n.region, node.Name)
-		r.addEvidence(EvidenceNode, node.Name+": no label "+fault.RoleKey+"/…", labelRegion, n.region, "node", node.Name)
+		r.addTranslated(EvidenceNode, node.Name+": no label "+fault.RoleKey+"/…", node.Name+"：没有标签 "+fault.RoleKey+"/…", labelRegion, n.region, "node", node.Name)
 	}
 	for _, node := range roles.Malformed {
 		r.addSample("rainbond_node_role_malformed", 1, n.region, node.Name)
@@ -52,7 +52,8 @@ func (n nodeRole) Collect(ctx context.Context) (Report, error) {
 	platform, err := n.platform(ctx)
 	for _, p := range platform.Unmatched(nodes) {
 		r.addSample("rainbond_node_placement_unmatched", 1, n.region, p.Component, p.Node)
-		r.addEvidence(EvidenceNode, fmt.Sprintf("%s is configured to run on %s; no node has the label kubernetes.io/hostname=%s", p.Component, p.Node, p.Node),
+		r.addTranslated(EvidenceNode, fmt.Sprintf("%s is configured to run on %s; no node has the label kubernetes.io/hostname=%s", p.Component, p.Node, p.Node),
+			fmt.Sprintf("%s 指定运行在 %s；没有节点带有标签 kubernetes.io/hostname=%s", p.Component, p.Node, p.Node),
 			labelRegion, n.region, "component", p.Component, "node", p.Node)
 	}
 	return r, err

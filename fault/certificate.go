@@ -225,26 +225,45 @@ func encrypted(key Secret) bool {
 	return false
 }
 
+// Why a private key does not belong to its certificate.
+const (
+	KeyEmpty              = "the key is empty"
+	KeyOfOtherCertificate = "the key belongs to another certificate"
+)
+
 // keyMismatch returns why a key does not belong to a certificate. It does not
 // use the library's error, which could quote the key.
 func keyMismatch(key Secret) string {
 	block, _ := pem.Decode(withoutBOM(key))
 	switch {
 	case len(bytes.TrimSpace(key)) == 0:
-		return "the key is empty"
+		return KeyEmpty
 	case block == nil:
 		return fmt.Sprintf("the key cannot be read (%s)", damageOf(key))
 	}
-	return "the key belongs to another certificate"
+	return KeyOfOtherCertificate
 }
+
+// A Relation is the expected relation between two certificates.
+type Relation int
+
+// The relations. A certificate that is signed by a CA never equals it: only
+// EqualTo can be shown as a pair of different fingerprints.
+const (
+	EqualTo Relation = iota
+	SignedBy
+)
 
 // A Comparison is the result of comparing the certificates of two places.
 type Comparison struct {
 	Kind      Kind
 	Place     Place // the place of the certificate
 	Reference Place // the place with which it is compared
-	Differs   bool
-	Text      string // describes the difference, with fingerprints
+	Relation  Relation
+	Differs   bool // the relation does not hold
+	// The fingerprints of the two certificates. With SignedBy, the second is
+	// the fingerprint of the CA.
+	Fingerprint, ReferenceFingerprint Fingerprint
 }
 
 // SelectCA sets, in each CA bundle, Cert to the certificate that signed what
@@ -278,22 +297,20 @@ func SelectCA(readings []Reading) {
 // CA, certificate and key the console uses.
 func Compare(readings []Reading, copied Place) []Comparison {
 	var all []Comparison
-	compare := func(c Comparison, a, b Reading, agrees func(a, b Reading) bool, text func(a, b Reading) string) {
+	compare := func(c Comparison, a, b Reading) {
 		if a.Cert == nil || b.Cert == nil {
 			return
 		}
-		if c.Differs = !agrees(a, b); c.Differs {
-			c.Text = text(a, b)
+		agrees := equal
+		if c.Relation == SignedBy {
+			agrees = signed
 		}
+		c.Differs, c.Fingerprint, c.ReferenceFingerprint = !agrees(a, b), a.Fingerprint(), b.Fingerprint()
 		all = append(all, c)
 	}
 	served := find(readings, Served, Server)
-	compare(Comparison{Kind: Server, Place: Served, Reference: copied}, served, find(readings, copied, CA), signed, func(a, b Reading) string {
-		return fmt.Sprintf("the certificate served by rbd-api (%s…) is not signed by the CA of %s (%s…)", a.Fingerprint().Short(), copied, b.Fingerprint().Short())
-	})
-	compare(Comparison{Kind: Client, Place: copied, Reference: Served}, find(readings, copied, Client), activeCA(readings, served), signed, func(a, b Reading) string {
-		return fmt.Sprintf("the client certificate of %s (%s…) is not signed by the CA of rbd-api (%s…)", copied, a.Fingerprint().Short(), b.Fingerprint().Short())
-	})
+	compare(Comparison{Kind: Server, Place: Served, Reference: copied, Relation: SignedBy}, served, find(readings, copied, CA))
+	compare(Comparison{Kind: Client, Place: copied, Reference: Served, Relation: SignedBy}, find(readings, copied, Client), activeCA(readings, served))
 	for _, pair := range []struct {
 		kind             Kind
 		place, reference Place
@@ -306,9 +323,7 @@ func Compare(readings []Reading, copied Place) []Comparison {
 		{Client, Console, RegionConfig},
 	} {
 		c := Comparison{Kind: pair.kind, Place: pair.place, Reference: pair.reference}
-		compare(c, find(readings, pair.place, pair.kind), find(readings, pair.reference, pair.kind), equal, func(a, b Reading) string {
-			return fmt.Sprintf("%s certificate: %s %s… ≠ %s %s…", pair.kind, a.Place, a.Fingerprint().Short(), b.Place, b.Fingerprint().Short())
-		})
+		compare(c, find(readings, pair.place, pair.kind), find(readings, pair.reference, pair.kind))
 	}
 	return all
 }

@@ -72,8 +72,15 @@ func Metric(name string, value float64, labels ...string) prometheus.Metric {
 	return prometheus.MustNewConstMetric(prometheus.NewDesc(m.Name, m.Help, m.Labels, nil), m.Type, value, labels...)
 }
 
+// chinese are the Chinese forms of some evidence.
+var chinese = map[string]string{
+	"console client 1f2e3d4c5b6a… ≠ region-config client 9a8b7c6d5e4f…":                                   "控制台的客户端证书 1f2e3d4c5b6a… ≠ region-config 的客户端证书 9a8b7c6d5e4f…",
+	"the certificate served by rbd-api (8899aabbccdd…) is not signed by the console's CA (001122334455…)": "rbd-api 出示的证书（8899aabbccdd…）不是由控制台的 CA（001122334455…）签发的",
+}
+
+// Evidence is evidence about the labels name, value, name, value, ...
 func Evidence(what, text string, about ...string) collector.Evidence {
-	e := collector.Evidence{What: what, Text: text, About: map[string]string{}}
+	e := collector.Evidence{What: what, Text: text, TextZH: chinese[text], About: map[string]string{}}
 	for i := 0; i < len(about); i += 2 {
 		e.About[about[i]] = about[i+1]
 	}
@@ -109,9 +116,9 @@ func Faulty() collector.Snapshot {
 			Metric("rainbond_certificate_mismatch", 1, "rainbond", "client", "console", "served"),
 			Metric("rainbond_certificate_mismatch", 0, "rainbond", "server", "served", "console"),
 		},
-			Evidence(collector.EvidenceFingerprint, "console client 1f2e3d4c5b6a7988 ≠ region-config client 9a8b7c6d5e4f3021",
+			Evidence(collector.EvidenceFingerprint, "console client 1f2e3d4c5b6a… ≠ region-config client 9a8b7c6d5e4f…",
 				"rainbond_region", "rainbond", "kind", "client", "place", "console"),
-			Evidence(collector.EvidenceFingerprint, "console ca 0011223344556677 ≠ served ca 8899aabbccddeeff",
+			Evidence(collector.EvidenceFingerprint, "the certificate served by rbd-api (8899aabbccdd…) is not signed by the console's CA (001122334455…)",
 				"rainbond_region", "rainbond", "kind", "ca", "place", "console"),
 		),
 		Collected(collector.SlugNodeRole, []prometheus.Metric{Metric("rainbond_nodes", 3, "rainbond", "worker")}),

@@ -83,6 +83,7 @@ type commandsJSON struct {
 type evidenceJSON struct {
 	What  string            `json:"what"`
 	Text  string            `json:"text"`
+	ZH    string            `json:"text_zh"`
 	About map[string]string `json:"about"`
 }
 
@@ -94,7 +95,7 @@ func findingToJSON(f doctor.Finding) findingJSON {
 		Description: wordsJSON(f.Description),
 		Commands:    commandsJSON{each(f.Commands.EN, same), each(f.Commands.ZH, same)},
 		Evidence: each(f.Evidence, func(e collector.Evidence) evidenceJSON {
-			return evidenceJSON{e.What, e.Text, present(e.About)}
+			return evidenceJSON{e.What, e.In(doctor.LangEN), e.In(doctor.LangZH), present(e.About)}
 		}),
 		SeenBy:   each(f.SeenBy, same),
 		Since:    moment(f.Since),

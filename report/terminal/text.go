@@ -172,7 +172,7 @@ type row struct {
 func (t *terminal) evidence(seen []collector.Evidence) []row {
 	var rows []row
 	for _, e := range seen {
-		rows = append(rows, row{label: t.say(e.What), texts: []string{report.Shown(e.Text)}})
+		rows = append(rows, row{label: t.say(e.What), texts: []string{report.Shown(e.In(t.style.Lang))}})
 	}
 	return rows
 }

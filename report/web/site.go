@@ -254,6 +254,7 @@ func parsePages(lang string) *template.Template {
 		"about":    func(f doctor.Finding) string { return report.About(f, lang) },
 		"more":     report.MoreEvidence,
 		"told":     func(p page, f doctor.Finding) told { return told{f, p.Since(f)} },
+		"evidence": func(e collector.Evidence) string { return e.In(lang) },
 		"few":      report.FewOf,
 		"shown":    report.Shown,
 		"severity": severityClass,
