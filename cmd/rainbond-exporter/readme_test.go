@@ -26,7 +26,7 @@ func TestReadmeShowsTheOutputOfCheck(t *testing.T) {
 			t.Fatalf("%s does not show what %q prints", path, args)
 		}
 		var out, errs bytes.Buffer
-		if status := run(t.Context(), strings.Fields(args), &out, &errs); status != faults {
+		if status := run(t.Context(), append(strings.Fields(args), "--rsa-bits=2048"), &out, &errs); status != faults {
 			t.Errorf("ended with %d: %s", status, errs.String())
 		}
 		output, want := changing.ReplaceAllString(out.String(), "…"), changing.ReplaceAllString(shown, "…")

@@ -19,55 +19,81 @@ var update = flag.Bool("update", false, "write the golden files instead of compa
 
 // TestScenariosHaveExactlyTheirAlerts runs every scenario of the demo through
 // the whole of check: kubeconfig, watch caches, probe, log, rules,
-// inhibitions. What pages are the findings that no other finding explains.
-// The expected output is in testdata/golden.
+// inhibitions. The alerts are the findings that no other finding explains.
+// testdata/golden has the text for people.
 func TestScenariosHaveExactlyTheirAlerts(t *testing.T) {
-	diagnose := diagnosing(t)
 	schema := published(t)
-	for _, s := range demo.Scenarios {
-		t.Run(s.Name, func(t *testing.T) {
-			diagnosis := diagnose(t, s)
-			obeysAs(t, schema, diagnosis)
-			for _, lang := range []string{"en", "zh"} {
-				golden(t, s.Name+"."+lang, diagnosis, lang)
-			}
-		})
-	}
+	eachDiagnosis(t, demo.Scenarios, func(t *testing.T, s demo.Scenario, d doctor.Diagnosis) {
+		obeysAs(t, schema, d)
+		for _, lang := range []string{"en", "zh"} {
+			golden(t, s.Name+"."+lang, d, lang)
+		}
+	})
 }
 
-// diagnosing starts a demo, and returns what sets a scenario, and holds what
-// check reports against the alerts that the scenario wants.
-func diagnosing(t *testing.T) func(*testing.T, demo.Scenario) doctor.Diagnosis {
+// testBits is the size of the demo's RSA keys in tests. No alert depends on
+// it, and keys of 4096 bits take most of the time.
+const testBits = 2048
+
+// regionsAtOnce is the number of demos that tests run at once. Scenarios that
+// wait for a timeout do not delay the others.
+const regionsAtOnce = 4
+
+// eachDiagnosis runs check in each scenario, compares the alerts with those of
+// the scenario, and calls more with the diagnosis, each in a subtest.
+func eachDiagnosis(t *testing.T, scenarios []demo.Scenario, more func(*testing.T, demo.Scenario, doctor.Diagnosis)) {
 	t.Helper()
-	f, err := parse([]string{"demo", "check", "--timeout=20s"}, os.Stderr)
-	if err != nil {
-		t.Fatal(err)
+	type result struct {
+		d   doctor.Diagnosis
+		err error
 	}
-	d, err := demo.Start(t.Context(), demo.Options{})
-	if err != nil {
-		t.Fatal(err)
+	results := make([]chan result, len(scenarios))
+	for i := range results {
+		results[i] = make(chan result, 1)
 	}
-	t.Cleanup(d.Close)
-	f.pointAt(d)
-	return func(t *testing.T, s demo.Scenario) doctor.Diagnosis {
-		t.Helper()
-		if err := d.Set(s.Name); err != nil {
-			t.Fatal(err)
-		}
-		diagnosis, err := f.diagnose(t.Context())
+	next := make(chan int, len(scenarios))
+	for i := range scenarios {
+		next <- i
+	}
+	close(next)
+	for range regionsAtOnce {
+		f, err := parse([]string{"demo", "check", "--timeout=20s"}, os.Stderr)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var got []string
-		for _, finding := range diagnosis.Findings {
-			got = append(got, finding.Alert)
+		d, err := demo.Start(t.Context(), demo.Options{Bits: testBits})
+		if err != nil {
+			t.Fatal(err)
 		}
-		slices.Sort(got)
-		got = slices.Compact(got)
-		if want := slices.Sorted(slices.Values(s.Alerts)); !slices.Equal(got, want) {
-			t.Errorf("got  %s\nwant %s", strings.Join(got, " "), strings.Join(want, " "))
-		}
-		return diagnosis
+		t.Cleanup(d.Close)
+		f.pointAt(d)
+		go func() {
+			for i := range next {
+				var r result
+				if r.err = d.Set(scenarios[i].Name); r.err == nil {
+					r.d, r.err = f.diagnose(t.Context())
+				}
+				results[i] <- r
+			}
+		}()
+	}
+	for i, s := range scenarios {
+		t.Run(s.Name, func(t *testing.T) {
+			r := <-results[i]
+			if r.err != nil {
+				t.Fatal(r.err)
+			}
+			var got []string
+			for _, finding := range r.d.Findings {
+				got = append(got, finding.Alert)
+			}
+			slices.Sort(got)
+			got = slices.Compact(got)
+			if want := slices.Sorted(slices.Values(s.Alerts)); !slices.Equal(got, want) {
+				t.Errorf("got  %s\nwant %s", strings.Join(got, " "), strings.Join(want, " "))
+			}
+			more(t, s, r.d)
+		})
 	}
 }
 
@@ -92,20 +118,20 @@ var together = map[string]string{
 // TestNoFaultHidesAnother breaks two things at once. A cause inhibits its
 // symptoms, and never a fault of another cause.
 func TestNoFaultHidesAnother(t *testing.T) {
-	diagnose := diagnosing(t)
 	scenarios := map[string]demo.Scenario{}
 	for _, s := range demo.Scenarios {
 		scenarios[s.Name] = s
 	}
+	var pairs []demo.Scenario
 	pair := func(one, other string) {
 		both := scenarios[one].And(scenarios[other])
 		switch alert, ok := together[both.Name]; {
 		case ok:
 			both.Alerts = []string{alert}
 		case slices.Contains(closed, one) && (other == "component-alarm-stuck" || other == "component-monitor-stale"):
-			both.Alerts = scenarios[one].Alerts // nobody can ask the region what the console shows
+			both.Alerts = scenarios[one].Alerts // the region does not report what the console shows
 		}
-		t.Run(both.Name, func(t *testing.T) { diagnose(t, both) })
+		pairs = append(pairs, both)
 	}
 	for i, other := range inside {
 		for _, one := range slices.Concat(closed, open) {
@@ -117,6 +143,7 @@ func TestNoFaultHidesAnother(t *testing.T) {
 			}
 		}
 	}
+	eachDiagnosis(t, pairs, func(*testing.T, demo.Scenario, doctor.Diagnosis) {})
 }
 
 // golden compares what a person reads with the file from the last time.

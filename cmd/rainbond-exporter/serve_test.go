@@ -110,7 +110,7 @@ func (e *exporter) get(path string) string {
 }
 
 func TestDemoServesEverythingWithoutSecrets(t *testing.T) {
-	e := served(t, "demo")
+	e := served(t, "demo", "--rsa-bits=2048")
 	text := e.get("/metrics")
 	if problems, err := promlint.New(strings.NewReader(text)).Lint(); err != nil || len(problems) > 0 {
 		t.Errorf("promlint: %v %v", problems, err)
