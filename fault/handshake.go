@@ -1,31 +1,35 @@
 package fault
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
-// A Class groups what ends a TLS handshake at rbd-api's door by who must act,
-// and is the value of the label "class".
+// A Class groups failed TLS handshakes at rbd-api by who must act, and is the
+// value of the label "class".
 type Class string
 
 // The classes.
 const (
 	Trust             Class = "trust"              // the client distrusts the region's certificate
-	ClientCertificate Class = "client_certificate" // the region distrusts the client's certificate
-	Protocol          Class = "protocol"           // the two have no version or cipher in common, or something we do not know
-	Benign            Class = "benign"             // port scans, load balancer checks, clients that gave up
+	ClientCertificate Class = "client_certificate" // the region refuses the client's certificate
+	Protocol          Class = "protocol"           // client and region have no TLS version in common
+	UnknownHandshake  Class = "unknown"            // a message that is not listed; nothing is claimed about it
+	Benign            Class = "benign"             // port scans, load balancer checks, connections that were lost
 )
 
 // Classes lists every class, in display order.
-var Classes = []Class{Trust, ClientCertificate, Protocol, Benign}
+var Classes = []Class{Trust, ClientCertificate, Protocol, UnknownHandshake, Benign}
 
-// A Handshake is a TLS handshake that failed at rbd-api's door.
+// A Handshake is a failed TLS handshake in the log of rbd-api.
 type Handshake struct {
 	Peer   string // ip:port; behind a gateway the gateway's
 	Class  Class
 	Reason Reason
-	Text   string // the server's own words
+	Text   string // the message of the server
 }
 
-// A HandshakePattern is one way in which a server written in Go tells of a failed
+// A HandshakePattern matches messages of a server written in Go about a failed
 // handshake.
 type HandshakePattern struct {
 	Text     string // the prefix of the message, or a substring with Anywhere
@@ -34,58 +38,87 @@ type HandshakePattern struct {
 	Reason   Reason
 }
 
-// HandshakePatterns is the vocabulary of crypto/tls and net/http at rbd-api's door.
-// What real clients (Go, curl, openssl, Python; TLS 1.2 and 1.3) make it say
-// is in docs/handshakes.md; the rest is read in their sources. The first that
-// fits counts.
+// HandshakePatterns lists the messages of crypto/tls and net/http from Go 1.13
+// to the current version. The first pattern that matches decides; the last one
+// matches every message. docs/handshakes.md lists the messages that real clients
+// cause; the other messages come from the sources of Go.
 //
 // "remote error" is an alert that the client sent about the region's
-// certificate. OpenSSL under TLS 1.3 sends it unencrypted, so that the server
-// cannot read it and says "bad record MAC" (golang/go#76767).
-var HandshakePatterns = []HandshakePattern{
-	{"remote error: tls: unknown certificate authority", false, Trust, "unknown_ca"},
-	{"remote error: tls: bad certificate", false, Trust, "bad_certificate"},
-	{"remote error: tls: error decrypting message", false, Trust, "decrypt_error"},
-	{"local error: tls: bad record MAC", false, Trust, "bad_record_mac"},
-	{"remote error: tls: expired certificate", false, Trust, "expired_certificate"},
-	{"remote error: tls: unknown certificate", false, Trust, "unknown_certificate"},
-	{"remote error: tls: unsupported certificate", false, Trust, "unsupported_certificate"},
-	{"tls: failed to verify certificate: x509: certificate signed by unknown authority", false, ClientCertificate, "client_unknown_ca"},
-	{"tls: failed to verify certificate: x509: certificate has expired", false, ClientCertificate, "client_expired"},
-	{"tls: failed to verify certificate", false, ClientCertificate, "client_refused"},
-	{"tls: invalid signature by the client certificate", false, ClientCertificate, "client_key_mismatch"},
-	{"tls: client offered only unsupported versions", false, Protocol, OldTLS},
-	{"remote error: tls: protocol version not supported", false, Protocol, OldTLS},
-	{"tls: no cipher suite supported by both", false, Protocol, "no_cipher"},
-	{"tls: client requested unsupported application protocols", false, Protocol, "no_application_protocol"},
-	{"tls: client didn't provide a certificate", false, Benign, ClientNotSent},
-	{"EOF", false, Benign, Closed},
-	{"client sent an HTTP request to an HTTPS server", false, Benign, PlainHTTP},
-	{"tls: first record does not look like a TLS handshake", false, Benign, "not_tls"},
-	{"tls: unsupported SSLv2 handshake received", false, Benign, "not_tls"},
-	{"connection reset by peer", true, Benign, Reset},
-	{"broken pipe", true, Benign, Reset},
-	{"i/o timeout", true, Benign, Timeout},
-	{"use of closed network connection", true, Benign, Closed},
-	{"remote error: tls: user canceled", false, Benign, Closed},
-	{"", false, Protocol, Other},
+// certificate. OpenSSL sends it unencrypted in TLS 1.3, so that the server cannot
+// decrypt it and logs "bad record MAC" (golang/go#76767).
+//
+// A refused client certificate is logged as "failed to verify client's
+// certificate" up to Go 1.16, as "failed to verify client certificate" up to Go
+// 1.19, and as "failed to verify certificate" since Go 1.20.
+var HandshakePatterns = slices.Concat(
+	[]HandshakePattern{
+		{"remote error: tls: unknown certificate authority", false, Trust, "unknown_ca"},
+		{"remote error: tls: bad certificate", false, Trust, "bad_certificate"},
+		{"remote error: tls: error decrypting message", false, Trust, "decrypt_error"},
+		{"local error: tls: bad record MAC", false, Trust, "bad_record_mac"},
+		{"remote error: tls: expired certificate", false, Trust, "expired_certificate"},
+		{"remote error: tls: unknown certificate", false, Trust, "unknown_certificate"},
+		{"remote error: tls: unsupported certificate", false, Trust, "unsupported_certificate"},
+	},
+	refused("tls: failed to verify certificate"),
+	refused("tls: failed to verify client certificate"),
+	refused("tls: failed to verify client's certificate"),
+	[]HandshakePattern{
+		{"tls: failed to parse client certificate", false, ClientCertificate, "client_refused"},
+		{"tls: client certificate used with invalid signature algorithm", false, ClientCertificate, "client_refused"},
+		{"tls: client certificate contains an unsupported public key", false, ClientCertificate, "client_refused"},
+		{"tls: invalid signature by the client certificate", false, ClientCertificate, "client_key_mismatch"},
+		{"remote error: tls: protocol version not supported", false, Protocol, OldTLS},
+		{"tls: client didn't provide a certificate", false, Benign, ClientNotSent},
+		// Port scans.
+		{"tls: client offered only unsupported versions", false, Benign, OldTLS},
+		{"tls: no cipher suite supported by both", false, Benign, "no_cipher"},
+		{"tls: client requested unsupported application protocol", false, Benign, "no_application_protocol"},
+		{"client sent an HTTP request to an HTTPS server", false, Benign, PlainHTTP},
+		{"tls: first record does not look like a TLS handshake", false, Benign, "not_tls"},
+		{"tls: unsupported SSLv2 handshake received", false, Benign, "not_tls"},
+		{"tls: oversized record received", false, Benign, "not_tls"},
+		// Connections that were lost, and load balancer checks.
+		{"EOF", false, Benign, Closed},
+		{"unexpected EOF", true, Benign, Closed},
+		{"connection reset by peer", true, Benign, Reset},
+		{"broken pipe", true, Benign, Reset},
+		{"i/o timeout", true, Benign, Timeout},
+		{"connection timed out", true, Benign, Timeout},
+		{"context deadline exceeded", true, Benign, Timeout},
+		{"no route to host", true, Benign, Unreachable},
+		{"network is unreachable", true, Benign, Unreachable},
+		{"context canceled", true, Benign, Closed},
+		{"use of closed network connection", true, Benign, Closed},
+		{"remote error: tls: user canceled", false, Benign, Closed},
+		{"", false, UnknownHandshake, Other},
+	},
+)
+
+// refused returns the patterns of a refused client certificate for one form of
+// the message.
+func refused(message string) []HandshakePattern {
+	return []HandshakePattern{
+		{message + ": x509: certificate signed by unknown authority", false, ClientCertificate, "client_unknown_ca"},
+		{message + ": x509: certificate has expired", false, ClientCertificate, "client_expired"},
+		{message, false, ClientCertificate, "client_refused"},
+	}
 }
 
-// handshakeMark is what net/http writes before the peer's address. rbd-api
-// sets no logger of its own, so the standard one puts the time before it.
+// handshakeMark is the text of net/http before the peer's address. rbd-api uses
+// the standard logger, which writes the time before it.
 var handshakeMark = []byte("http: TLS handshake error from ")
 
-// stdTime is the length of the time that the standard logger puts before a
+// stdTime is the length of the time that the standard logger writes before a
 // line: "2006/01/02 15:04:05 ".
 const stdTime = 20
 
-// maxHandshakeText bounds what is kept of a line: evidence for people.
+// maxHandshakeText bounds the message that is kept as evidence, in bytes.
 const maxHandshakeText = 400
 
-// FromLogLine recognises a failed TLS handshake in a line of rbd-api's log.
-// It is false for every other line, and then allocates nothing. The mark
-// counts only where the standard logger puts it, so that a line which quotes
-// one is not taken for one.
+// FromLogLine parses a line of rbd-api's log about a failed TLS handshake. It is
+// false for every other line, and then allocates nothing. The mark must be where
+// the standard logger writes it, so that a line which quotes it does not match.
 func FromLogLine(line []byte) (Handshake, bool) {
 	rest, ok := bytes.CutPrefix(line, handshakeMark)
 	if !ok {
@@ -102,14 +135,14 @@ func FromLogLine(line []byte) (Handshake, bool) {
 	}
 	text = bytes.TrimSpace(text[:min(len(text), maxHandshakeText)])
 	for _, s := range HandshakePatterns {
-		if s.fits(text) {
+		if s.matches(text) {
 			return Handshake{Peer: string(peer[:min(len(peer), 64)]), Class: s.Class, Reason: s.Reason, Text: string(bytes.ToValidUTF8(text, []byte("\uFFFD")))}, true
 		}
 	}
 	panic("fault: HandshakePatterns ends without a spelling that fits every text")
 }
 
-func (s HandshakePattern) fits(text []byte) bool {
+func (s HandshakePattern) matches(text []byte) bool {
 	if s.Anywhere {
 		return bytes.Contains(text, []byte(s.Text))
 	}

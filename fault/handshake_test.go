@@ -7,31 +7,32 @@ import (
 	"testing"
 )
 
-// captured are texts that real clients left at the door of a real rbd-api or
-// of a server with its TLS settings.
+// captured lists messages that real clients caused in the log of a real rbd-api
+// or of a server with its TLS settings. testdata/handshakes.tsv has those of
+// other Go versions.
 var captured = []struct {
 	client string
 	text   string
 	class  Class
 	reason Reason
 }{
-	{"Go that distrusts", "remote error: tls: bad certificate", Trust, "bad_certificate"},
+	{"Go that does not trust the region", "remote error: tls: bad certificate", Trust, "bad_certificate"},
 	{"OpenSSL 3 that verifies, TLS 1.2", "remote error: tls: unknown certificate authority", Trust, "unknown_ca"},
 	{"OpenSSL 3 that verifies, TLS 1.3", "local error: tls: bad record MAC", Trust, "bad_record_mac"},
 	{"OpenSSL 1.1, the page's own line", "remote error: tls: error decrypting message", Trust, "decrypt_error"},
 	{"curl -k with a stale certificate", `tls: failed to verify certificate: x509: certificate signed by unknown authority (possibly because of "crypto/rsa: verification error" while trying to verify candidate authority certificate "Goodrain, INC.")`, ClientCertificate, "client_unknown_ca"},
 	{"an expired certificate", "tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time 2026-11-24T08:00:00Z is after 2020-01-01T00:00:00Z", ClientCertificate, "client_expired"},
 	{"curl -k without a certificate", "tls: client didn't provide a certificate", Benign, ClientNotSent},
-	{"curl --tls-max 1.1", "tls: client offered only unsupported versions: [302 301]", Protocol, OldTLS},
+	{"curl --tls-max 1.1", "tls: client offered only unsupported versions: [302 301]", Benign, OldTLS},
 	{"telnet", "EOF", Benign, Closed},
 	{"curl http://", "client sent an HTTP request to an HTTPS server", Benign, PlainHTTP},
 	{"a port scan", "tls: first record does not look like a TLS handshake", Benign, "not_tls"},
 	{"a load balancer", "read tcp 10.42.0.17:8443->10.42.0.1:49522: read: connection reset by peer", Benign, Reset},
 	{"an idle client", "read tcp 10.42.0.17:8443->10.42.0.1:49522: i/o timeout", Benign, Timeout},
-	{"something new", "tls: the moon is full", Protocol, Other},
+	{"something new", "tls: the moon is full", UnknownHandshake, Other},
 }
 
-func TestEveryCapturedSpellingIsClassed(t *testing.T) {
+func TestCapturedMessages(t *testing.T) {
 	for _, row := range captured {
 		t.Run(row.client, func(t *testing.T) {
 			for _, peer := range []string{"10.42.0.1:49522", "[fd00::1]:49522"} {
@@ -46,7 +47,7 @@ func TestEveryCapturedSpellingIsClassed(t *testing.T) {
 	}
 }
 
-func TestOtherLinesAreNotOurs(t *testing.T) {
+func TestOtherLinesDoNotMatch(t *testing.T) {
 	for _, line := range []string{
 		"",
 		"INFO[2026/11/23 16:00:41] ip=unknown module=rbd-api api listen on (HTTPs) 127.0.0.1:8443",
@@ -56,23 +57,23 @@ func TestOtherLinesAreNotOurs(t *testing.T) {
 		strings.Repeat("\x00\xff", 40),
 	} {
 		if got, ok := FromLogLine([]byte(line)); ok {
-			t.Errorf("%q was taken for %+v", line, got)
+			t.Errorf("%q matches as %+v", line, got)
 		}
 	}
 }
 
-func TestALineThatIsNotOursAllocatesNothing(t *testing.T) {
+func TestOtherLinesDoNotAllocate(t *testing.T) {
 	line := []byte("INFO[2026/11/23 16:00:41] ip=unknown module=rbd-api api listen on (HTTPs) 127.0.0.1:8443")
 	if n := testing.AllocsPerRun(100, func() { FromLogLine(line) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
 
-func TestALongLineIsCut(t *testing.T) {
+func TestLongLineIsTruncated(t *testing.T) {
 	line := append([]byte("http: TLS handshake error from 10.0.0.1:1: tls: "), bytes.Repeat([]byte("x"), 10<<20)...)
 	got, ok := FromLogLine(line)
 	if !ok || len(got.Text) > maxHandshakeText {
-		t.Errorf("%v, %d bytes kept", ok, len(got.Text))
+		t.Errorf("%v, %d bytes", ok, len(got.Text))
 	}
 }
 

@@ -44,7 +44,7 @@ func variants(r rulefmt.Rule) []map[string]string {
 		"RainbondComponentAlarmStuck":   {"component", "rbd-worker", "rbd-chaos"},
 		"RainbondPlacementNodeMissing":  {"component", "rbd-gateway", "rbd-chaos"},
 		"RainbondRegionPortClosed":      {"component", "rbd-gateway", ""},
-		"RainbondTLSHandshakeErrors":    {"class", string(fault.Trust), string(fault.ClientCertificate), string(fault.Protocol)},
+		"RainbondTLSHandshakeErrors":    {"class", string(fault.Trust), string(fault.ClientCertificate), string(fault.Protocol), string(fault.UnknownHandshake)},
 		"RainbondCertificateUnreadable": {"place", "console", "server-secret", "region-config", "client-secret"},
 		"RainbondNodeDiskFilling":       {"mountpoint", "", "/var/lib/rancher/rke2"},
 		"RainbondNodeDiskEvictionNear":  {"mountpoint", "", "/var/lib/rancher/rke2"},

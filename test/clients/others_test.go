@@ -65,13 +65,13 @@ var strangers = []other{
 	}, "trust/bad_certificate"},
 	{"Go up to TLS 1.1", func(ctx context.Context, _ files, address string) {
 		goes(ctx, address, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11})
-	}, "protocol/old_tls"},
+	}, "benign/old_tls"},
 	{"`curl --tls-max 1.1`", func(ctx context.Context, _ files, address string) {
 		execute(ctx, "", "curl", "--silent", "--insecure", "--tlsv1.0", "--tls-max", "1.1", "--ciphers", "DEFAULT@SECLEVEL=0", "https://"+address)
-	}, "protocol/old_tls"},
+	}, "benign/old_tls"},
 	{"`openssl s_client -tls1_1`", func(ctx context.Context, _ files, address string) {
 		execute(ctx, "", "openssl", "s_client", "-connect", address, "-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0")
-	}, "protocol/old_tls"},
+	}, "benign/old_tls"},
 	{"`curl http://`", func(ctx context.Context, _ files, address string) {
 		execute(ctx, "", "curl", "--silent", "http://"+address+"/v2/show")
 	}, "benign/plain_http"},
