@@ -83,46 +83,99 @@ func NewAPI(regions func(context.Context) ([]fault.Region, error), probe func(co
 
 func (a *api) Name() string { return SlugAPI }
 
-func (a *api) Collect(ctx context.Context) (Report, error) {
-	regions, err := a.regions(ctx)
-	var r Report
-	traces, late := probeAll(ctx, regions, a.probe)
-	for i, t := range traces {
-		if t != nil {
-			a.export(&r, regions[i], *t)
-			a.collectDirect(ctx, &r, regions[i], *t)
-		}
-	}
+func (a *api) Collect(ctx context.Context) (Report, error) { return collectParts(ctx, a) }
+
+// stream publishes a part for each region.
+func (a *api) stream(ctx context.Context, publish func(part string, r Report)) error {
+	all, err := a.regions(ctx)
+	regions, errNames := distinct(all)
 	if err == nil {
 		a.forget(regions)
 	}
+	errProbes := probeAll(ctx, regions, a.probe, func(region fault.Region, t *fault.Trace) {
+		var r Report
+		if t != nil {
+			a.export(&r, region, *t)
+			a.collectDirect(ctx, &r, region, *t)
+		}
+		a.exportCounters(&r, region.Name)
+		publish(partRegion+region.Name, r)
+	})
+	var r Report
 	if a.lastRead != nil {
 		if at := a.lastRead(); !at.IsZero() {
 			r.addSample("rainbond_regions_last_read_timestamp_seconds", float64(at.UnixMilli())/1000)
 		}
 	}
+	publish("", r)
+	if err != nil {
+		a.publishCounters(regions, publish)
+	}
+	return errors.Join(err, errNames, errProbes)
+}
+
+// partRegion is the prefix of the name of a region's part of a report.
+const partRegion = "region "
+
+// exportCounters adds the counters of a region, if it has any.
+func (a *api) exportCounters(r *Report, region string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, name := range slices.Sorted(maps.Keys(a.known)) {
-		a.known[name].export(&r, name)
+	if c, ok := a.known[region]; ok {
+		c.export(r, region)
 	}
-	return r, errors.Join(err, late)
+}
+
+// publishCounters publishes the counters of the regions that the source of
+// regions did not return because of an error.
+func (a *api) publishCounters(returned []fault.Region, publish func(part string, r Report)) {
+	names := map[string]bool{}
+	for _, region := range returned {
+		names[region.Name] = true
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for name, c := range a.known {
+		if !names[name] {
+			var r Report
+			c.export(&r, name)
+			publish(partRegion+name, r)
+		}
+	}
+}
+
+// distinct returns the regions without those whose name, as a label value,
+// another region has. The error names them.
+func distinct(regions []fault.Region) ([]fault.Region, error) {
+	names := make(map[string]bool, len(regions))
+	unique := make([]fault.Region, 0, len(regions))
+	var errs []error
+	for _, region := range regions {
+		region.Name = strings.ToValidUTF8(region.Name, "\uFFFD")
+		if names[region.Name] {
+			errs = append(errs, fmt.Errorf("region %q: another region has this name; expected unique names; only the first is probed", region.Name))
+			continue
+		}
+		names[region.Name] = true
+		unique = append(unique, region)
+	}
+	return unique, firstErrors(errs)
 }
 
 // probeShare is the part of the remaining time for the probes over the console's
 // route. The rest is for a direct probe after a timeout.
-const probeShare = 0.8
+const probeShare = 0.86
 
-// probeAll probes all regions concurrently and returns the traces in order. A
-// region whose probe did not start in time, or was interrupted after waiting
-// for others, has no trace, and the error reports it: its state is unknown.
-func probeAll(ctx context.Context, regions []fault.Region, probe func(context.Context, fault.Region) fault.Trace) ([]*fault.Trace, error) {
+// probeAll probes all regions concurrently and calls result for each, also
+// concurrently. The trace is nil if the region's state is unknown, and the error
+// reports it: the probe did not start in time, was interrupted after waiting for
+// others, did not get its full limits, or panicked.
+func probeAll(ctx context.Context, regions []fault.Region, probe func(context.Context, fault.Region) fault.Trace, result func(fault.Region, *fault.Trace)) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(probeShare*float64(time.Until(deadline))))
 		defer cancel()
 	}
-	traces := make([]*fault.Trace, len(regions))
 	places := make(chan struct{}, maxConcurrentProbes)
 	var wait sync.WaitGroup
 	var late atomic.Bool
@@ -131,28 +184,38 @@ func probeAll(ctx context.Context, regions []fault.Region, probe func(context.Co
 		places <- struct{}{}
 		waited := i >= maxConcurrentProbes
 		if waited && remaining(ctx) < answerTime {
+			<-places
 			late.Store(true)
-			break
+			unknown[i] = safely(func() error { result(region, nil); return nil })
+			continue
 		}
 		wait.Go(func() {
 			defer func() { <-places }()
-			trace := probe(ctx, region)
-			if waited && ctx.Err() != nil {
-				late.Store(true)
-				return
-			}
-			if trace.Unknown != nil {
-				unknown[i] = fmt.Errorf("region %s: %w", region.Name, trace.Unknown)
-				return
-			}
-			traces[i] = &trace
+			unknown[i] = safely(func() error {
+				var trace *fault.Trace
+				err := safely(func() error {
+					t := probe(ctx, region)
+					switch {
+					case waited && ctx.Err() != nil:
+						late.Store(true)
+					case t.Unknown != nil:
+						return fmt.Errorf("region %s: %w", region.Name, t.Unknown)
+					default:
+						trace = &t
+					}
+					return nil
+				})
+				result(region, trace)
+				return err
+			})
 		})
 	}
 	wait.Wait()
+	var errLate error
 	if late.Load() {
-		return traces, fmt.Errorf("timeout before all %d regions were probed; raise the timeout, or use /probe with one target per region", len(regions))
+		errLate = fmt.Errorf("timeout before all %d regions were probed; raise the timeout, or use /probe with one target per region", len(regions))
 	}
-	return traces, firstErrors(unknown)
+	return errors.Join(errLate, firstErrors(unknown))
 }
 
 // firstErrors joins the first few errors and counts the others.
@@ -160,7 +223,7 @@ func firstErrors(errs []error) error {
 	const shown = 3
 	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
 	if more := len(errs) - shown; more > 0 {
-		errs = append(errs[:shown], fmt.Errorf("and %d more regions", more))
+		errs = append(errs[:shown], fmt.Errorf("and %d more", more))
 	}
 	return errors.Join(errs...)
 }

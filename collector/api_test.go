@@ -195,10 +195,14 @@ func TestRegionsThatAreNotProbedAreUnknown(t *testing.T) {
 			regions = append(regions, fault.Region{Name: fmt.Sprintf("region-%03d", i), Place: fault.Console})
 		}
 		slow := func(ctx context.Context, _ fault.Region) fault.Trace {
+			begin := time.Now()
 			select {
 			case <-time.After(2 * time.Second):
 				return fault.Trace{Status: 200}
 			case <-ctx.Done():
+				if time.Since(begin) < answerTime {
+					return fault.Trace{Unknown: &fault.UnknownError{Phase: fault.Processing, Err: fault.ErrTooLittleTime}}
+				}
 				return fault.Trace{Phase: fault.Processing, Err: ctx.Err()}
 			}
 		}
@@ -208,9 +212,9 @@ func TestRegionsThatAreNotProbedAreUnknown(t *testing.T) {
 			late     bool
 		}{
 			{11 * time.Second, 200, 0, false},
-			{7 * time.Second, 128, 0, true},             // the third turn is cut off
-			{6 * time.Second, 128, 0, true},             // and here begun no more
-			{time.Second, 0, maxConcurrentProbes, true}, // a region is probed at once, with the little time there is
+			{6900 * time.Millisecond, 128, 0, true}, // the third turn is cut off
+			{5500 * time.Millisecond, 128, 0, true}, // and here begun no more
+			{time.Second, 0, 0, true},               // no probe gets its full limits
 		} {
 			for _, c := range []Collector{
 				NewAPI(fixed(regions, nil), slow, nil, nil),
@@ -285,7 +289,7 @@ func TestProbeWithoutAResultIsUnknown(t *testing.T) {
 	}
 	report, err := NewAPI(regions, probe, nil, nil).Collect(t.Context())
 	const want = "region a: unknown: connect: too little time left for a verdict\nregion b: unknown: connect: too little time left for a verdict\n" +
-		"region c: unknown: connect: too little time left for a verdict\nand 2 more regions"
+		"region c: unknown: connect: too little time left for a verdict\nand 2 more"
 	if err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -64,37 +63,63 @@ func NewCert(regions func(context.Context) ([]fault.Region, error), cluster func
 
 func (c *cert) Name() string { return SlugCert }
 
-func (c *cert) Collect(ctx context.Context) (Report, error) {
-	var r Report
-	var clusterCopies []fault.Copy
-	var errCluster error
-	if c.cluster != nil {
-		clusterCopies, errCluster = c.cluster(ctx)
-	}
-	regions, errRegions := c.regions(ctx)
-	traces, late := probeAll(ctx, regions, c.probe)
+func (c *cert) Collect(ctx context.Context) (Report, error) { return collectParts(ctx, c) }
+
+// stream publishes a part for each region.
+func (c *cert) stream(ctx context.Context, publish func(part string, r Report)) error {
+	// The cluster's copies are read concurrently, so that a Kubernetes API that
+	// does not respond takes no time from the regions.
+	cluster := sync.OnceValues(func() ([]fault.Copy, error) { return c.clusterCopies(ctx) })
+	var reading sync.WaitGroup
+	reading.Go(func() { _, _ = cluster() })
+	defer reading.Wait()
+
+	all, errRegions := c.regions(ctx)
+	regions, errNames := distinct(all)
+	var mu sync.Mutex
 	seen := map[string]*compared{}
-	for i, region := range regions {
+	publishRegion := func(region fault.Region, copies []fault.Copy, served [][]byte) {
+		result := c.compare(region, copies, served)
+		mu.Lock()
+		seen[region.Name] = result
+		mu.Unlock()
+		var r Report
+		result.export(&r, region.Name)
+		publish(partRegion+region.Name, r)
+	}
+	errProbes := probeAll(ctx, regions, c.probe, func(region fault.Region, t *fault.Trace) {
 		copies := consoleCopies(region)
 		if region.Name == c.local {
-			copies = append(copies, clusterCopies...)
+			ours, _ := cluster()
+			copies = append(copies, ours...)
 		}
 		var served [][]byte
-		if traces[i] != nil {
-			served = servedBy(*traces[i])
+		if t != nil {
+			served = servedBy(*t)
 		}
-		seen[region.Name] = c.compare(region, copies, served)
-	}
-	if _, ok := seen[c.local]; !ok && len(clusterCopies) > 0 {
-		seen[c.local] = c.compare(fault.Region{Name: c.local, Place: fault.RegionConfig}, clusterCopies, nil)
-	}
-	for _, name := range slices.Sorted(maps.Keys(seen)) {
-		seen[name].export(&r, name)
+		publishRegion(region, copies, served)
+	})
+	ours, errCluster := cluster()
+	if _, ok := seen[c.local]; !ok && len(ours) > 0 {
+		publishRegion(fault.Region{Name: c.local, Place: fault.RegionConfig}, ours, nil)
 	}
 	c.mu.Lock()
 	c.last = seen
 	c.mu.Unlock()
-	return r, errors.Join(errRegions, errCluster, late)
+	return errors.Join(errRegions, errNames, errCluster, errProbes)
+}
+
+// clusterCopies returns the copies in this cluster, or an error if the source
+// fails or panics.
+func (c *cert) clusterCopies(ctx context.Context) (copies []fault.Copy, err error) {
+	if c.cluster == nil {
+		return nil, nil
+	}
+	errPanic := safely(func() error {
+		copies, err = c.cluster(ctx)
+		return nil
+	})
+	return copies, errors.Join(err, errPanic)
 }
 
 // consoleCopies returns the console's copies of a region's certificates. It

@@ -6,6 +6,8 @@ package collector
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -39,7 +41,19 @@ var Slugs = []string{SlugAPI, SlugTLS, SlugCert, SlugNodeRole, SlugComponent, Sl
 type Report struct {
 	Metrics  []prometheus.Metric
 	Evidence []Evidence
+
+	samples   map[sample]float64 // what addSample has added
+	conflicts []sample           // samples that have two values
 }
+
+// A sample is the identity of a sample: its metric and its label values.
+type sample struct {
+	metric string
+	labels [maxLabels]string
+}
+
+// maxLabels is the largest number of labels of a metric of the catalogue.
+const maxLabels = 5
 
 // Evidence is a text for people that must not be a label value: an error, two
 // fingerprints, a log line. It never contains a key, a token or a PEM.
@@ -96,10 +110,40 @@ func (r *Report) addTranslated(what, en, zh string, labels ...string) {
 }
 
 // addSample appends one sample of a metric of the catalogue. The label values
-// are in the catalogue's order. It panics if the catalogue has no such metric.
+// are in the catalogue's order; invalid UTF-8 is replaced. Of two samples with
+// the same labels, only the first is appended, and a difference between their
+// values is recorded. It panics if the catalogue has no such metric.
 func (r *Report) addSample(metric string, value float64, labels ...string) {
 	m := described()[metric]
-	r.Metrics = append(r.Metrics, prometheus.MustNewConstMetric(m.desc, m.kind, value, labels...))
+	id := sample{metric: metric}
+	for i, label := range labels {
+		id.labels[i] = strings.ToValidUTF8(label, "\uFFFD")
+	}
+	if first, ok := r.samples[id]; ok {
+		if first != value {
+			r.conflicts = append(r.conflicts, id)
+		}
+		return
+	}
+	if r.samples == nil {
+		r.samples = map[sample]float64{}
+	}
+	r.samples[id] = value
+	r.Metrics = append(r.Metrics, prometheus.MustNewConstMetric(m.desc, m.kind, value, id.labels[:len(labels)]...))
+}
+
+// conflict returns an error that names the samples that have two values, or nil.
+func (r *Report) conflict() error {
+	errs := make([]error, 0, len(r.conflicts))
+	for _, s := range r.conflicts {
+		m := Describe(s.metric)
+		var labels []string
+		for i, name := range m.Labels {
+			labels = append(labels, fmt.Sprintf("%s=%q", name, s.labels[i]))
+		}
+		errs = append(errs, fmt.Errorf("%s{%s} has two values; expected one object with this name; the first value is exported", s.metric, strings.Join(labels, ",")))
+	}
+	return firstErrors(errs)
 }
 
 // collect appends the samples of c.

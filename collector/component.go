@@ -81,7 +81,7 @@ func (c *component) collectPods(ctx context.Context, r *Report) error {
 	if c.Platform != nil {
 		platform, errPlatform = c.Platform(ctx)
 	}
-	for _, w := range fault.FromWorkloads(workloads, pods, platform.Expected()) {
+	for _, w := range mergeComponents(fault.FromWorkloads(workloads, pods, platform.Expected())) {
 		r.addSample("rainbond_component_desired", float64(w.Desired), c.region, w.Component, w.Kind)
 		r.addSample("rainbond_component_ready", float64(w.Ready), c.region, w.Component, w.Kind)
 		for _, reason := range fault.WaitReasons {
@@ -100,6 +100,37 @@ func (c *component) collectPods(ctx context.Context, r *Report) error {
 	}
 	r.addSample("rainbond_pods_evicted", float64(evicted), c.region)
 	return errors.Join(errMounts, errPlatform)
+}
+
+// mergeComponents returns one component for all workloads with the same name and
+// kind, whose pods are added. Of workloads with the same name and other kinds,
+// the first has the waiting pods, because pods are assigned by the name.
+func mergeComponents(all []fault.Component) []fault.Component {
+	var merged []fault.Component
+	first := map[string]int{} // by name: the index of its first component in merged
+	for _, c := range all {
+		i, ok := first[c.Component]
+		if !ok {
+			first[c.Component] = len(merged)
+			merged = append(merged, c)
+			continue
+		}
+		for reason, n := range c.Waiting {
+			merged[i].Waiting[reason] = max(merged[i].Waiting[reason], n)
+			if merged[i].Messages[reason] == "" {
+				merged[i].Messages[reason] = c.Messages[reason]
+			}
+		}
+		c.Waiting, c.Messages = nil, nil
+		same := slices.IndexFunc(merged, func(m fault.Component) bool { return m.Component == c.Component && m.Kind == c.Kind })
+		if same < 0 {
+			merged = append(merged, c)
+			continue
+		}
+		merged[same].Desired += c.Desired
+		merged[same].Ready += c.Ready
+	}
+	return merged
 }
 
 // mounts adds the kubelets' messages about volumes to the pods.

@@ -37,6 +37,7 @@ const (
 var Catalogue = []Metric{
 	{SlugExporter, "rainbond_collector_success", "Whether the collector could check everything (1) or not (0). A fault that was found is a success.", gauge, []string{"collector"}},
 	{SlugExporter, "rainbond_collector_duration_seconds", "Duration of the collector's last collection.", gauge, []string{"collector"}},
+	{SlugExporter, "rainbond_collector_last_collection_timestamp_seconds", "Start time of the collection that the collector's samples are from. It is one scrape earlier if the current collection did not finish within the scrape timeout. Absent if there are no samples.", gauge, []string{"collector"}},
 	{SlugExporter, "rainbond_regions_last_read_timestamp_seconds", "Time of the last successful read of the regions from the console's database. While the database does not answer, the last known regions are still probed. Absent without a database.", gauge, nil},
 
 	{SlugAPI, "rainbond_api_up", "Whether the last request to /v2/show of the region API, sent as the console sends it, succeeded. Absent if the probe did not get its full time limits.", gauge, []string{labelRegion}},

@@ -78,12 +78,12 @@ func (f *flags) checker(life context.Context, progress *progress) (func(context.
 	if err != nil {
 		return nil, err
 	}
-	set := collector.NewSet(quiet, collectors...)
+	set := collector.NewSet(quiet, f.timeout, collectors...)
 	return func(ctx context.Context) (doctor.Diagnosis, error) {
 		limited, cancel := context.WithTimeout(ctx, f.timeout)
 		defer cancel()
-		snapshot, err := set.Collect(limited)
-		if err != nil {
+		snapshot := set.Collect(limited)
+		if err := ctx.Err(); err != nil {
 			return doctor.Diagnosis{}, fmt.Errorf("collect: %w", err)
 		}
 		// The evaluation takes milliseconds and needs no time limit.

@@ -67,6 +67,8 @@ type flags struct {
 	watch      bool
 	interval   time.Duration
 
+	collectionTimeout time.Duration
+
 	scenario string
 	bits     int // size of the demo's RSA keys; 0 for the operator's size
 
@@ -112,6 +114,8 @@ func parse(args []string, out io.Writer) (*flags, error) {
 
 	serve := app.Command(cmdServe, "Serve /metrics, the status page at /, and the guide at /guide.")
 	f.sourceFlags(serve)
+	serve.Flag("collection.timeout", "Time limit of a collection. It is independent of the timeouts of the scrapers, which share a collection.").
+		Default(collector.DefaultTimeout.String()).DurationVar(&f.collectionTimeout)
 	f.web = webflag.AddFlags(serve, defaultAddress)
 
 	check := app.Command(cmdCheck, "Check once and print the faults. Exit status: 0 healthy, 1 faults, 2 unknown.")
@@ -187,7 +191,7 @@ func (f *flags) checkFlags(c *kingpin.CmdClause) {
 	c.Flag("output", "Output format: text or json.").Default("text").StringVar(&f.output)
 	c.Flag("lang", "Language: zh or en. Default: from $LANG.").Default(languageOf(os.Getenv)).StringVar(&f.lang)
 	c.Flag("rules", "Rule file to evaluate instead of the embedded rules.").PlaceHolder("FILE").StringVar(&f.rulesFile)
-	c.Flag("timeout", "Time limit of the check.").Default(collector.DefaultDeadline.String()).DurationVar(&f.timeout)
+	c.Flag("timeout", "Time limit of the check.").Default(collector.DefaultTimeout.String()).DurationVar(&f.timeout)
 	c.Flag("watch", "Check repeatedly until Ctrl-C. A terminal is redrawn; other outputs get the changes, or with --output=json one line per check.").
 		Short('w').BoolVar(&f.watch)
 	c.Flag("interval", "Interval of --watch.").Default("10s").DurationVar(&f.interval)
@@ -241,6 +245,9 @@ func (f *flags) validate() error {
 	}
 	if f.command == cmdRules && f.rulesFile != "" && !f.checkRules {
 		return fmt.Errorf("rules: unexpected %q; expected --check", f.rulesFile)
+	}
+	if f.collectionTimeout != 0 && f.collectionTimeout < collector.MinTimeout || f.collectionTimeout == 0 && f.command == cmdServe {
+		return fmt.Errorf("--collection.timeout: %s; expected %s or more, because a probe of a region that does not respond takes up to 6s", f.collectionTimeout, collector.MinTimeout)
 	}
 	if f.timeout < 0 {
 		return fmt.Errorf("--timeout: %s; expected a duration above 0, such as 10s", f.timeout)

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
@@ -28,6 +30,7 @@ type probeHandler struct {
 	// lastRead returns when the database with the regions last answered; it may
 	// be nil.
 	lastRead func() time.Time
+	timeout  time.Duration // of a collection
 	log      *slog.Logger
 
 	mu      sync.Mutex
@@ -36,17 +39,10 @@ type probeHandler struct {
 
 // A target is a region that /probe has collected.
 type target struct {
-	set  *collector.Set
-	used time.Time
+	set     *collector.Set
+	used    time.Time
+	missing atomic.Bool // no region had the name in the last collection
 }
-
-// found is the region of one collection, as /probe has read it.
-type found struct {
-	region fault.Region
-	err    error
-}
-
-type foundKey struct{}
 
 // ServeHTTP serves /probe?region=NAME: the metrics of that region.
 func (b *probeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -55,55 +51,59 @@ func (b *probeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "expected /probe?region=NAME; /sd lists the names", http.StatusBadRequest)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), scrapeTimeout(r))
+	t := b.target(name)
+	ctx, cancel := context.WithTimeout(r.Context(), scrapeTimeout(r, b.timeout))
 	defer cancel()
-	region, ok, err := b.region(ctx, name)
-	switch {
-	case ok: // a last known region has an error, too
-		withRegion := context.WithValue(r.Context(), foundKey{}, found{region, err})
-		metrics(b.target(name).Collect, b.log).ServeHTTP(w, r.WithContext(withRegion))
-	case err != nil:
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
-	default:
-		b.forget(name)
+	snapshot := t.set.Collect(ctx)
+	if t.missing.Load() {
+		b.forget(name, t)
 		http.Error(w, fmt.Sprintf("no region %q; /sd lists the names", name), http.StatusNotFound)
+		return
 	}
+	writeMetrics(w, r, b.log, snapshot)
 }
 
 // target returns the collectors of one region.
-func (b *probeHandler) target(name string) *collector.Set {
+func (b *probeHandler) target(name string) *target {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
-	for old, w := range b.targets {
-		if now.Sub(w.used) > idleTimeout {
-			delete(b.targets, old)
-		}
-	}
-	w, ok := b.targets[name]
+	maps.DeleteFunc(b.targets, func(_ string, t *target) bool { return now.Sub(t.used) > idleTimeout })
+	t, ok := b.targets[name]
 	if !ok {
+		t = new(target)
+		regions := oncePerCollection(collector.Limited(b.find(name, t)))
 		probe := shareProbe(b.prober())
-		w = &target{set: collector.NewSet(b.log.With("region", name), collector.NewAPI(foundRegion, probe, nil, b.lastRead), collector.NewCert(foundRegion, nil, "", probe))}
+		t.set = collector.NewSet(b.log.With("region", name), b.timeout,
+			collector.NewAPI(regions, probe, nil, b.lastRead), collector.NewCert(regions, nil, "", probe))
 		if b.targets == nil {
 			b.targets = map[string]*target{}
 		}
-		b.targets[name] = w
+		b.targets[name] = t
 	}
-	w.used = now
-	return w.set
+	t.used = now
+	return t
 }
 
-// foundRegion returns the region of this collection.
-func foundRegion(ctx context.Context) ([]fault.Region, error) {
-	f := ctx.Value(foundKey{}).(found)
-	return []fault.Region{f.region}, f.err
+// find returns a query for the region of a target.
+func (b *probeHandler) find(name string, t *target) func(context.Context) ([]fault.Region, error) {
+	return func(ctx context.Context) ([]fault.Region, error) {
+		region, ok, err := b.region(ctx, name)
+		t.missing.Store(!ok && err == nil)
+		if !ok {
+			return nil, err
+		}
+		return []fault.Region{region}, err // a last known region has an error, too
+	}
 }
 
 // forget removes the counters of a region.
-func (b *probeHandler) forget(name string) {
+func (b *probeHandler) forget(name string, t *target) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.targets, name)
+	if b.targets[name] == t {
+		delete(b.targets, name)
+	}
 }
 
 // serveDiscovery serves /sd in the format of Prometheus' HTTP service discovery.
@@ -113,7 +113,7 @@ func (b *probeHandler) serveDiscovery(w http.ResponseWriter, r *http.Request) {
 		Targets []string          `json:"targets"`
 		Labels  map[string]string `json:"labels"`
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), collector.DefaultDeadline)
+	ctx, cancel := context.WithTimeout(r.Context(), b.timeout)
 	defer cancel()
 	names, err := b.names(ctx)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rainbond-exporter/rainbond-exporter/collector"
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
@@ -25,8 +26,9 @@ type regionCalls struct {
 
 func (s *regionCalls) probeHandler() *probeHandler {
 	return &probeHandler{
-		log:   slog.New(slog.DiscardHandler),
-		names: func(context.Context) ([]string, error) { return s.known, s.err },
+		log:     slog.New(slog.DiscardHandler),
+		timeout: collector.DefaultTimeout,
+		names:   func(context.Context) ([]string, error) { return s.known, s.err },
 		region: func(_ context.Context, name string) (fault.Region, bool, error) {
 			s.asked = append(s.asked, name)
 			for _, known := range s.known {
@@ -112,7 +114,8 @@ func TestLastKnownRegionIsProbed(t *testing.T) {
 	if got := answer(t, each, "/probe?region=a", "rainbond_collector_success"); got != `200 rainbond_collector_success{collector="api"} 0 rainbond_collector_success{collector="cert"} 0` {
 		t.Error(got)
 	}
-	if got := answer(t, each, "/probe?region=b", ""); got != "503 the database is away" {
+	// A region that was never known is unknown, not missing.
+	if got := answer(t, each, "/probe?region=b", "rainbond_collector_success"); got != `200 rainbond_collector_success{collector="api"} 0 rainbond_collector_success{collector="cert"} 0` {
 		t.Error(got)
 	}
 	if got := answer(t, http.HandlerFunc(each.serveDiscovery), "/sd", ""); got != "503 the database is away" {

@@ -74,7 +74,7 @@ func (s sources) hasRegions() bool { return s.config != nil || s.kube != nil }
 func (s sources) collectors(f *flags) ([]collector.Collector, error) {
 	prober := &probe.Prober{Resolver: f.resolver}
 	shared := sharedQueries{
-		regions:  oncePerCollection(s.progress.regions(s.regions(f))),
+		regions:  oncePerCollection(s.progress.regions(collector.Limited(s.regions(f)))),
 		probe:    shareProbe(s.progress.probe(withoutVerdict(prober.Probe))),
 		monitor:  prober.Monitor,
 		platform: s.platform(),

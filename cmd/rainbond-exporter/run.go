@@ -83,6 +83,7 @@ func (f *flags) pointAt(d *demo.Demo) {
 	f.roles, f.inCluster = []string{"cluster", "node"}, true
 	f.kubeconfig, f.configFile = d.Kubeconfig(), d.ConfigFile()
 	f.namespace, f.regionName, f.nodeName = demo.Namespace, demo.RegionName, demo.NodeName
+	f.collectionTimeout = collector.DefaultTimeout
 	f.directURL, f.root, f.mounts, f.resolver = d.DirectURL(), d.Root, d.Mounts, d.Resolver()
 }
 

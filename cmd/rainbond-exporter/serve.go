@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -66,26 +68,29 @@ func (f *flags) serve(ctx context.Context, extension *extension) error {
 	reset := func(from sources) error { // with new collectors
 		collectors, err := from.collectors(f)
 		if err == nil {
-			set.Store(collector.NewSet(log, collectors...))
+			set.Store(collector.NewSet(log, f.collectionTimeout, collectors...))
 		}
 		return err
 	}
 	if err := reset(from); err != nil {
 		return err
 	}
-	collect := func(ctx context.Context) (collector.Snapshot, error) { return set.Load().Collect(ctx) }
+	collect := func(ctx context.Context) (collector.Snapshot, error) { return set.Load().Collect(ctx), nil }
 	evaluator, err := f.doctor()
 	if err != nil {
 		return err
 	}
 	self := newSelfMetrics()
-	reload := reloader{metrics: self, log: log}
+	reload := &reloader{metrics: self, log: log}
 	if from.config != nil {
 		reload.reload = from.config.Reload
-		go reload.watch(ctx)
 	}
+	go reload.watch(ctx)
 	closeCaches := func() {}
+	var changing sync.Mutex
 	extension.changed = func() {
+		changing.Lock()
+		defer changing.Unlock()
 		_ = reload.once("the file was written again") // logs its error
 		life, end := context.WithCancel(ctx)
 		if fresh, err := from.withCaches(life, f, log); err == nil { // it succeeded at the start
@@ -99,7 +104,7 @@ func (f *flags) serve(ctx context.Context, extension *extension) error {
 			return err
 		}
 	}
-	probes := &probeHandler{names: from.names(f.regionName), region: from.region(f), lastRead: from.lastRead(), log: log,
+	probes := &probeHandler{names: from.names(f.regionName), region: from.region(f), lastRead: from.lastRead(), timeout: f.collectionTimeout, log: log,
 		prober: func() func(context.Context, fault.Region) fault.Trace {
 			return withoutVerdict((&probe.Prober{Resolver: f.resolver}).Probe)
 		}}
@@ -107,7 +112,7 @@ func (f *flags) serve(ctx context.Context, extension *extension) error {
 
 	mux := http.NewServeMux()
 	mux.Handle("/", page.Handler())
-	mux.Handle("GET /metrics", metrics(noticed(ctx, collect, page), log, self))
+	mux.Handle("GET /metrics", metrics(noticed(ctx, func(ctx context.Context) collector.Snapshot { return set.Load().Collect(ctx) }, page), f.collectionTimeout, log, self))
 	if from.hasRegions() {
 		mux.Handle("GET /probe", probes)
 		mux.HandleFunc("GET /sd", probes.serveDiscovery)
@@ -123,20 +128,21 @@ func (f *flags) serve(ctx context.Context, extension *extension) error {
 
 // noticed passes the snapshot of each scrape to the page, which evaluates it
 // until life ends.
-func noticed(life context.Context, collect func(context.Context) (collector.Snapshot, error), page *web.Site) func(context.Context) (collector.Snapshot, error) {
-	return func(ctx context.Context) (collector.Snapshot, error) {
-		snapshot, err := collect(ctx)
-		if err == nil {
-			page.Observe(life, snapshot)
-		}
-		return snapshot, err
+func noticed(life context.Context, collect func(context.Context) collector.Snapshot, page *web.Site) func(context.Context) collector.Snapshot {
+	return func(ctx context.Context) collector.Snapshot {
+		snapshot := collect(ctx)
+		page.Observe(life, snapshot)
+		return snapshot
 	}
 }
 
 // listen serves on the addresses of --web.listen-address until ctx ends.
 func listen(ctx context.Context, web *toolkit.FlagConfig, handler http.Handler, log *slog.Logger) error {
+	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
+	defer endRequests()
 	server := &http.Server{
 		Handler:           handler,
+		BaseContext:       func(net.Listener) context.Context { return requests },
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
@@ -151,10 +157,16 @@ func listen(ctx context.Context, web *toolkit.FlagConfig, handler http.Handler, 
 	case <-ctx.Done():
 	}
 	log.Info("shutting down")
-	// Ctx has ended; active requests get the grace period.
+	// A scrape that is not finished then returns what is.
+	defer time.AfterFunc(shutdownGrace*4/5, endRequests).Stop()
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
 	defer cancel()
-	return server.Shutdown(grace)
+	err := server.Shutdown(grace)
+	if errors.Is(err, context.DeadlineExceeded) {
+		log.Warn("requests interrupted by the shutdown")
+		return server.Close()
+	}
+	return err
 }
 
 // selfMetrics holds the metrics of the exporter itself.
@@ -186,31 +198,34 @@ func (m selfMetrics) reloaded(err error) {
 }
 
 // metrics serves a scrape with one collection, within the scraper's deadline, and
-// with the samples of others.
-func metrics(collect func(context.Context) (collector.Snapshot, error), log *slog.Logger, others ...prometheus.Gatherer) http.Handler {
+// with the samples of others. Timeout is the time limit of a collection.
+func metrics(collect func(context.Context) collector.Snapshot, timeout time.Duration, log *slog.Logger, others ...prometheus.Gatherer) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), scrapeTimeout(r))
+		ctx, cancel := context.WithTimeout(r.Context(), scrapeTimeout(r, timeout))
 		defer cancel()
-		snapshot, err := collect(ctx)
-		if err != nil {
-			http.Error(w, "collection ended early: "+err.Error(), http.StatusServiceUnavailable)
-			return
-		}
-		samples := prometheus.NewRegistry()
-		samples.MustRegister(snapshot)
-		promhttp.HandlerFor(append(prometheus.Gatherers{samples}, others...), promhttp.HandlerOpts{
-			ErrorLog:      slog.NewLogLogger(log.Handler(), slog.LevelError),
-			ErrorHandling: promhttp.ContinueOnError,
-		}).ServeHTTP(w, r)
+		writeMetrics(w, r, log, collect(ctx), others...)
 	})
 }
 
-// scrapeTimeout returns the scraper's timeout less the margin, or DefaultDeadline
-// for a client without a valid timeout.
-func scrapeTimeout(r *http.Request) time.Duration {
+// writeMetrics writes the samples of a snapshot and of others.
+func writeMetrics(w http.ResponseWriter, r *http.Request, log *slog.Logger, snapshot collector.Snapshot, others ...prometheus.Gatherer) {
+	samples := prometheus.NewRegistry()
+	samples.MustRegister(snapshot)
+	promhttp.HandlerFor(append(prometheus.Gatherers{samples}, others...), promhttp.HandlerOpts{
+		ErrorLog:      slog.NewLogLogger(log.Handler(), slog.LevelError),
+		ErrorHandling: promhttp.ContinueOnError,
+	}).ServeHTTP(w, r)
+}
+
+// maxScrapeTimeout is the largest scrape timeout that is plausible.
+const maxScrapeTimeout = 10 * time.Minute
+
+// scrapeTimeout returns the scraper's timeout less the margin. A client without
+// a valid timeout waits until the collection ends, which has the given limit.
+func scrapeTimeout(r *http.Request, collection time.Duration) time.Duration {
 	seconds, err := strconv.ParseFloat(r.Header.Get(scrapeHeader), 64)
-	if err != nil || seconds <= 0 || seconds > 600 {
-		return collector.DefaultDeadline - scrapeMargin
+	if err != nil || !(seconds > 0 && seconds <= maxScrapeTimeout.Seconds()) { // NaN is not above 0 either
+		return collection
 	}
 	timeout := time.Duration(seconds * float64(time.Second))
 	return max(timeout-scrapeMargin, timeout/2)
@@ -222,13 +237,17 @@ type reloader struct {
 	reload  func() error // nil without a configuration file
 	metrics selfMetrics
 	log     *slog.Logger
+
+	mu sync.Mutex // one reload at a time
 }
 
 // once reloads once, logs the result and returns its error.
-func (r reloader) once(cause string) error {
+func (r *reloader) once(cause string) error {
 	if r.reload == nil {
 		return errors.New("nothing to reload: there is no --config.file")
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	err := r.reload()
 	r.metrics.reloaded(err)
 	if err != nil {
@@ -239,14 +258,23 @@ func (r reloader) once(cause string) error {
 	return nil
 }
 
-// watch reloads at each SIGHUP until ctx ends.
-func (r reloader) watch(ctx context.Context) {
+// watch reloads at each SIGHUP until ctx ends. Without a configuration file it
+// ignores the signal, which would end the process by default.
+func (r *reloader) watch(ctx context.Context) {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
+	ignored := false
 	for {
 		select {
 		case <-hangup:
+			if r.reload == nil {
+				if !ignored {
+					r.log.Info("SIGHUP ignored: there is no --config.file")
+				}
+				ignored = true
+				continue
+			}
 			_ = r.once("SIGHUP") // logs its error
 		case <-ctx.Done():
 			return
@@ -255,7 +283,7 @@ func (r reloader) watch(ctx context.Context) {
 }
 
 // ServeHTTP serves POST /-/reload.
-func (r reloader) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+func (r *reloader) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if req.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		http.Error(w, "expected POST", http.StatusMethodNotAllowed)
