@@ -8,15 +8,19 @@ LDFLAGS := -s -w -X $(V).Version=$(VERSION) -X $(V).Revision=$(REVISION)
 
 FUZZ ?= 4
 
+# One set of flags for binary, vet, tests and tools: with others, Go compiles the same packages again.
+export CGO_ENABLED ?= 0
+export GOFLAGS := $(strip -trimpath $(GOFLAGS))
+
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-stack test fuzz e2e e2e-browser pictures clients faults faults-ci breakage bench scale lint fmt check clean chart panels image sync release vuln workflows words links
+.PHONY: help build demo demo-stack test race promtool fuzz e2e e2e-browser pictures clients faults faults-ci breakage bench scale lint fmt check clean chart panels image sync release vuln workflows words links
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## the binary, in bin/
 	@echo "building $(BINARY) (the first time takes a minute or two) ..."
-	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BINARY) ./cmd/rainbond-exporter
+	@go build -ldflags '$(LDFLAGS)' -o $(BINARY) ./cmd/rainbond-exporter
 
 demo: build ## a region that breaks on purpose, on http://127.0.0.1:10069
 	@$(BINARY) demo
@@ -26,30 +30,37 @@ demo-stack: build ## the demo with a real Prometheus and Alertmanager, and the m
 	@go build -o bin/demo-stack ./test/demostack
 	@exec bin/demo-stack
 
-test: ## every test but the end-to-end ones: minutes, with the race detector
-	@echo "test 1/4: vet"
+# In CI, gotestsum lists the ten slowest tests.
+test: ## vet and the unit tests: minutes (make check adds the linters, the race detector, fuzzing and promtool)
+	@echo "test 1/2: vet"
 	@go vet ./... && go vet -tags e2e,faults,panels ./test/...
-	@echo "test 2/4: promtool and amtool, built once, for the tests of the rules"
-	@tools/build promtool amtool
-	@echo "test 3/4: go test -race (the first time compiles everything: some minutes)"
-	@go test -race ./...
-	@echo "test 4/4: fuzzing, some ten seconds each"
-	@$(MAKE) --no-print-directory fuzz
+	@echo "test 2/2: go test (the first time compiles everything: some minutes)"
+	@$(if $(CI),tools/build gotestsum && mkdir -p bin && tools/bin/gotestsum --format=pkgname --jsonfile=bin/tests.json --,go test) -timeout 60m ./...
+	@$(if $(CI),echo "the ten slowest tests:" && tools/bin/gotestsum tool slowest --num=10 --jsonfile=bin/tests.json)
+
+# The packages that start goroutines. The tests of rules, dashboards and documents have none of their own.
+RACE ?= ./cmd/... ./collector/... ./console/... ./demo/... ./doctor/... ./filesystem/... ./kube/... ./probe/... ./report/... ./tour/...
+
+race: ## the tests of the packages with goroutines, with the race detector (needs a C compiler)
+	@CGO_ENABLED=1 go test -race -timeout 90m $(RACE)
+
+promtool: ## promtool and amtool on the rules, the routes and the documentation
+	@tools/build promtool promtool-2.20 promtool-2.35 prometheus-2.20 amtool
+	@tools/noskip ./rules
 
 # Runs are counted, not timed: when its time is up in the middle of a run, Go's fuzzer may call that a failure.
 fuzz: ## some ten seconds for each parser that reads what others wrote (FUZZ=40 for ten times as much)
 	@go clean -fuzzcache # what counts is the committed corpus; a large cache would eat the time
-	@go test ./fault -run '^$$' -fuzz '^FuzzFromLogLine$$' -fuzztime $(FUZZ)00000x
-	@go test ./fault -run '^$$' -fuzz '^FuzzReadCopy$$' -fuzztime $(FUZZ)00000x
-	@go test ./console -run '^$$' -fuzz '^FuzzParseConfig$$' -fuzztime $$(($(FUZZ) * 2000))x
+	@go test -timeout 30m ./fault -run '^$$' -fuzz '^FuzzFromLogLine$$' -fuzztime $(FUZZ)00000x
+	@go test -timeout 30m ./fault -run '^$$' -fuzz '^FuzzReadCopy$$' -fuzztime $(FUZZ)00000x
+	@go test -timeout 30m ./console -run '^$$' -fuzz '^FuzzParseConfig$$' -fuzztime $$(($(FUZZ) * 2000))x
 
 e2e: build ## real parts: API server, Prometheus, Alertmanager, webhook; MariaDB; curl, openssl, Python
-	@tools/build etcd kube-apiserver prometheus alertmanager promtool promtool-2.20 promtool-2.35 prometheus-2.20 amtool
+	@tools/build etcd kube-apiserver prometheus alertmanager promtool prometheus-2.20 amtool
 	@go test -tags e2e -count=1 -v -timeout 20m -skip '^(TestTheChart|TestWhileThingsBreak|TestSoak|TestEveryPanelHasItsAnswers|TestTheDashboardsHaveGrafanasTypes)$$' ./test/e2e # make chart, breakage, panels
-	@tools/noskip ./rules
 	@$(MAKE) --no-print-directory clients
 
-clients: ## real programs: MariaDB as the console's database, curl, openssl and Python at the region's door
+clients: ## real programs: MariaDB as the console's database; curl, openssl and Python as clients of the region's API
 	@tools/apt curl openssl python3 mariadb-server
 	@tools/noskip ./test/clients ./test/console
 
@@ -137,7 +148,7 @@ words: ## private words, and the terms of the field instead of them (IN=demo for
 fmt: ## gofmt everything
 	@gofmt -w cmd collector dashboards demo docs doctor fault region report rules test
 
-check: test lint ## what to run before you send a change
+check: test lint race fuzz promtool ## what to run before you send a change
 
 clean: ## remove what was built
 	@rm -rf bin tools/bin
