@@ -192,13 +192,15 @@ func TestHealthyNodesHaveNoSeriesOfTheirOwn(t *testing.T) {
 		{Name: "bare", Created: old, Ready: true, RoleKeys: []string{"node-role.kubernetes.io"}},
 		{Name: "full", Created: old, DiskPressure: true},
 	}
-	shows(t, NewNodeRole("rainbond", fault.DefaultRoleNames, fixed(nodes, nil), nil), `
+	v5 := fixed([]fault.Workload{{Component: "rbd-api", Version: "v5.12.0-release"}}, nil)
+	shows(t, NewNodeRole("rainbond", fault.DefaultRoleNames, fixed(nodes, nil), v5, nil), `
+		rainbond_node_role_required{rainbond_region="rainbond"} 1
 		rainbond_nodes{rainbond_region="rainbond",role="control-plane"} 0
 		rainbond_nodes{rainbond_region="rainbond",role="none"} 2
 		rainbond_nodes{rainbond_region="rainbond",role="worker"} 1
 		rainbond_node_role_missing{node="full",rainbond_region="rainbond"} 1
-		rainbond_node_role_malformed{node="bare",rainbond_region="rainbond"} 1`,
-		"rainbond_nodes", "rainbond_node_role_missing", "rainbond_node_role_malformed")
+		rainbond_node_role_malformed{key="node-role.kubernetes.io",node="bare",rainbond_region="rainbond"} 1`,
+		"rainbond_node_role_required", "rainbond_nodes", "rainbond_node_role_missing", "rainbond_node_role_malformed")
 	shows(t, NewDisk("rainbond", "", DiskSource{Nodes: fixed(nodes, nil)}), `
 		rainbond_node_condition{condition="DiskPressure",node="full",rainbond_region="rainbond"} 1
 		rainbond_node_condition{condition="Ready",node="full",rainbond_region="rainbond"} 0`, "rainbond_node_condition")

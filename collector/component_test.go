@@ -110,7 +110,7 @@ func TestAlarmsOfTheConsole(t *testing.T) {
 func TestUnmatchedPlacement(t *testing.T) {
 	nodes := []fault.Node{{Name: "n1", Hostname: "n1"}}
 	platform := fault.Platform{GatewayNodes: []string{"n1"}, ChaosNodes: []string{"n9"}}
-	report := shows(t, NewNodeRole("rainbond", fault.DefaultRoleNames, fixed(nodes, nil), fixed(platform, nil)),
+	report := shows(t, NewNodeRole("rainbond", fault.DefaultRoleNames, fixed(nodes, nil), nil, fixed(platform, nil)),
 		`rainbond_node_placement_unmatched{component="rbd-chaos",node="n9",rainbond_region="rainbond"} 1`, "rainbond_node_placement_unmatched")
 	if got := evidenceText(report); !strings.Contains(got, "rbd-chaos is configured to run on n9") {
 		t.Errorf("evidence %s", got)
@@ -119,7 +119,7 @@ func TestUnmatchedPlacement(t *testing.T) {
 
 func TestNodesAreExportedWithoutOperatorConfiguration(t *testing.T) {
 	c := NewNodeRole("rainbond", fault.DefaultRoleNames, fixed([]fault.Node{{Name: "n1", RoleKeys: []string{fault.RoleKey + "/worker"}}}, nil),
-		fixed(fault.Platform{}, errors.New("get rainbondclusters: no answer")))
+		nil, fixed(fault.Platform{}, errors.New("get rainbondclusters: no answer")))
 	report, err := c.Collect(t.Context())
 	if err == nil || err.Error() != "get rainbondclusters: no answer" {
 		t.Errorf("error %v", err)

@@ -61,8 +61,9 @@ var Catalogue = []Metric{
 	{SlugCert, "rainbond_certificate_not_after_timestamp_seconds", "Time at which the certificate of this kind in this place expires.", gauge, []string{labelRegion, "place", "kind"}},
 
 	{SlugNodeRole, "rainbond_nodes", "Nodes that have a label of this role; role none counts the nodes without any.", gauge, []string{labelRegion, "role"}},
-	{SlugNodeRole, "rainbond_node_role_missing", "A node, older than five minutes, that has no role label. Only such nodes have a series.", gauge, []string{labelRegion, "node"}},
-	{SlugNodeRole, "rainbond_node_role_malformed", "A node that has the bare label key node-role.kubernetes.io, on which the region's whole node list fails. Only such nodes have a series.", gauge, []string{labelRegion, "node"}},
+	{SlugNodeRole, "rainbond_node_role_required", "Whether the region's version, before v5.13, needs a role label on every node. 0 if the version is unknown.", gauge, []string{labelRegion}},
+	{SlugNodeRole, "rainbond_node_role_missing", "A node, older than five minutes, that has no role label. Only such nodes have a series, and since v5.13 only in a cluster whose workers have role labels and where most nodes have a role.", gauge, []string{labelRegion, "node"}},
+	{SlugNodeRole, "rainbond_node_role_malformed", "A label key of a node that starts with node-role.kubernetes.io and has no slash, which breaks the node list of the whole region. Only such keys have a series.", gauge, []string{labelRegion, "node", "key"}},
 	{SlugNodeRole, "rainbond_node_placement_unmatched", "A name in nodesForGateway or nodesForChaos of the RainbondCluster that no node has. Only such names have a series.", gauge, []string{labelRegion, "component", "node"}},
 
 	{SlugComponent, "rainbond_component_desired", "Pods of the component that should be ready.", gauge, []string{labelRegion, "component", "kind"}},

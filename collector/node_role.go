@@ -13,17 +13,19 @@ import (
 
 // nodeRole inspects the role labels of the nodes.
 type nodeRole struct {
-	region   string
-	names    fault.RoleNames
-	nodes    func(context.Context) ([]fault.Node, error)
-	platform func(context.Context) (fault.Platform, error)
+	region    string
+	names     fault.RoleNames
+	nodes     func(context.Context) ([]fault.Node, error)
+	workloads func(context.Context) ([]fault.Workload, error)
+	platform  func(context.Context) (fault.Platform, error)
 }
 
 // NewNodeRole returns the collector of symptom node-role for the region of
-// that name. Names holds the label suffixes of each role. Function platform
-// returns the operator's configuration; it may be nil.
-func NewNodeRole(region string, names fault.RoleNames, nodes func(context.Context) ([]fault.Node, error), platform func(context.Context) (fault.Platform, error)) Collector {
-	return nodeRole{region, names, nodes, platform}
+// that name. Names holds the label suffixes of each role. Function workloads
+// returns the platform's workloads, one of which has the region's version;
+// platform returns the operator's configuration. Both may be nil.
+func NewNodeRole(region string, names fault.RoleNames, nodes func(context.Context) ([]fault.Node, error), workloads func(context.Context) ([]fault.Workload, error), platform func(context.Context) (fault.Platform, error)) Collector {
+	return nodeRole{region, names, nodes, workloads, platform}
 }
 
 func (nodeRole) Name() string { return SlugNodeRole }
@@ -34,7 +36,13 @@ func (n nodeRole) Collect(ctx context.Context) (Report, error) {
 	if err != nil {
 		return r, err
 	}
-	roles := fault.FromNodes(nodes, n.names, time.Now())
+	required := false
+	if n.workloads != nil {
+		workloads, _ := n.workloads(ctx) // the component collector reports the error
+		required = fault.RolesRequired(workloads)
+	}
+	r.addSample("rainbond_node_role_required", flag(required), n.region)
+	roles := fault.FromNodes(nodes, n.names, required, time.Now())
 	for _, role := range slices.Sorted(maps.Keys(roles.Count)) {
 		r.addSample("rainbond_nodes", float64(roles.Count[role]), n.region, role)
 	}
@@ -43,7 +51,9 @@ func (n nodeRole) Collect(ctx context.Context) (Report, error) {
 		r.addTranslated(EvidenceNode, node.Name+": no label "+fault.RoleKey+"/…", node.Name+"：没有标签 "+fault.RoleKey+"/…", labelRegion, n.region, "node", node.Name)
 	}
 	for _, node := range roles.Malformed {
-		r.addSample("rainbond_node_role_malformed", 1, n.region, node.Name)
+		for _, key := range node.MalformedRoleKeys() {
+			r.addSample("rainbond_node_role_malformed", 1, n.region, node.Name, key)
+		}
 		r.addEvidence(EvidenceNode, fmt.Sprintf("%s: %s", node.Name, strings.Join(node.RoleKeys, ", ")), labelRegion, n.region, "node", node.Name)
 	}
 	if n.platform == nil {

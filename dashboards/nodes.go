@@ -97,13 +97,18 @@ func nodes(tr translation) dashboard {
 			{
 				id: 15, title: tr("Invalid role label: the node list fails", "角色标签无效：节点列表失败"), width: 8, height: 9, unit: "string", alerts: []alert{listBroken}, empty: tr("none", "无"),
 				description:   tr("Nodes with a label key that starts with node-role.kubernetes.io and contains no slash. One such node breaks the node list of the whole region.", "标签键以 node-role.kubernetes.io 开头但没有斜杠的节点。只要有一个，整个集群的节点列表就失败。"),
-				visualization: exist("rainbond_region, node", of("rainbond_node_role_malformed"), region, node),
+				visualization: exist("rainbond_region, node, key", of("rainbond_node_role_malformed"), region, node, column{title: tr("Label key", "标签键"), label: "key"}),
 			},
 			{
 				id: 16, title: tr("Missing role, or missing node", "没有角色，或没有这个节点"), width: 8, height: 9, unit: "string", alerts: []alert{roleMissing, placement}, empty: tr("none", "无"),
 				description: tr("Nodes older than five minutes without a role label; and names in nodesForGateway and nodesForChaos, with their component, that no node has.",
 					"加入超过五分钟仍没有角色标签的节点；带组件名的，是 nodesForGateway、nodesForChaos 里没有节点对应的名字。"),
 				visualization: exist("rainbond_region, node, component", of("rainbond_node_role_missing")+" or "+of("rainbond_node_placement_unmatched"), region, node, column{title: tr("Component", "组件"), label: "component"}),
+			},
+			{
+				id: 17, title: tr("Role labels required", "需要角色标签"), width: 24, height: 6, unit: "short", alerts: []alert{roleMissing, roleNoNode}, steps: []step{{nil, green}},
+				description:   tr("Regions older than v5.13, in which a node without a role label breaks the node list. Since v5.13 role labels have no effect.", "早于 v5.13 的集群：节点没有角色标签时，获取节点列表失败。v5.13 起角色标签不起作用。"),
+				visualization: stat{total(by("max", "rainbond_region", of("rainbond_node_role_required")))},
 			},
 		},
 	}

@@ -77,6 +77,7 @@ func symptoms(tr translation) []symptom {
 	short := of("rainbond_component_desired") + " > " + of("rainbond_component_ready")
 	essential := of("rainbond_component_desired", `component=~"rbd-api|rbd-gateway|rbd-db|rbd-app-ui"`) + " > " + of("rainbond_component_ready")
 	left := by("min", "rainbond_region", of("rainbond_certificate_not_after_timestamp_seconds")) + " - time()"
+	required := of("rainbond_node_role_required") + " == 1"
 	return []symptom{
 		{"api", tr("API", "集群端 API"), "rainbond-path", []state{
 			{critical, `label_join(` + of("rainbond_api_probe_failed") + ` == 1, "why", "/", "phase", "reason")`, "why", "$1", ""},
@@ -100,9 +101,10 @@ func symptoms(tr translation) []symptom {
 		}},
 		{"node-role", tr("Node roles", "节点角色"), "rainbond-nodes", []state{
 			{critical, of("rainbond_node_role_malformed") + " == 1", "node", "invalid label: $1", tr("node list fails: $1", "列表失败：$1")},
-			{warning, of("rainbond_nodes", `role="worker"`) + " == 0", "", "no worker", tr("no worker", "没有 worker")},
-			{warning, of("rainbond_node_role_missing") + " == 1", "node", "no role: $1", tr("no role: $1", "没有角色：$1")},
+			{warning, of("rainbond_nodes", `role="worker"`) + " == 0 and on (rainbond_region) " + required, "", "no worker", tr("no worker", "没有 worker")},
+			{warning, of("rainbond_node_role_missing") + " == 1 and on (rainbond_region) " + required, "node", "no role: $1", tr("no role: $1", "没有角色：$1")},
 			{warning, of("rainbond_node_placement_unmatched") + " == 1", "node", "no node: $1", tr("no such node: $1", "没有节点：$1")},
+			{healthy, of("rainbond_node_role_missing") + " == 1", "node", "info: no role: $1", tr("no role: $1", "没有角色：$1")},
 			{healthy, of("rainbond_nodes"), "", "healthy", tr("healthy", "正常")},
 		}},
 		{"component", tr("Components", "平台组件"), "rainbond-components", []state{

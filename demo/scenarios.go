@@ -47,6 +47,24 @@ var Scenarios = slices.Concat(
 var inTime = map[string][]string{
 	"api-flapping":      alerts("RainbondRegionAPIUnstable"),
 	"disk-filling-fast": alerts("RainbondNodeDiskEvictionNear"),
+	// Stock K3s and kubeadm have no worker label: only its loss is reported.
+	"node-role-no-worker": alerts("RainbondRoleWithoutNode"),
+}
+
+// info are the scenarios whose alerts have the severity info since v5.13: they
+// notify nobody.
+var info = []string{"node-role-none", "node-role-no-worker"}
+
+// Notified returns the names of exactly those alerts that notify once the
+// scenario has lasted for the rules' durations.
+func (s Scenario) Notified() []string {
+	var all []string
+	for one := range strings.SplitSeq(s.Name, and) {
+		if scenario, err := find(one); err == nil && !slices.Contains(info, one) {
+			all = union(all, scenario.InTime())
+		}
+	}
+	return all
 }
 
 // InTime returns the names of exactly those alerts that fire once the scenario
@@ -172,7 +190,9 @@ var nodeRoleScenarios = []Scenario{
 		func(w *world) { delete(w.node("node-5").Labels, roleLabel+"/worker") }},
 	{"node-role-bare-key", "node-role", title("一个节点的标签键缺少角色，整个节点列表失败", "A role label without a role name on one node breaks the whole node list"), alerts("RainbondNodeListBroken"),
 		func(w *world) { w.node("node-4").Labels[roleLabel] = "worker" }},
-	{"node-role-no-worker", "node-role", title("没有任何 worker 节点", "No node has the role worker"), alerts("RainbondRoleWithoutNode"),
+	{"node-role-suffix", "node-role", title("节点有标签 node-role.kubernetes.io.gpu，整个节点列表失败", "The label node-role.kubernetes.io.gpu on one node breaks the whole node list"), alerts("RainbondNodeListBroken"),
+		func(w *world) { w.node("node-4").Labels[roleLabel+".gpu"] = "true" }},
+	{"node-role-no-worker", "node-role", title("没有任何 worker 节点", "The last node lost the role worker"), nil,
 		func(w *world) {
 			for _, n := range w.nodes {
 				delete(n.Labels, roleLabel+"/worker")

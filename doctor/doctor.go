@@ -170,6 +170,13 @@ type Unknown struct {
 	Err       string
 }
 
+// severityInfo is the severity of a finding that needs no action.
+const severityInfo = "info"
+
+// Info reports whether the finding is information and needs no action. It does
+// not change the verdict.
+func (f Finding) Info() bool { return f.Severity == severityInfo }
+
 // A Verdict is a diagnosis in one word.
 type Verdict string
 
@@ -184,11 +191,13 @@ const (
 // whatever else could not be looked at; Incomplete when nothing is known to
 // be wrong but not all was seen; Healthy otherwise.
 func (d Diagnosis) Verdict() Verdict {
-	ill := func(f Finding) bool { return f.Slug != collector.SlugExporter }
+	about := func(exporter bool) func(Finding) bool {
+		return func(f Finding) bool { return !f.Info() && (f.Slug == collector.SlugExporter) == exporter }
+	}
 	switch {
-	case slices.ContainsFunc(d.Findings, ill):
+	case slices.ContainsFunc(d.Findings, about(false)):
 		return Faults
-	case len(d.Findings) > 0 || len(d.Unknown) > 0 || len(d.Collected) == 0:
+	case slices.ContainsFunc(d.Findings, about(true)) || len(d.Unknown) > 0 || len(d.Collected) == 0:
 		return Incomplete
 	}
 	return Healthy
@@ -237,7 +246,7 @@ type Overview struct {
 func (d Diagnosis) Overview() Overview {
 	o := Overview{Regions: d.Regions, Verdict: d.Verdict(), NothingCollected: len(d.Collected) == 0}
 	for _, f := range d.Findings {
-		if f.Slug != collector.SlugExporter {
+		if f.Slug != collector.SlugExporter && !f.Info() {
 			o.Faults++
 		}
 	}

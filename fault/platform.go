@@ -23,6 +23,9 @@ type Workload struct {
 	Kind      string // Deployment, StatefulSet or DaemonSet
 	Desired   int
 	Ready     int
+	// Version is the tag of rbd-api's image, such as v6.9.8-release; "" for
+	// other components.
+	Version string
 	// Pinned lists, as text, the node names that a DaemonSet's affinity
 	// requires; "" when it runs on any node.
 	Pinned string

@@ -26,6 +26,7 @@ func TestRoleLabelValuesAreIgnored(t *testing.T) {
 		{Name: "old-master", Created: old, RoleKeys: []string{"node-role.kubernetes.io/master"}},
 		{Name: "edge", Created: old, RoleKeys: []string{"node-role.kubernetes.io/edge"}},
 		{Name: "bare", Created: old, RoleKeys: []string{"node-role.kubernetes.io"}},
+		{Name: "suffix", Created: old, RoleKeys: []string{"node-role.kubernetes.io.gpu", "node-role.kubernetes.io/worker"}},
 		{Name: "bare-cordoned", Created: old, Cordoned: true, RoleKeys: []string{"node-role.kubernetes.io"}},
 		{Name: "old-key", Created: old, RoleKeys: []string{"kubernetes.io/role"}},
 		{Name: "none", Created: justOut},
@@ -33,8 +34,8 @@ func TestRoleLabelValuesAreIgnored(t *testing.T) {
 		{Name: "joined", Created: justIn},
 		{Name: "cordoned", Created: old, Cordoned: true},
 	}
-	got := FromNodes(nodes, DefaultRoleNames, now)
-	if want := map[string]int{Worker: 1, ControlPlane: 5, NoRole: 8}; !maps.Equal(got.Count, want) {
+	got := FromNodes(nodes, DefaultRoleNames, true, now)
+	if want := map[string]int{Worker: 2, ControlPlane: 5, NoRole: 8}; !maps.Equal(got.Count, want) {
 		t.Errorf("counts %v, want %v", got.Count, want)
 	}
 	names := func(nodes []Node) string {
@@ -47,12 +48,55 @@ func TestRoleLabelValuesAreIgnored(t *testing.T) {
 	if got := names(got.Missing); got != "k3s-agent old-key none" {
 		t.Errorf("missing: %s", got)
 	}
-	if got := names(got.Malformed); got != "bare bare-cordoned" {
+	if got := names(got.Malformed); got != "bare suffix bare-cordoned" {
 		t.Errorf("malformed: %s", got)
 	}
-	others := FromNodes(nodes, RoleNames{Worker: {"edge", "worker"}, ControlPlane: {"etcd"}}, now)
-	if want := map[string]int{Worker: 2, ControlPlane: 3, NoRole: 8}; !maps.Equal(others.Count, want) {
+	others := FromNodes(nodes, RoleNames{Worker: {"edge", "worker"}, ControlPlane: {"etcd"}}, true, now)
+	if want := map[string]int{Worker: 3, ControlPlane: 3, NoRole: 8}; !maps.Equal(others.Count, want) {
 		t.Errorf("with other names: counts %v, want %v", others.Count, want)
+	}
+}
+
+func TestMissingRolesSinceV513(t *testing.T) {
+	now := time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC)
+	node := func(name string, roles ...string) Node {
+		n := Node{Name: name, Created: now.Add(-time.Hour)}
+		for _, role := range roles {
+			n.RoleKeys = append(n.RoleKeys, RoleKey+"/"+role)
+		}
+		return n
+	}
+	server, worker, none := node("server", "control-plane", "etcd"), node("worker", "worker"), node("none")
+	for _, test := range []struct {
+		name    string
+		nodes   []Node
+		missing int
+	}{
+		{"managed, no role labels", []Node{none, none, none}, 0},
+		{"stock K3s, one node", []Node{server}, 0},
+		{"stock K3s, one agent", []Node{server, server, server, none}, 0},
+		{"kubeadm, two workers", []Node{server, none, none}, 0},
+		{"one of five lost it", []Node{server, worker, worker, worker, none}, 1},
+		{"two of five lost it", []Node{server, worker, worker, none, none}, 2},
+		{"most nodes never had one", []Node{server, worker, none, none, none}, 0},
+	} {
+		if got := FromNodes(test.nodes, DefaultRoleNames, false, now); len(got.Missing) != test.missing {
+			t.Errorf("%s: %d missing, want %d", test.name, len(got.Missing), test.missing)
+		}
+	}
+}
+
+func TestRolesAreRequiredBeforeV513(t *testing.T) {
+	for version, want := range map[string]bool{
+		"v5.12.0-release": true, "v5.2.2": true, "5.8.1": true, "v5.13.0-release": false, "v5.17.3-release": false, "v6.9.8-release": false,
+		"latest": false, "": false,
+	} {
+		if got := RolesRequired([]Workload{{Component: "rbd-mq", Version: "v5.1"}, {Component: "rbd-api", Version: version}}); got != want {
+			t.Errorf("%q: got %t", version, got)
+		}
+	}
+	if RolesRequired(nil) {
+		t.Error("true without rbd-api")
 	}
 }
 

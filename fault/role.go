@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// RoleKey is the prefix of the labels that assign roles to nodes. A key without
-// "/role" assigns no role, and one node with such a key breaks the node list of
+// RoleKey is the prefix of the labels that assign roles to nodes. A key without a
+// slash assigns no role, and one node with such a key breaks the node list of
 // the whole region (rainbond, api/handler/nodes.go).
 const RoleKey = "node-role.kubernetes.io"
 
@@ -50,14 +50,29 @@ type Roles struct {
 	Count map[string]int
 	// Missing lists the nodes that should have a role label and have none.
 	Missing []Node
-	// Malformed lists the nodes with a key that has no role.
+	// Malformed lists the nodes with a key that has no slash.
 	Malformed []Node
+}
+
+// RolesRequired reports whether the region's version needs a role label on every
+// node: before v5.13, a node without one breaks the node list. Since v5.13 it has
+// no effect. The version is that of rbd-api; it is false if that is unknown.
+func RolesRequired(workloads []Workload) bool {
+	for _, w := range workloads {
+		if w.Component == "rbd-api" {
+			return before(w.Version, 5, 13)
+		}
+	}
+	return false
 }
 
 // FromNodes evaluates the role labels of all nodes with the given names of each
 // role. As in Rainbond, the value of a label does not matter. A node that has
-// just joined or is cordoned is not listed as missing.
-func FromNodes(nodes []Node, names RoleNames, now time.Time) Roles {
+// just joined or is cordoned is not listed as missing. If roles are not
+// required, a node is missing its label only in a cluster whose workers have
+// one, and in which most nodes have a role: kubeadm, K3s and RKE2 do not label
+// workers, and managed clusters have no role labels.
+func FromNodes(nodes []Node, names RoleNames, required bool, now time.Time) Roles {
 	r := Roles{Count: map[string]int{Worker: 0, ControlPlane: 0, NoRole: 0}}
 	for _, n := range nodes {
 		roles := n.roles(names)
@@ -66,7 +81,7 @@ func FromNodes(nodes []Node, names RoleNames, now time.Time) Roles {
 				r.Count[role]++
 			}
 		}
-		malformed := slices.Contains(n.RoleKeys, RoleKey)
+		malformed := len(n.MalformedRoleKeys()) > 0
 		if malformed {
 			r.Malformed = append(r.Malformed, n)
 		}
@@ -78,7 +93,22 @@ func FromNodes(nodes []Node, names RoleNames, now time.Time) Roles {
 			r.Missing = append(r.Missing, n)
 		}
 	}
+	if !required && (r.Count[Worker] == 0 || 2*r.Count[NoRole] >= len(nodes)) {
+		r.Missing = nil
+	}
 	return r
+}
+
+// MalformedRoleKeys returns the node's label keys that start with RoleKey and
+// have no slash, such as node-role.kubernetes.io and node-role.kubernetes.io.gpu.
+func (n Node) MalformedRoleKeys() []string {
+	var keys []string
+	for _, key := range n.RoleKeys {
+		if strings.HasPrefix(key, RoleKey) && !strings.Contains(key, "/") {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // roles returns the node's roles without duplicates.

@@ -55,7 +55,20 @@ func node(n *corev1.Node) (fault.Node, bool) {
 }
 
 func deployment(d *appsv1.Deployment) (fault.Workload, bool) {
-	return workload(d.ObjectMeta, "Deployment", replicas(d.Spec.Replicas), d.Status.ReadyReplicas)
+	w, ours := workload(d.ObjectMeta, "Deployment", replicas(d.Spec.Replicas), d.Status.ReadyReplicas)
+	w.Version = version(w.Component, d.Spec.Template.Spec)
+	return w, ours
+}
+
+// version returns the tag of rbd-api's image, which is Rainbond's version; ""
+// for other components, and for an image without a tag.
+func version(component string, spec corev1.PodSpec) string {
+	if component != "rbd-api" || len(spec.Containers) == 0 {
+		return ""
+	}
+	image, _, _ := strings.Cut(spec.Containers[0].Image, "@")
+	_, tag, _ := strings.Cut(image[strings.LastIndexByte(image, '/')+1:], ":")
+	return strings.Clone(tag)
 }
 
 func statefulSet(s *appsv1.StatefulSet) (fault.Workload, bool) {
@@ -64,7 +77,7 @@ func statefulSet(s *appsv1.StatefulSet) (fault.Workload, bool) {
 
 func daemonSet(d *appsv1.DaemonSet) (fault.Workload, bool) {
 	kept, ours := workload(d.ObjectMeta, "DaemonSet", d.Status.DesiredNumberScheduled, d.Status.NumberReady)
-	kept.Pinned = pinned(d.Spec.Template.Spec)
+	kept.Pinned, kept.Version = pinned(d.Spec.Template.Spec), version(kept.Component, d.Spec.Template.Spec)
 	return kept, ours
 }
 

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
@@ -146,4 +147,25 @@ func TestAFrozenAPIServerDelaysNobodyBeyondTheLook(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	})
+}
+
+func TestVersionIsTheTagOfRbdAPI(t *testing.T) {
+	for image, want := range map[string]string{
+		"registry.cn-hangzhou.aliyuncs.com/goodrain/rbd-api:v6.9.8-release": "v6.9.8-release",
+		"goodrain.me:9443/rbd-api:v5.17.3-release":                          "v5.17.3-release",
+		"rbd-api:v5.12.0@sha256:0123":                                       "v5.12.0",
+		"hub.example.com:5000/rbd-api":                                      "",
+		"":                                                                  "",
+	} {
+		spec := corev1.PodSpec{Containers: []corev1.Container{{Name: "rbd-api", Image: image}}}
+		if got := version("rbd-api", spec); got != want {
+			t.Errorf("%q: got %q, want %q", image, got, want)
+		}
+		if got := version("rbd-mq", spec); got != "" {
+			t.Errorf("rbd-mq: got %q", got)
+		}
+	}
+	if got := version("rbd-api", corev1.PodSpec{}); got != "" {
+		t.Errorf("without a container: got %q", got)
+	}
 }

@@ -29,6 +29,7 @@ func (p phrase) in(lang string) string {
 // none: those words are in the rules.
 var phrases = map[string]phrase{
 	"critical": {"CRITICAL", "严重"},
+	"info":     {"INFO", "提示"},
 	"warning":  {"WARNING", "警告"},
 
 	"comma":   {", ", "、"},

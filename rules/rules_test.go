@@ -74,7 +74,7 @@ func TestEveryAlertTellsWhatAPersonNeeds(t *testing.T) {
 			t.Errorf("%s: annotations %q, want %q", r.Alert, got, want)
 			continue
 		}
-		if s := r.Labels["severity"]; !slices.Contains([]string{"critical", "warning", "none"}, s) {
+		if s := r.Labels["severity"]; !slices.Contains([]string{"critical", "warning", "info", "none"}, s) {
 			t.Errorf("%s: severity %q", r.Alert, s)
 		}
 		section, link := r.Annotations["section"], r.Annotations["runbook_url"]

@@ -58,7 +58,7 @@ func TestTheRealToolsAccept(t *testing.T) {
 
 // TestEveryAlertGoesToItsReceiver asks amtool where each alert goes.
 func TestEveryAlertGoesToItsReceiver(t *testing.T) {
-	goes := map[string]string{"critical": "page", "warning": "channel", "none": "deadman"}
+	goes := map[string]string{"critical": "page", "warning": "channel", "info": "null", "none": "deadman"}
 	rows := map[string]string{
 		"alertname=TargetDown":                                 "channel", // another project's
 		"alertname=TargetDown severity=critical":               "page",
@@ -136,7 +136,7 @@ func TestTheExamplesOfReceiversAreValid(t *testing.T) {
 	for _, receiver := range config.Receivers {
 		names = append(names, receiver.Name)
 	}
-	if want := []string{"page", "channel", "deadman", "wecom", "bridge", "slack", "email", "pagerduty"}; !slices.Equal(names, want) {
+	if want := []string{"page", "channel", "null", "deadman", "wecom", "bridge", "slack", "email", "pagerduty"}; !slices.Equal(names, want) {
 		t.Errorf("receivers %q, want %q", names, want)
 	}
 	folder := t.TempDir()

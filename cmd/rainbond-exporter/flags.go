@@ -236,6 +236,9 @@ func (f *flags) validate() error {
 	if f.configFile == "" && len(f.roles) > 0 && !slices.Contains(f.roles, "cluster") && (f.collectors == noCollectors || slices.ContainsFunc(f.wanted(), probes)) {
 		return errors.New("--role=console: expected --config.file, which contains the regions")
 	}
+	if err := f.ambiguousRole(); err != nil {
+		return err
+	}
 	for role, names := range f.roleNames() {
 		for _, name := range names {
 			if name == "" || strings.Contains(name, "/") {
@@ -263,6 +266,17 @@ const minInterval = time.Second
 
 // probes reports whether a collector probes the region APIs.
 func probes(slug string) bool { return slug == collector.SlugAPI || slug == collector.SlugCert }
+
+// ambiguousRole returns an error if a name belongs to two roles.
+func (f *flags) ambiguousRole() error {
+	names := f.roleNames()
+	for _, name := range names[fault.Worker] {
+		if slices.Contains(names[fault.ControlPlane], name) {
+			return fmt.Errorf("--node-role.worker and --node-role.control-plane: both contain %q; expected each name in one of them", name)
+		}
+	}
+	return nil
+}
 
 // roleNames returns the label suffixes of each role of nodes.
 func (f *flags) roleNames() fault.RoleNames {

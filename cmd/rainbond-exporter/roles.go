@@ -130,7 +130,7 @@ func (s sources) collector(name string, f *flags, shared sharedQueries) (collect
 	case collector.SlugTLS:
 		return collector.NewTLS(f.regionName, s.kube.LogReader().Read), nil
 	case collector.SlugNodeRole:
-		return collector.NewNodeRole(f.regionName, f.roleNames(), s.kube.Nodes, shared.platform), nil
+		return collector.NewNodeRole(f.regionName, f.roleNames(), s.kube.Nodes, s.kube.Workloads, shared.platform), nil
 	case collector.SlugComponent:
 		return collector.NewComponent(f.regionName, collector.Components{
 			Workloads: s.kube.Workloads, Pods: s.kube.Pods, Platform: shared.platform, FailedMounts: s.kube.FailedMounts,

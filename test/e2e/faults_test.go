@@ -61,7 +61,7 @@ func set(scenario string, lasts time.Duration) leg {
 func known() []breakage {
 	var all []breakage
 	for _, s := range demo.Scenarios {
-		f := breakage{name: s.Name, what: s.Title["en"], want: s.InTime(), alone: s.Slug == "watch", legs: []leg{set(s.Name, 0)}}
+		f := breakage{name: s.Name, what: s.Title["en"], want: s.Notified(), alone: s.Slug == "watch", legs: []leg{set(s.Name, 0)}}
 		switch s.Name {
 		case "healthy":
 			f.lasts = soak
