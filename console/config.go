@@ -6,14 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -21,15 +22,15 @@ import (
 // pemBegin is the beginning of every PEM block.
 const pemBegin = "-----BEGIN "
 
-// Config is what --config.file says.
+// Config is the content of --config.file.
 type Config struct {
 	Regions []FileRegion    `yaml:"regions"`
 	Console *DatabaseConfig `yaml:"console"`
 }
 
-// FileRegion is one region of the configuration: where it is, and the files
-// that hold the console's copy of its certificates. Relative paths start at
-// the configuration file's folder.
+// FileRegion is one region of the configuration: its address, and the files
+// with the console's copy of its certificates. Relative paths start at the
+// configuration file's directory.
 type FileRegion struct {
 	Name       string `yaml:"name"`        // as in the console's region_info.region_name
 	URL        string `yaml:"url"`         // https://host:8443
@@ -40,16 +41,31 @@ type FileRegion struct {
 	TokenFile  string `yaml:"token_file"`  // optional
 }
 
-// DatabaseConfig is where the console keeps its regions.
+// DatabaseConfig is the console's database. It needs either Host or Socket for
+// mysql, and Path for sqlite.
 type DatabaseConfig struct {
-	Driver       string `yaml:"driver"`        // mysql (MariaDB too) or sqlite
-	Host         string `yaml:"host"`          // mysql
-	Port         int    `yaml:"port"`          // mysql; default 3306
-	User         string `yaml:"user"`          // mysql
-	PasswordFile string `yaml:"password_file"` // mysql
-	Database     string `yaml:"database"`      // mysql; default "console", as the console's own
-	Path         string `yaml:"path"`          // sqlite: the console's db.sqlite3
+	Driver       string     `yaml:"driver"`        // mysql (MariaDB too) or sqlite
+	Host         string     `yaml:"host"`          // mysql
+	Port         int        `yaml:"port"`          // mysql; default 3306
+	Socket       string     `yaml:"socket"`        // mysql: the path of a unix socket
+	User         string     `yaml:"user"`          // mysql
+	PasswordFile string     `yaml:"password_file"` // mysql; /dev/null: no password
+	Database     string     `yaml:"database"`      // mysql; default "console", as the console's own
+	TLS          *TLSConfig `yaml:"tls"`           // mysql; nil: no TLS
+	Path         string     `yaml:"path"`          // sqlite: the console's db.sqlite3
 }
+
+// TLSConfig is how a connection to MySQL is encrypted.
+type TLSConfig struct {
+	CAFile             string `yaml:"ca_file"`              // PEM; default: the system's certificate authorities
+	CertFile           string `yaml:"cert_file"`            // PEM; optional
+	KeyFile            string `yaml:"key_file"`             // PEM; with cert_file
+	ServerName         string `yaml:"server_name"`          // default: the host
+	InsecureSkipVerify bool   `yaml:"insecure_skip_verify"` // accept any server certificate
+}
+
+// equal reports whether two configurations name the same database.
+func (c *DatabaseConfig) equal(other *DatabaseConfig) bool { return reflect.DeepEqual(c, other) }
 
 // LoadConfig reads and checks a configuration file. An error names the file,
 // the line, the key, and what was expected there.
@@ -67,22 +83,25 @@ func LoadConfig(path string) (*Config, error) {
 		resolve(filepath.Dir(path), &r.CAFile, &r.CertFile, &r.KeyFile, &r.TokenFile)
 	}
 	if c.Console != nil {
-		resolve(filepath.Dir(path), &c.Console.PasswordFile, &c.Console.Path)
+		resolve(filepath.Dir(path), &c.Console.PasswordFile, &c.Console.Path, &c.Console.Socket)
+		if t := c.Console.TLS; t != nil {
+			resolve(filepath.Dir(path), &t.CAFile, &t.CertFile, &t.KeyFile)
+		}
 	}
 	return c, nil
 }
 
-// No error repeats a value of the file, nor a key that has no place in it:
-// either may be a secret that was written where it does not belong.
+// Errors do not repeat a value of the file, nor an unknown key: either may be a
+// secret in the wrong place.
 
-// lineError begins with a line number, so that "FILE:" before it makes an
-// address that editors understand.
+// lineError returns an error that begins with a line number. With "FILE:" before
+// it, editors can open the place.
 func lineError(line int, format string, args ...any) error {
 	return fmt.Errorf("%d: %s", line, fmt.Sprintf(format, args...))
 }
 
-// unquoted finds what the YAML parser repeats of the file.
-var unquoted = regexp.MustCompile("(?s) (['\"`]).{2,}['\"`]")
+// quotedValue matches what errors of the YAML parser repeat of the file.
+var quotedValue = regexp.MustCompile("(?s) (['\"`]).{2,}['\"`]")
 
 func parseConfig(text []byte) (*Config, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
@@ -90,7 +109,7 @@ func parseConfig(text []byte) (*Config, error) {
 	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
 		return nil, lineError(1, "the file is empty; expected the keys regions or console")
 	} else if err != nil {
-		return nil, fmt.Errorf(" not YAML: %s", unquoted.ReplaceAllString(strings.TrimPrefix(err.Error(), "yaml: "), " $1…$1"))
+		return nil, fmt.Errorf(" not YAML: %s", quotedValue.ReplaceAllString(strings.TrimPrefix(err.Error(), "yaml: "), " $1…$1"))
 	}
 	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return nil, lineError(document.Line, "expected one YAML document, found more")
@@ -152,31 +171,60 @@ func (r FileRegion) check(item *yaml.Node, where string) error {
 	return nil
 }
 
-// check says what is wrong with the console's database, and sets defaults.
+// check returns what is wrong with the console's database, and sets defaults.
 func (c *DatabaseConfig) check(n *yaml.Node) error {
-	missing := func(key, expected string) error {
-		return lineError(n.Line, "console.%s: missing; expected %s", key, expected)
-	}
 	switch c.Driver {
 	case "sqlite":
 		if c.Path == "" {
-			return missing("path", "the path of the console's db.sqlite3")
+			return lineError(n.Line, "console.path: missing; expected the path of the console's db.sqlite3")
 		}
+		return c.refuse(n, "mysql", map[string]bool{
+			"host": c.Host != "", "port": c.Port != 0, "socket": c.Socket != "", "user": c.User != "",
+			"password_file": c.PasswordFile != "", "database": c.Database != "", "tls": c.TLS != nil,
+		})
 	case "mysql":
-		switch {
-		case c.Host == "":
-			return missing("host", "the host name of the console's database")
-		case c.User == "":
-			return missing("user", "a user who may read region_info")
-		case c.PasswordFile == "":
-			return missing("password_file", "the path of a file that holds the user's password")
-		case c.Port < 0 || c.Port > 65535:
-			return lineError(child(n, "port").Line, "console.port: out of range; expected 1 to 65535")
-		}
-		c.Port = cmp.Or(c.Port, 3306)
-		c.Database = cmp.Or(c.Database, "console")
+		return c.checkMySQL(n)
 	default:
 		return lineError(child(n, "driver").Line, "console.driver: unknown; expected mysql or sqlite")
+	}
+}
+
+func (c *DatabaseConfig) checkMySQL(n *yaml.Node) error {
+	missing := func(key, expected string) error {
+		return lineError(n.Line, "console.%s: missing; expected %s", key, expected)
+	}
+	switch {
+	case c.Host == "" && c.Socket == "":
+		return missing("host", "the host name of the console's database, or socket with the path of its unix socket")
+	case c.Host != "" && c.Socket != "":
+		return lineError(child(n, "socket").Line, "console.socket: given together with host; expected one of them")
+	case c.User == "":
+		return missing("user", "a user who may read region_info")
+	case c.PasswordFile == "":
+		return missing("password_file", "the path of a file that contains the user's password")
+	case c.Port < 0 || c.Port > 65535:
+		return lineError(child(n, "port").Line, "console.port: out of range; expected 1 to 65535")
+	}
+	if c.Socket != "" {
+		if err := c.refuse(n, "host", map[string]bool{"port": c.Port != 0, "tls": c.TLS != nil}); err != nil {
+			return err
+		}
+	}
+	if t := c.TLS; t != nil && (t.CertFile == "") != (t.KeyFile == "") {
+		return lineError(child(n, "tls").Line, "console.tls: cert_file and key_file belong together; expected both or neither")
+	}
+	c.Port = cmp.Or(c.Port, 3306)
+	c.Database = cmp.Or(c.Database, "console")
+	return c.refuse(n, "sqlite", map[string]bool{"path": c.Path != ""})
+}
+
+// refuse returns an error about the first key that is given and has a meaning
+// only together with another.
+func (c *DatabaseConfig) refuse(n *yaml.Node, with string, given map[string]bool) error {
+	for _, key := range slices.Sorted(maps.Keys(given)) {
+		if given[key] {
+			return lineError(child(n, key).Line, "console.%s: has no meaning here; expected it with %s only", key, with)
+		}
 	}
 	return nil
 }
@@ -190,7 +238,8 @@ func resolve(folder string, paths ...*string) {
 	}
 }
 
-// strict fills v from n and refuses what v has no place for.
+// strict decodes n into v and rejects what v has no field for. yaml.v3 with
+// KnownFields would repeat keys and values in its errors, which may be secrets.
 func strict(n *yaml.Node, v reflect.Value, where string) error {
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
@@ -201,6 +250,13 @@ func strict(n *yaml.Node, v reflect.Value, where string) error {
 		return strict(n, v.Elem(), where)
 	case reflect.Struct:
 		return strictStruct(n, v, where)
+	case reflect.Bool:
+		truth, err := strconv.ParseBool(n.Value)
+		if n.Tag != "!!bool" || err != nil {
+			return lineError(n.Line, "%s: %s; expected true or false", where, found(n))
+		}
+		v.SetBool(truth)
+		return nil
 	case reflect.Int:
 		number, err := strconv.Atoi(n.Value)
 		if n.Tag != "!!int" || err != nil {
@@ -261,7 +317,7 @@ func strictStruct(n *yaml.Node, v reflect.Value, where string) error {
 	return nil
 }
 
-// found names what stands at n, never its value, which may be a secret.
+// found returns what n is, never its value, which may be a secret.
 func found(n *yaml.Node) string {
 	switch n.Kind {
 	case yaml.MappingNode:
@@ -288,46 +344,4 @@ func child(n *yaml.Node, key string) *yaml.Node {
 		}
 	}
 	return n
-}
-
-// Source is a configuration that can be read again while it is in use.
-type Source struct {
-	path    string
-	current atomic.Pointer[inUse]
-}
-
-// inUse is a good configuration with the database it names, if it names one.
-type inUse struct {
-	Config
-	console *Database
-}
-
-// Open loads the configuration file at path.
-func Open(path string) (*Source, error) {
-	f := &Source{path: path}
-	return f, f.Reload()
-}
-
-// Reload reads the file again. When it is bad, the old configuration stays.
-func (f *Source) Reload() error {
-	c, err := LoadConfig(f.path)
-	if err != nil {
-		return err
-	}
-	next := &inUse{Config: *c}
-	old := f.current.Load()
-	switch {
-	case c.Console == nil:
-	case old != nil && old.Console != nil && *old.Console == *c.Console:
-		next.console = old.console // and with it the regions known last
-	default:
-		if next.console, err = OpenDatabase(c.Console); err != nil {
-			return err
-		}
-	}
-	f.current.Store(next)
-	if old != nil && old.console != nil && old.console != next.console {
-		return old.console.Close()
-	}
-	return nil
 }

@@ -15,7 +15,7 @@ const goodConfig = `regions:
     key_file: /keys/client.key.pem
 `
 
-func TestBadConfigurationNamesLineKeyAndExpectation(t *testing.T) {
+func TestInvalidConfiguration(t *testing.T) {
 	for _, row := range []struct{ name, text, want string }{
 		{"empty", "", "1: the file is empty; expected the keys regions or console"},
 		{"only a comment", "# nothing\n", "1: the file is empty; expected the keys regions or console"},
@@ -40,9 +40,16 @@ func TestBadConfigurationNamesLineKeyAndExpectation(t *testing.T) {
 		{"no path", "console:\n  driver: sqlite\n", "2: console.path: missing; expected the path of the console's db.sqlite3"},
 		{"text for a port", "console:\n  driver: mysql\n  port: '3306'\n", "3: console.port: found a text; expected a whole number"},
 		{"port too high", "console: {driver: mysql, host: h, user: u, password_file: f, port: 70000}\n", "1: console.port: out of range; expected 1 to 65535"},
+		{"no host", "console: {driver: mysql}\n", "1: console.host: missing; expected the host name of the console's database, or socket with the path of its unix socket"},
+		{"host and socket", "console: {driver: mysql, host: h,\n socket: s, user: u, password_file: f}\n", "2: console.socket: given together with host; expected one of them"},
+		{"TLS over a socket", "console: {driver: mysql, socket: s, user: u, password_file: f,\n tls: {}}\n", "2: console.tls: has no meaning here; expected it with host only"},
+		{"TLS of a file", "console: {driver: sqlite, path: p, tls: {}}\n", "1: console.tls: has no meaning here; expected it with mysql only"},
+		{"path of a server", "console: {driver: mysql, host: h, user: u, password_file: f, path: p}\n", "1: console.path: has no meaning here; expected it with sqlite only"},
+		{"certificate without key", "console: {driver: mysql, host: h, user: u, password_file: f, tls: {cert_file: c}}\n", "1: console.tls: cert_file and key_file belong together; expected both or neither"},
+		{"text for a truth value", "console: {driver: mysql, host: h, user: u, password_file: f, tls: {insecure_skip_verify: 'yes'}}\n", "1: console.tls.insecure_skip_verify: found a text; expected true or false"},
 		{"not YAML", "regions: [\n", " not YAML: "},
 		{"a password that YAML takes for an alias", "console: {password_file: *s3cret}\n", " not YAML: unknown anchor '…' referenced"},
-		{"a password for a key", "console: {driver: mysql, s3cret}\n", "1:26: console: unknown key; expected one of driver, host, port, user, password_file, database, path"},
+		{"a password for a key", "console: {driver: mysql, s3cret}\n", "1:26: console: unknown key; expected one of driver, host, port, socket, user, password_file, database, tls, path"},
 		{"a password for a driver", "console: {driver: s3cret}\n", "1: console.driver: unknown; expected mysql or sqlite"},
 		{"a password for a URL", "regions: [{name: a, url: s3cret}]\n", "1: regions[0].url: does not begin with https:// and a host; expected https://host:8443"},
 	} {
@@ -62,7 +69,7 @@ func TestBadConfigurationNamesLineKeyAndExpectation(t *testing.T) {
 	}
 }
 
-func TestReloadKeepsTheOldConfigurationWhenTheNewOneIsBad(t *testing.T) {
+func TestReloadOfAnInvalidFileKeepsTheConfiguration(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "config.yaml")
 	write := func(text string) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -90,7 +97,7 @@ func TestReloadKeepsTheOldConfigurationWhenTheNewOneIsBad(t *testing.T) {
 	}
 }
 
-func TestRelativePathsStartAtTheConfiguration(t *testing.T) {
+func TestRelativePathsStartAtTheConfigurationFile(t *testing.T) {
 	folder := t.TempDir()
 	path := filepath.Join(folder, "config.yaml")
 	if err := os.WriteFile(path, []byte(goodConfig), 0o600); err != nil {
@@ -117,7 +124,7 @@ func TestRelativePathsStartAtTheConfiguration(t *testing.T) {
 	}
 }
 
-func TestFilesAndDatabaseTogether(t *testing.T) {
+func TestRegionsOfFilesAndDatabase(t *testing.T) {
 	database, console := consoleFile(t)
 	addRegion(t, console, "rainbond", "1", "a CA")
 	addRegion(t, console, "second", "1", "a CA")

@@ -1,136 +1,243 @@
 package console
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
+	"runtime/debug"
+	"strings"
 	"time"
+
+	"golang.org/x/sync/singleflight"
+	"golang.org/x/sys/unix"
 
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-// maxFile is the most that is read of a file that should hold one PEM: a
-// hundred times a chain of RSA-4096 certificates.
-const maxFile = 1 << 20
+const (
+	// maxFile is the largest size of a PEM file, in bytes: a hundred times a
+	// chain of RSA-4096 certificates.
+	maxFile = 1 << 20
 
-// Regions returns the console's copy of every region, from the configuration's
-// files and from the console's database; where both know a name, the files
-// count. The files are read anew on each call. A file that cannot be read is a
-// finding, not an error: the region then bears it as Err. When the database
-// does not answer, the regions known last come back beside the error.
-func (f *Source) Regions(ctx context.Context) ([]fault.Region, error) {
-	now := f.current.Load()
-	var regions []fault.Region
-	named := map[string]bool{}
-	for _, files := range now.Regions {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		named[files.Name] = true
-		regions = append(regions, files.read())
-	}
-	if now.console == nil {
-		return regions, nil
-	}
-	kept, err := now.console.Regions(ctx)
-	for _, r := range kept {
-		if !named[r.Name] {
-			regions = append(regions, r)
-		}
-	}
-	return regions, err
+	// maxReaders is how many regions' files are read at the same time.
+	maxReaders = 16
+)
+
+// A fileReader reads the files of regions. A read that hangs, such as on a
+// network file system, occupies one goroutine, however often it is requested.
+type fileReader struct {
+	reads singleflight.Group
+	slots chan struct{}
+	read  func(filePaths) (fileContent, error)
 }
 
-// Region returns the region of that name; false when there is none. Only this
-// region's files, or its row of the console's database, are read; for what
-// comes back beside an error see Regions.
-func (f *Source) Region(ctx context.Context, name string) (fault.Region, bool, error) {
-	now := f.current.Load()
-	for _, files := range now.Regions {
-		if files.Name == name {
-			return files.read(), true, nil
-		}
-	}
-	if now.console == nil {
-		return fault.Region{}, false, nil
-	}
-	return now.console.Region(ctx, name)
+func newFileReader() *fileReader {
+	return &fileReader{slots: make(chan struct{}, maxReaders), read: filePaths.read}
 }
 
-// Names lists the regions, without reading what is known of them.
-func (f *Source) Names(ctx context.Context) ([]string, error) {
-	now := f.current.Load()
-	var names []string
-	for _, files := range now.Regions {
-		names = append(names, files.Name)
-	}
-	if now.console == nil {
-		return names, nil
-	}
-	kept, err := now.console.Names(ctx)
-	for _, name := range kept {
-		if !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	return names, err
+// filePaths are the files of one region. An empty path is not read. caKey is
+// the name of ca in errors.
+type filePaths struct{ caKey, ca, cert, key, token string }
+
+// fileContent is what the files of one region contain. err names the files
+// that are missing or unusable, which is a fault of the region's configuration.
+type fileContent struct {
+	ca, cert, key, token []byte
+	err                  error
 }
 
-// LastRead is when the console's database last answered; zero when it never
-// did, or when the configuration names none.
-func (f *Source) LastRead() time.Time {
-	if console := f.current.Load().console; console != nil {
-		return console.LastRead()
-	}
-	return time.Time{}
+// pendingFiles is a read that has started.
+type pendingFiles struct {
+	done  <-chan singleflight.Result
+	begin time.Time
 }
 
-func (r FileRegion) read() fault.Region {
-	region := fault.Region{Name: r.Name, URL: r.URL, ServerName: r.ServerName, Place: fault.Console}
-	var errs []error
-	read := func(key, path string) []byte {
-		readFile := readFile
-		if key == "token_file" {
-			readFile = readSecret
-		}
-		text, err := readFile(path)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", key, err))
-		}
-		return text
+// start reads the files of one region in the background.
+func (r *fileReader) start(paths filePaths) *pendingFiles {
+	if paths == (filePaths{caKey: paths.caKey}) {
+		return &pendingFiles{}
 	}
-	region.CA = read("ca_file", r.CAFile)
-	region.Cert = read("cert_file", r.CertFile)
-	region.Key = read("key_file", r.KeyFile)
-	if r.TokenFile != "" {
-		region.Token = bytes.TrimSpace(read("token_file", r.TokenFile))
-	}
-	region.Err = errors.Join(errs...)
-	return region
+	key := strings.Join([]string{paths.caKey, paths.ca, paths.cert, paths.key, paths.token}, "\x00")
+	return &pendingFiles{begin: time.Now(), done: r.reads.DoChan(key, func() (any, error) {
+		r.slots <- struct{}{}
+		defer func() { <-r.slots }()
+		return withoutPanic(func() (fileContent, error) { return r.read(paths) })
+	})}
 }
 
-// readFile returns the content of a file of sensible size.
+// wait returns the content of the files. An error means that the content is
+// unknown: the read has not ended before ctx, or failed for a reason that says
+// nothing about the files.
+func (p *pendingFiles) wait(ctx context.Context) (fileContent, error) {
+	if p.done == nil {
+		return fileContent{}, nil
+	}
+	result, err := receive(ctx, p.done, p.begin)
+	if err != nil {
+		return fileContent{}, err
+	}
+	content, _ := result.Val.(fileContent)
+	return content, result.Err
+}
+
+// receive waits for the result of a read that started at begin. A result that
+// is there counts, even after the end of ctx.
+func receive(ctx context.Context, done <-chan singleflight.Result, begin time.Time) (singleflight.Result, error) {
+	select {
+	case result := <-done:
+		return result, nil
+	case <-ctx.Done():
+	}
+	select {
+	case result := <-done:
+		return result, nil
+	default:
+		return singleflight.Result{}, noAnswer(ctx, begin)
+	}
+}
+
+// noAnswer is the error of something that has not answered since begin.
+func noAnswer(ctx context.Context, begin time.Time) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("no answer within %s: %w", time.Since(begin).Round(100*time.Millisecond), context.DeadlineExceeded)
+	}
+	return context.Cause(ctx)
+}
+
+// unavailable is the error about a region whose files could not be read.
+func unavailable(region string, err error, known bool) error {
+	if known {
+		return fmt.Errorf("read the files of region %q: %w; using what was read last", region, err)
+	}
+	return fmt.Errorf("read the files of region %q: %w; the region is unknown", region, err)
+}
+
+// consoleFolder contains the console's files in its container (rainbond-console,
+// Dockerfile).
+const consoleFolder = "/app/"
+
+// read reads the files. An error is one of the exporter or its host.
+func (paths filePaths) read() (fileContent, error) {
+	var content fileContent
+	var bad, unknown []error
+	for _, one := range []struct {
+		name, path string
+		into       *[]byte
+		read       func(string) ([]byte, error)
+	}{
+		{paths.caKey, paths.ca, &content.ca, readFile},
+		{"cert_file", paths.cert, &content.cert, readFile},
+		{"key_file", paths.key, &content.key, readFile},
+		{"token_file", paths.token, &content.token, readSecret},
+	} {
+		if one.path == "" {
+			continue
+		}
+		text, err := one.read(one.path)
+		if errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(one.path, consoleFolder) {
+			err = fmt.Errorf("%w (%w); mount it at the same path", err, fault.ErrConsoleOnly)
+		}
+		switch {
+		case err == nil:
+			*one.into = text
+		case isShortage(err):
+			unknown = append(unknown, fmt.Errorf("%s: %w", one.name, err))
+		default:
+			bad = append(bad, fmt.Errorf("%s: %w", one.name, err))
+		}
+	}
+	content.err = errors.Join(bad...)
+	return content, errors.Join(unknown...)
+}
+
+// isShortage reports whether an error is about the exporter or its host, and
+// not about a file: no descriptors, no memory, no permission, a failing disk
+// or file server.
+func isShortage(err error) bool {
+	for _, shortage := range []error{
+		unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.EACCES, unix.EPERM, unix.EIO, unix.ESTALE, unix.ETIMEDOUT, unix.EAGAIN,
+		unix.ENOTCONN, unix.EHOSTDOWN, unix.EHOSTUNREACH, unix.ECONNREFUSED, unix.ECONNRESET, unix.ECONNABORTED, unix.ENETUNREACH,
+	} {
+		if errors.Is(err, shortage) {
+			return true
+		}
+	}
+	return false
+}
+
+// readFile returns the content of a regular file of at most maxFile bytes.
 func readFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
+	const expected = "a PEM file"
+	file, err := openRegular(path, expected)
+	if err != nil {
 		return nil, err
-	case info.IsDir():
-		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("is a folder; expected a PEM file")}
-	case info.Size() > maxFile:
-		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("has %d bytes; expected a PEM file of at most %d", info.Size(), maxFile)}
 	}
-	return os.ReadFile(path)
+	defer func() { _ = file.Close() }()
+	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err == nil && len(text) > maxFile {
+		err = &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("has more than %d bytes; expected %s", maxFile, expected)}
+	}
+	return text, err
 }
 
-// readSecret returns the content of a file that holds a secret. Its name is
-// not repeated: people write the secret itself where its file should stand.
+// openRegular opens a regular file. It never waits for the other end of a
+// FIFO, and opens no device.
+func openRegular(path, expected string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err == nil {
+		err = regular(path, info, expected)
+	}
+	if err != nil {
+		return nil, err
+	}
+	// What the path names may have changed since: O_NONBLOCK opens a FIFO
+	// without waiting.
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err = file.Stat(); err == nil {
+		err = regular(path, info, expected)
+	}
+	if err != nil {
+		_ = file.Close()
+		return nil, err
+	}
+	return file, nil
+}
+
+// regular returns an error that names what is at path, unless it is a regular
+// file.
+func regular(path string, info fs.FileInfo, expected string) error {
+	kind := ""
+	switch mode := info.Mode(); {
+	case mode.IsRegular():
+		return nil
+	case mode.IsDir():
+		kind = "a directory"
+	case mode&fs.ModeNamedPipe != 0:
+		kind = "a FIFO"
+	case mode&fs.ModeSocket != 0:
+		kind = "a socket"
+	case mode&fs.ModeDevice != 0:
+		kind = "a device"
+	default:
+		kind = "a special file"
+	}
+	return &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("is %s; expected %s", kind, expected)}
+}
+
+// readSecret returns the content of a file that contains a secret, and nothing
+// for /dev/null. Errors do not contain the path: people write the secret itself
+// in place of its file.
 func readSecret(path string) ([]byte, error) {
+	if path == os.DevNull {
+		return nil, nil
+	}
 	text, err := readFile(path)
 	if p := (*fs.PathError)(nil); errors.As(err, &p) {
 		folder := filepath.Dir(path)
@@ -145,4 +252,17 @@ func readSecret(path string) ([]byte, error) {
 func isFolder(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()
+}
+
+// isWritableFolder reports whether a file can be made next to path.
+func isWritableFolder(path string) bool { return unix.Access(filepath.Dir(path), unix.W_OK) == nil }
+
+// withoutPanic returns a panic of f as an error.
+func withoutPanic[T any](f func() (T, error)) (result T, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return f()
 }

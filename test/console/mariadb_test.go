@@ -1,5 +1,5 @@
-// Package console reads the console's regions from a real MariaDB, as exactly
-// the user whom the README tells people to make.
+// Package console reads the console's regions from a real MariaDB, as the user
+// that the README creates.
 package console
 
 import (
@@ -76,7 +76,7 @@ func newServer(t *testing.T) *server {
 	return s
 }
 
-// silent keeps the driver's words about a server that is not there yet to itself.
+// silent drops the driver's messages about a server that has not started.
 type silent struct{}
 
 func (silent) Print(...any) {}
@@ -141,10 +141,10 @@ func (s *server) console(t *testing.T) *console.Database {
 	return c
 }
 
-// known asks for the regions within a second.
+// known returns the regions, and fails after two seconds.
 func known(t *testing.T, c *console.Database) (names string, regions []fault.Region, err error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	regions, err = c.Regions(ctx)
 	var all []string
@@ -154,7 +154,7 @@ func known(t *testing.T, c *console.Database) (names string, regions []fault.Reg
 	return strings.Join(all, ", "), regions, err
 }
 
-func TestTheReadmesUserReadsTheRegionsAndNothingElse(t *testing.T) {
+func TestMariaDBUserOfTheREADME(t *testing.T) {
 	s := newServer(t)
 	s.do(t, grants(t))
 	s.do(t, `INSERT INTO console.region_info (region_id, region_name, url, token, status, ssl_ca_cert, cert_file, key_file) VALUES
@@ -184,7 +184,7 @@ func TestTheReadmesUserReadsTheRegionsAndNothingElse(t *testing.T) {
 	t.Run("an older schema", func(t *testing.T) {
 		s.do(t, "ALTER TABLE console.region_info CHANGE ssl_ca_cert ca TEXT NULL")
 		defer s.do(t, "ALTER TABLE console.region_info CHANGE ca ssl_ca_cert TEXT NULL")
-		told(t, c, "ssl_ca_cert")
+		lastKnown(t, c, "ssl_ca_cert")
 	})
 	t.Run("a table that is locked", func(t *testing.T) {
 		lock, err := s.root.Conn(t.Context())
@@ -195,7 +195,7 @@ func TestTheReadmesUserReadsTheRegionsAndNothingElse(t *testing.T) {
 		if _, err := lock.ExecContext(t.Context(), "LOCK TABLES console.region_info WRITE"); err != nil {
 			t.Fatal(err)
 		}
-		told(t, c, "context deadline exceeded")
+		lastKnown(t, c, "deadline exceeded")
 		if _, err := lock.ExecContext(t.Context(), "UNLOCK TABLES"); err != nil {
 			t.Fatal(err)
 		}
@@ -204,17 +204,17 @@ func TestTheReadmesUserReadsTheRegionsAndNothingElse(t *testing.T) {
 		if err := s.process.Signal(syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
-		told(t, c, "context deadline exceeded")
+		lastKnown(t, c, "context deadline exceeded")
 		if err := s.process.Signal(syscall.SIGCONT); err != nil {
 			t.Fatal(err)
 		}
 	})
-	t.Run("well again", func(t *testing.T) {
+	t.Run("recovered", func(t *testing.T) {
 		until(t, func() error { _, _, err := known(t, c); return err })
 	})
 	t.Run("a wrong password", func(t *testing.T) {
 		s.do(t, "SET PASSWORD FOR rainbond_exporter = PASSWORD('another'); KILL USER rainbond_exporter")
-		told(t, c, "")
+		lastKnown(t, c, "")
 		_, _, err := known(t, c)
 		if err == nil || strings.Contains(err.Error(), password) {
 			t.Errorf("error %v; want one without the password", err)
@@ -222,11 +222,11 @@ func TestTheReadmesUserReadsTheRegionsAndNothingElse(t *testing.T) {
 	})
 }
 
-// told wants the regions known last, beside an error that says so and why.
-func told(t *testing.T, c *console.Database, why string) {
+// lastKnown expects the last known regions and an error with why.
+func lastKnown(t *testing.T, c *console.Database, why string) {
 	t.Helper()
 	names, _, err := known(t, c)
-	if !strings.HasSuffix(names, "rainbond") || err == nil || !strings.Contains(err.Error(), why) || !strings.Contains(err.Error(), "telling the 2 regions known at") {
+	if !strings.HasSuffix(names, "rainbond") || err == nil || !strings.Contains(err.Error(), why) || !strings.Contains(err.Error(), "using the 2 regions read at") {
 		t.Errorf("got %q, %v; want the two regions and an error with %q", names, err, why)
 	}
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // consoleTable is the table as the console's migrations make it, the columns
-// we do not read left out, but for one with a reserved word for a name.
+// that are not read left out, except one whose name is a reserved word.
 const consoleTable = "CREATE TABLE region_info (ID INTEGER PRIMARY KEY, region_name VARCHAR(64) UNIQUE, url VARCHAR(256), token VARCHAR(255) NULL, status VARCHAR(2), `desc` VARCHAR(200), ssl_ca_cert TEXT NULL, cert_file TEXT NULL, key_file TEXT NULL)"
 
 // consoleFile makes the console's SQLite file and keeps it open for writing
@@ -19,12 +19,7 @@ const consoleTable = "CREATE TABLE region_info (ID INTEGER PRIMARY KEY, region_n
 func consoleFile(t *testing.T) (path string, console *sql.DB) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "db file?x=1.sqlite3")
-	console, err := sqlitePool(&DatabaseConfig{Path: path})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = console.Close()
-	console, err = sql.Open("sqlite", "file:"+strings.NewReplacer(" ", "%20", "?", "%3f").Replace(path)+"?_pragma=journal_mode(wal)")
+	console, err := sql.Open("sqlite", "file:"+strings.NewReplacer(" ", "%20", "?", "%3f").Replace(path)+"?_pragma=journal_mode(wal)")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +52,7 @@ func names(t *testing.T, c *Database) (string, error) {
 	return strings.Join(all, " "), err
 }
 
-func TestOnlyRegionsInServiceAreRead(t *testing.T) {
+func TestRegionsInService(t *testing.T) {
 	path, db := consoleFile(t)
 	for _, row := range []struct{ name, status string }{{"edited", "0"}, {"rainbond", "1"}, {"disabled", "2"}, {"maintained", "3"}, {"another", "1"}} {
 		addRegion(t, db, row.name, row.status, "a CA")
@@ -72,7 +67,7 @@ func TestOnlyRegionsInServiceAreRead(t *testing.T) {
 	}
 }
 
-func TestColumnsHoldPEMOrAPathOrNothing(t *testing.T) {
+func TestColumnsContainPEMOrAPathOrNothing(t *testing.T) {
 	path, db := consoleFile(t)
 	file := filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(file, []byte("a CA in a file"), 0o600); err != nil {
@@ -102,7 +97,7 @@ func TestColumnsHoldPEMOrAPathOrNothing(t *testing.T) {
 	}
 }
 
-func TestTheRegionsKnownLastOutliveTheDatabase(t *testing.T) {
+func TestLastKnownRegionsOfAFailingDatabase(t *testing.T) {
 	path, db := consoleFile(t)
 	addRegion(t, db, "rainbond", "1", "a CA")
 	c, err := OpenDatabase(&DatabaseConfig{Driver: "sqlite", Path: path})
@@ -113,9 +108,9 @@ func TestTheRegionsKnownLastOutliveTheDatabase(t *testing.T) {
 	if _, err := names(t, c); err != nil {
 		t.Fatal(err)
 	}
-	execute(t, db, "ALTER TABLE region_info RENAME COLUMN ssl_ca_cert TO ca") // a schema of another age
+	execute(t, db, "ALTER TABLE region_info RENAME COLUMN ssl_ca_cert TO ca") // an older schema
 	got, err := names(t, c)
-	if got != "rainbond" || err == nil || !strings.Contains(err.Error(), "ssl_ca_cert") || !strings.Contains(err.Error(), "telling the 1 regions known at ") {
+	if got != "rainbond" || err == nil || !strings.Contains(err.Error(), "ssl_ca_cert") || !strings.Contains(err.Error(), "using the 1 regions read at ") {
 		t.Errorf("got %q, %v", got, err)
 	}
 	if age := time.Since(c.LastRead()); age > time.Minute {
@@ -128,13 +123,13 @@ func TestTheRegionsKnownLastOutliveTheDatabase(t *testing.T) {
 	}
 }
 
-func TestADatabaseThatNeverAnsweredIsAnError(t *testing.T) {
+func TestDatabaseThatNeverAnswered(t *testing.T) {
 	for _, row := range []struct {
 		name string
 		db   DatabaseConfig
 		want string
 	}{
-		{"no file", DatabaseConfig{Driver: "sqlite", Path: "/no/such/db.sqlite3"}, "read region_info of the console's database: unable to open database file"},
+		{"no file", DatabaseConfig{Driver: "sqlite", Path: "/no/such/db.sqlite3"}, "read region_info of the console's database: stat /no/such/db.sqlite3: no such file or directory"},
 		{"refused", DatabaseConfig{Driver: "mysql", Host: "127.0.0.1", Port: 1, User: "u", PasswordFile: "/dev/null", Database: "console"}, "connect: connection refused"},
 		{"no password", DatabaseConfig{Driver: "mysql", Host: "127.0.0.1", Port: 1, User: "u", PasswordFile: "/no/such/file", Database: "console"}, "password_file: in or below /: no such file or directory; the name is not repeated, for it may be the secret itself"},
 	} {
@@ -151,19 +146,24 @@ func TestADatabaseThatNeverAnsweredIsAnError(t *testing.T) {
 	}
 }
 
-func TestTheFileIsNeverWritten(t *testing.T) {
+func TestSQLiteFileIsNeverWritten(t *testing.T) {
 	path, _ := consoleFile(t)
 	c, err := OpenDatabase(&DatabaseConfig{Driver: "sqlite", Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if _, err := c.db.ExecContext(t.Context(), "DELETE FROM region_info"); err == nil || !strings.Contains(err.Error(), "readonly") {
+	file, release, err := c.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = release() }()
+	if _, err := file.ExecContext(t.Context(), "DELETE FROM region_info"); err == nil || !strings.Contains(err.Error(), "readonly") {
 		t.Errorf("a write said %v; want readonly", err)
 	}
 }
 
-func TestTheRegionsAreReadWhileTheConsoleWrites(t *testing.T) {
+func TestReadWhileTheConsoleWrites(t *testing.T) {
 	path, db := consoleFile(t)
 	addRegion(t, db, "rainbond", "1", "a CA")
 	c, err := OpenDatabase(&DatabaseConfig{Driver: "sqlite", Path: path})
@@ -189,9 +189,9 @@ func TestTheRegionsAreReadWhileTheConsoleWrites(t *testing.T) {
 	}
 }
 
-func TestAFileThatIsLockedDelaysNobodyBeyondTheLook(t *testing.T) {
+func TestLockedSQLiteFile(t *testing.T) {
 	path, db := consoleFile(t)
-	execute(t, db, "PRAGMA journal_mode = delete") // in which a writer shuts readers out
+	execute(t, db, "PRAGMA journal_mode = delete") // in which a writer excludes readers
 	addRegion(t, db, "rainbond", "1", "a CA")
 	c, err := OpenDatabase(&DatabaseConfig{Driver: "sqlite", Path: path})
 	if err != nil {
@@ -211,7 +211,7 @@ func TestAFileThatIsLockedDelaysNobodyBeyondTheLook(t *testing.T) {
 	}
 	begin := time.Now()
 	got, err := names(t, c)
-	if got != "rainbond" || err == nil || !strings.Contains(err.Error(), "telling the 1 regions known at ") {
+	if got != "rainbond" || err == nil || !strings.Contains(err.Error(), "using the 1 regions read at ") {
 		t.Errorf("while it is locked: %q, %v", got, err)
 	}
 	if took := time.Since(begin); took > 15*time.Second {
@@ -225,7 +225,7 @@ func TestAFileThatIsLockedDelaysNobodyBeyondTheLook(t *testing.T) {
 	}
 }
 
-func TestOneRegionIsReadAloneAndRemembered(t *testing.T) {
+func TestOneRegionOfTheDatabase(t *testing.T) {
 	path, db := consoleFile(t)
 	execute(t, db, "DROP TABLE region_info")
 	// As MySQL compares names by default: "Rainbond" = "rainbond".
@@ -238,7 +238,7 @@ func TestOneRegionIsReadAloneAndRemembered(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	ask := func() string {
+	read := func() string {
 		var seen []string
 		for _, name := range []string{"rainbond", "Rainbond", "it's \"one\"\n", "disabled", "nobody"} {
 			r, ok, err := c.Region(t.Context(), name)
@@ -251,17 +251,17 @@ func TestOneRegionIsReadAloneAndRemembered(t *testing.T) {
 		}
 		return strings.Join(seen, ", ")
 	}
-	if got, want := ask(), "rainbond has a CA, it's \"one\"\n has a CA"; got != want {
+	if got, want := read(), "rainbond has a CA, it's \"one\"\n has a CA"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if got, err := c.Names(t.Context()); strings.Join(got, ", ") != "it's \"one\"\n, rainbond" || err != nil {
 		t.Errorf("the names are %q, %v", got, err)
 	}
 	execute(t, db, "ALTER TABLE region_info RENAME TO elsewhere")
-	if got, want := ask(), "rainbond has a CA, an error, an error, it's \"one\"\n has a CA, an error, an error, an error"; got != want {
-		t.Errorf("with the database away: got %q, want %q", got, want)
+	if got, want := read(), "rainbond has a CA, an error, an error, it's \"one\"\n has a CA, an error, an error, an error"; got != want {
+		t.Errorf("while the database fails: got %q, want %q", got, want)
 	}
 	if got, err := c.Names(t.Context()); err == nil {
-		t.Errorf("with the database away the names are %q", got)
+		t.Errorf("while the database fails the names are %q", got)
 	}
 }
