@@ -4,8 +4,16 @@ package console
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"database/sql"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -33,11 +41,12 @@ const password = "p4ssw0rd-of-the-exporter"
 // A server is a MariaDB with the console's database.
 type server struct {
 	port    int
+	socket  string
 	process *os.Process
 	root    *sql.DB
 }
 
-func newServer(t *testing.T) *server {
+func newServer(t *testing.T, options ...string) *server {
 	t.Helper()
 	for _, program := range []string{"mariadbd", "mariadb-install-db"} {
 		if _, err := exec.LookPath(program); err != nil {
@@ -54,8 +63,9 @@ func newServer(t *testing.T) *server {
 	}
 	s := &server{port: freePort(t)}
 	socket := filepath.Join(data, "s")
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "mariadbd", "--no-defaults", "--user=root", "--datadir="+data, "--socket="+socket,
-		fmt.Sprintf("--port=%d", s.port), "--bind-address=127.0.0.1")
+	s.socket = socket
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "mariadbd", append([]string{"--no-defaults", "--user=root", "--datadir=" + data, "--socket=" + socket,
+		fmt.Sprintf("--port=%d", s.port), "--bind-address=127.0.0.1"}, options...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -129,11 +139,18 @@ func grants(t *testing.T) string {
 
 func (s *server) console(t *testing.T) *console.Database {
 	t.Helper()
+	return open(t, console.DatabaseConfig{Host: "127.0.0.1", Port: s.port, User: "rainbond_exporter"})
+}
+
+// open opens the database of c with the password of the exporter.
+func open(t *testing.T, config console.DatabaseConfig) *console.Database {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(file, []byte(password+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := console.OpenDatabase(&console.DatabaseConfig{Driver: "mysql", Host: "127.0.0.1", Port: s.port, User: "rainbond_exporter", PasswordFile: file, Database: "console"})
+	config.Driver, config.PasswordFile, config.Database = "mysql", file, "console"
+	c, err := console.OpenDatabase(&config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,10 +158,10 @@ func (s *server) console(t *testing.T) *console.Database {
 	return c
 }
 
-// known returns the regions, and fails after two seconds.
+// known returns the regions, and fails after a second.
 func known(t *testing.T, c *console.Database) (names string, regions []fault.Region, err error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	regions, err = c.Regions(ctx)
 	var all []string
@@ -195,16 +212,27 @@ func TestMariaDBUserOfTheREADME(t *testing.T) {
 		if _, err := lock.ExecContext(t.Context(), "LOCK TABLES console.region_info WRITE"); err != nil {
 			t.Fatal(err)
 		}
-		lastKnown(t, c, "deadline exceeded")
+		read := c.LastRead()
+		for range 5 {
+			lastKnown(t, c, "read region_info of the console's database: ")
+		}
+		if c.LastRead() != read {
+			t.Error("the time of the last read advanced while the table was locked")
+		}
+		var waiting int
+		if err := s.root.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'rainbond_exporter' AND info LIKE 'SELECT region_name%'").Scan(&waiting); err != nil || waiting > 2 {
+			t.Errorf("%d queries wait in the server, %v; want at most 2", waiting, err)
+		}
 		if _, err := lock.ExecContext(t.Context(), "UNLOCK TABLES"); err != nil {
 			t.Fatal(err)
 		}
+		until(t, func() error { _, _, err := known(t, c); return err })
 	})
 	t.Run("a server that hangs", func(t *testing.T) {
 		if err := s.process.Signal(syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
-		lastKnown(t, c, "context deadline exceeded")
+		lastKnown(t, c, "no answer within 1s: context deadline exceeded")
 		if err := s.process.Signal(syscall.SIGCONT); err != nil {
 			t.Fatal(err)
 		}
@@ -220,6 +248,103 @@ func TestMariaDBUserOfTheREADME(t *testing.T) {
 			t.Errorf("error %v; want one without the password", err)
 		}
 	})
+}
+
+func TestMariaDBOverTLSAndOverASocket(t *testing.T) {
+	authority, other := newPair(t, 1, nil), newPair(t, 2, nil)
+	server, client := newPair(t, 3, &authority), newPair(t, 4, &authority)
+	folder := t.TempDir()
+	write := func(name string, text []byte) string {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	ca, otherCA := write("ca.pem", authority.cert), write("other-ca.pem", other.cert)
+	cert, key := write("client.pem", client.cert), write("client.key.pem", client.key)
+	s := newServer(t, "--ssl-ca="+ca, "--ssl-cert="+write("server.pem", server.cert), "--ssl-key="+write("server.key.pem", server.key))
+	s.do(t, "INSERT INTO console.region_info (region_id, region_name, status) VALUES ('1', 'rainbond', '1')")
+	for user, require := range map[string]string{"plain": "NONE", "encrypted": "SSL", "mutual": "X509"} {
+		s.do(t, fmt.Sprintf("CREATE USER %[1]s IDENTIFIED BY '%[2]s' REQUIRE %[3]s; GRANT SELECT ON console.region_info TO %[1]s", user, password, require))
+	}
+	host, name := "127.0.0.1", "rbd-db"
+	for _, row := range []struct {
+		name, user string
+		socket     bool
+		tls        *console.TLSConfig
+		want       string // of the error; "": none
+	}{
+		{"a unix socket", "plain", true, nil, ""},
+		{"no TLS", "plain", false, nil, ""},
+		{"no TLS where it is required", "encrypted", false, nil, "the server requires TLS: then add console.tls to the configuration file"},
+		{"TLS", "encrypted", false, &console.TLSConfig{CAFile: ca, ServerName: name}, ""},
+		{"TLS with another CA", "encrypted", false, &console.TLSConfig{CAFile: otherCA, ServerName: name}, "certificate signed by unknown authority"},
+		{"TLS with another name", "encrypted", false, &console.TLSConfig{CAFile: ca}, "cannot validate certificate for 127.0.0.1"},
+		{"TLS with another name, not verified", "encrypted", false, &console.TLSConfig{InsecureSkipVerify: true}, ""},
+		{"TLS without the client certificate", "mutual", false, &console.TLSConfig{CAFile: ca, ServerName: name}, "Access denied"},
+		{"TLS with the client certificate", "mutual", false, &console.TLSConfig{CAFile: ca, ServerName: name, CertFile: cert, KeyFile: key}, ""},
+		{"TLS without the CA file", "encrypted", false, &console.TLSConfig{CAFile: filepath.Join(folder, "none.pem")}, "tls.ca_file: stat " + folder},
+		{"TLS with a key for a certificate", "encrypted", false, &console.TLSConfig{CAFile: key}, "client.key.pem contains no certificate; expected PEM"},
+		{"TLS with a certificate for a key", "encrypted", false, &console.TLSConfig{CertFile: cert, KeyFile: cert}, "tls.cert_file and tls.key_file: "},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			config := console.DatabaseConfig{Host: host, Port: s.port, User: row.user, TLS: row.tls}
+			if row.socket {
+				config.Host, config.Socket = "", s.socket
+			}
+			names, _, err := known(t, open(t, config))
+			switch {
+			case row.want == "" && (err != nil || names != "rainbond"):
+				t.Errorf("got %q, %v", names, err)
+			case row.want != "" && (err == nil || !strings.Contains(err.Error(), row.want) || strings.Contains(err.Error(), password)):
+				t.Errorf("got %v, want an error with %q and without the password", err, row.want)
+			}
+			if row.tls != nil && row.want == "Access denied" && strings.Contains(err.Error(), "console.tls") {
+				t.Errorf("%v recommends TLS, which is in use", err)
+			}
+		})
+	}
+	t.Run("a server that accepts TLS only", func(t *testing.T) {
+		s.do(t, "SET GLOBAL require_secure_transport = ON")
+		if _, _, err := known(t, open(t, console.DatabaseConfig{Host: host, Port: s.port, User: "plain"})); err == nil || !strings.Contains(err.Error(), "add console.tls to the configuration file") {
+			t.Errorf("got %v, want an error with console.tls", err)
+		}
+	})
+}
+
+// A pair is a certificate and its key, as PEM.
+type pair struct{ cert, key []byte }
+
+// newPair returns a certificate for rbd-db that issuer signed, or a CA signed
+// by itself.
+func newPair(t *testing.T, serial int64, issuer *pair) pair {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: fmt.Sprint("pair ", serial)}, DNSNames: []string{"rbd-db"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), BasicConstraintsValid: true, IsCA: issuer == nil,
+	}
+	parent, signer := template, any(key)
+	if issuer != nil {
+		signing, err := tls.X509KeyPair(issuer.cert, issuer.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parent, signer = signing.Leaf, signing.PrivateKey
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoded, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pair{pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded})}
 }
 
 // lastKnown expects the last known regions and an error with why.
