@@ -38,7 +38,7 @@ func TestThePhoneShowsMessagesAndTheWatchdogOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := out.String()
-		if !strings.HasSuffix(got, want) || strings.Count(got, "hears the Watchdog") != 1 {
+		if !strings.HasSuffix(got, want) || strings.Count(got, "received the Watchdog") != 1 {
 			t.Errorf("%s: got\n%s\nwant at its end\n%s", lang, got, want)
 		}
 	}
