@@ -1,0 +1,204 @@
+package rules_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/rainbond-exporter/rainbond-exporter/rules"
+)
+
+// A promtoolFile is a file of promtool tests.
+type promtoolFile struct {
+	Rules    []string       `yaml:"rule_files"`
+	Interval string         `yaml:"evaluation_interval"`
+	Tests    []promtoolTest `yaml:"tests"`
+}
+
+type promtoolTest struct {
+	Name     string           `yaml:"name"`
+	Interval string           `yaml:"interval"`
+	Input    []promtoolSeries `yaml:"input_series"`
+	Exprs    []promtoolExpr   `yaml:"promql_expr_test,omitempty"`
+}
+
+type promtoolSeries struct {
+	Series string `yaml:"series"`
+	Values string `yaml:"values"`
+}
+
+type promtoolExpr struct {
+	Time    string           `yaml:"eval_time"`
+	Expr    string           `yaml:"expr"`
+	Samples []promtoolSample `yaml:"exp_samples"`
+}
+
+type promtoolSample struct {
+	Labels string  `yaml:"labels"`
+	Value  float64 `yaml:"value"`
+}
+
+// last is when the test ends.
+func (test promtoolTest) last() time.Duration {
+	var end model.Duration
+	for _, e := range test.Exprs {
+		if at, err := model.ParseDuration(e.Time); err == nil {
+			end = max(end, at)
+		}
+	}
+	return time.Duration(end)
+}
+
+// steps is the number of samples of a series until the end of the test.
+func (test promtoolTest) steps() int {
+	every, err := model.ParseDuration(test.Interval)
+	if err != nil {
+		return 0
+	}
+	return int(test.last()/time.Duration(every)) + 1
+}
+
+// neighbour is a second platform whose regions have the same names.
+type neighbour map[string]string // values by series; REGION is each region
+
+var (
+	healthy = neighbour{
+		`rainbond_api_up{cluster="n", rainbond_region="REGION"}`:                                                                   "1",
+		`rainbond_api_probes_total{cluster="n", rainbond_region="REGION"}`:                                                         "0+1",
+		`rainbond_api_probe_failures_total{cluster="n", rainbond_region="REGION", phase="connect", reason="dropped"}`:              "0",
+		`rainbond_api_probe_phase_seconds{cluster="n", rainbond_region="REGION", phase="processing"}`:                              "0.02",
+		`rainbond_component_desired{cluster="n", rainbond_region="REGION", component="rbd-api", kind="Deployment"}`:                "1",
+		`rainbond_component_ready{cluster="n", rainbond_region="REGION", component="rbd-api", kind="Deployment"}`:                  "1",
+		`rainbond_component_desired{cluster="n", rainbond_region="REGION", component="rbd-chaos", kind="DaemonSet"}`:               "1",
+		`rainbond_component_ready{cluster="n", rainbond_region="REGION", component="rbd-chaos", kind="DaemonSet"}`:                 "1",
+		`rainbond_certificate_mismatch{cluster="n", rainbond_region="REGION", kind="server", place="served", reference="console"}`: "0",
+		`rainbond_certificate_info{cluster="n", rainbond_region="REGION", place="region-config", kind="ca", sha256="nn"}`:          "1",
+		`rainbond_certificate_info{cluster="n", rainbond_region="REGION", place="console", kind="ca", sha256="nn"}`:                "1",
+		`rainbond_monitor_up{cluster="n", rainbond_region="REGION"}`:                                                               "1",
+		`rainbond_monitor_last_scrape_timestamp_seconds{cluster="n", rainbond_region="REGION"}`:                                    "0+15",
+		`rainbond_nodes{cluster="n", rainbond_region="REGION", role="worker"}`:                                                     "3",
+		`rainbond_node_root_size_bytes{cluster="n", rainbond_region="REGION", node="n1"}`:                                          "100",
+		`rainbond_node_root_avail_bytes{cluster="n", rainbond_region="REGION", node="n1"}`:                                         "50",
+		`rainbond_node_root_used_ratio{cluster="n", rainbond_region="REGION", node="n1"}`:                                          "0.5",
+		`rainbond_node_root_inodes{cluster="n", rainbond_region="REGION", node="n1"}`:                                              "100",
+		`rainbond_node_root_inodes_free{cluster="n", rainbond_region="REGION", node="n1"}`:                                         "90",
+		`rainbond_node_root_read_only{cluster="n", rainbond_region="REGION", node="n1"}`:                                           "0",
+		`rainbond_collector_success{cluster="n", instance="n", collector="component"}`:                                             "1",
+	}
+	faulty = neighbour{
+		`rainbond_api_probe_failed{cluster="n", rainbond_region="REGION", phase="tls", reason="client_refused"}`:                         "1",
+		`rainbond_api_up{cluster="n", rainbond_region="REGION"}`:                                                                         "0",
+		`rainbond_api_direct_up{cluster="n", rainbond_region="REGION"}`:                                                                  "1",
+		`rainbond_certificate_mismatch{cluster="n", rainbond_region="REGION", kind="client", place="console", reference="served"}`:       "1",
+		`rainbond_certificate_mismatch{cluster="n", rainbond_region="REGION", kind="server", place="served", reference="region-config"}`: "1",
+		`rainbond_certificate_unreadable{cluster="n", rainbond_region="REGION", place="server-secret", kind="server", reason="missing"}`: "1",
+		`rainbond_component_desired{cluster="n", rainbond_region="REGION", component="rbd-api", kind="Deployment"}`:                      "1",
+		`rainbond_component_ready{cluster="n", rainbond_region="REGION", component="rbd-api", kind="Deployment"}`:                        "0",
+		`rainbond_component_desired{cluster="n", rainbond_region="REGION", component="rbd-gateway", kind="Deployment"}`:                  "1",
+		`rainbond_component_ready{cluster="n", rainbond_region="REGION", component="rbd-gateway", kind="Deployment"}`:                    "0",
+		`rainbond_component_waiting{cluster="n", rainbond_region="REGION", component="rbd-api", reason="Evicted"}`:                       "1",
+		`rainbond_component_waiting{cluster="n", rainbond_region="REGION", component="rbd-gateway", reason="Evicted"}`:                   "1",
+		`rainbond_component_waiting{cluster="n", rainbond_region="REGION", component="rbd-mq", reason="Evicted"}`:                        "1",
+		`rainbond_component_waiting{cluster="n", rainbond_region="REGION", component="rbd-chaos", reason="NoNode"}`:                      "1",
+		`rainbond_node_condition{cluster="n", rainbond_region="REGION", node="n1", condition="DiskPressure"}`:                            "1",
+		`rainbond_node_eviction_threshold_ratio{cluster="n", rainbond_region="REGION", node="n1", signal="nodefs.available"}`:            "0.3",
+		`rainbond_collector_success{cluster="n", instance="n", collector="component"}`:                                                   "0",
+	}
+)
+
+// withNeighbour puts the platform of a test under cluster="t", next to a
+// platform of the same name under cluster="n", and selects only the alerts of
+// the first.
+func withNeighbour(test promtoolTest, of neighbour) promtoolTest {
+	regions := map[string]bool{}
+	for i, s := range test.Input {
+		if m := regexp.MustCompile(`rainbond_region="(\w+)"`).FindStringSubmatch(s.Series); m != nil {
+			regions[m[1]] = true
+		}
+		test.Input[i].Series = strings.Replace(s.Series, "{", `{cluster="t", `, 1)
+	}
+	for series, values := range of {
+		for region := range regions {
+			test.Input = append(test.Input, promtoolSeries{strings.Replace(series, "REGION", region, 1), fmt.Sprintf("%sx%d", values, test.steps())})
+			if !strings.Contains(series, "REGION") {
+				break
+			}
+		}
+	}
+	test.Exprs = slices.DeleteFunc(test.Exprs, func(e promtoolExpr) bool { return !strings.Contains(e.Expr, "ALERTS") })
+	for i, e := range test.Exprs {
+		test.Exprs[i].Expr = strings.Replace(e.Expr, "ALERTS{", `ALERTS{cluster!="n", `, 1)
+		for j, s := range e.Samples {
+			test.Exprs[i].Samples[j].Labels = strings.Replace(s.Labels, "ALERTS{", `ALERTS{cluster="t", `, 1)
+		}
+	}
+	return test
+}
+
+// twice lets two exporters export each series.
+func twice(test promtoolTest) promtoolTest {
+	var input []promtoolSeries
+	for _, s := range test.Input {
+		if strings.Contains(s.Series, "instance=") {
+			input = append(input, s)
+			continue
+		}
+		for _, instance := range []string{"ha-0", "ha-1"} {
+			input = append(input, promtoolSeries{strings.Replace(s.Series, "{", `{instance="`+instance+`", `, 1), s.Values})
+		}
+	}
+	test.Input = input
+	return test
+}
+
+var allVariants = flag.Bool("all-variants", false, "run each promtool test in each variant, which takes minutes")
+
+// TestRulesHoldNextToAnotherPlatform runs the promtool tests again with a
+// faulty platform of the same name in the same Prometheus and a pair of
+// exporters; with -all-variants also the tests that are longer than half an
+// hour, and with each of these and a healthy platform alone. The tests of
+// rainbond.test.yaml themselves have one platform.
+func TestRulesHoldNextToAnotherPlatform(t *testing.T) {
+	variants := map[string]func(promtoolTest) promtoolTest{
+		"a faulty platform and a pair of exporters": func(test promtoolTest) promtoolTest { return twice(withNeighbour(test, faulty)) },
+	}
+	if *allVariants {
+		variants = map[string]func(promtoolTest) promtoolTest{
+			"a healthy platform":  func(test promtoolTest) promtoolTest { return withNeighbour(test, healthy) },
+			"a faulty platform":   func(test promtoolTest) promtoolTest { return withNeighbour(test, faulty) },
+			"a pair of exporters": twice,
+		}
+	}
+	for name, change := range variants {
+		t.Run(name, func(t *testing.T) {
+			var file promtoolFile
+			must(t, yaml.Unmarshal([]byte(read(t, "rainbond.test.yaml")), &file))
+			var tests []promtoolTest
+			for _, test := range file.Tests {
+				global := strings.Contains(test.Name, "Watchdog") || strings.Contains(test.Name, "no target") // no alerts of a platform
+				if len(test.Exprs) > 0 && !global && (*allVariants || test.last() <= 30*time.Minute) {
+					tests = append(tests, change(test))
+				}
+			}
+			if len(tests) < 25 {
+				t.Fatalf("only %d tests", len(tests))
+			}
+			file.Tests, file.Rules = tests, []string{"rules.yaml"}
+			folder := t.TempDir()
+			text, err := yaml.Marshal(file)
+			must(t, err)
+			must(t, os.WriteFile(filepath.Join(folder, "test.yaml"), text, 0o644))
+			must(t, os.WriteFile(filepath.Join(folder, "rules.yaml"), rules.Rules, 0o644))
+			runs(t, "promtool", "test", "rules", filepath.Join(folder, "test.yaml"))
+		})
+	}
+}
