@@ -35,6 +35,8 @@ type api struct {
 type tally struct {
 	probes   float64
 	failures map[fault.Failure]float64 // only failures that have occurred
+	inARow   float64                   // failures since the last success
+	succeeds bool                      // whether any probe has succeeded
 	duration prometheus.Histogram
 }
 
@@ -55,6 +57,9 @@ func (c *tally) export(r *Report, region string) {
 	r.addSample("rainbond_api_probes_total", c.probes, region)
 	for _, f := range fault.Failures {
 		r.addSample("rainbond_api_probe_failures_total", c.failures[f], region, string(f.Phase), string(f.Reason))
+	}
+	if c.succeeds {
+		r.addSample(ConsecutiveFailures, c.inARow, region)
 	}
 	r.Metrics = append(r.Metrics, c.duration)
 }
@@ -266,6 +271,9 @@ func (a *api) count(name string, failure fault.Failure, failed bool, t fault.Tra
 			c.failures = map[fault.Failure]float64{}
 		}
 		c.failures[failure]++
+		c.inARow++
+	} else {
+		c.inARow, c.succeeds = 0, true
 	}
 }
 

@@ -15,6 +15,8 @@ import (
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/prometheus/prometheus/tsdb/chunks"
 	"github.com/prometheus/prometheus/util/annotations"
+
+	"github.com/rainbond-exporter/rainbond-exporter/collector"
 )
 
 // samples is a storage of one moment: the samples of a look, and what the
@@ -30,6 +32,9 @@ var histogramSuffixes = []string{"_bucket", "_sum", "_count"}
 func newSamples(families []*dto.MetricFamily, at time.Time) *samples {
 	s := &samples{at: timestamp.FromTime(at), series: map[string][]storage.Series{}}
 	for _, family := range families {
+		if family.GetName() == collector.ConsecutiveFailures {
+			continue // one collection is evaluated without its history, as without the for of a rule
+		}
 		for _, m := range family.GetMetric() {
 			s.addMetric(family.GetName(), m)
 		}
