@@ -112,6 +112,7 @@ type Finding struct {
 	Severity    string
 	Slug        string            // the symptom it belongs to, or collector.SlugExporter for the watcher itself
 	Section     string            // anchor in the guide
+	Dashboard   string            // path in Grafana
 	RunbookURL  string            // section of Rainbond's own document
 	Labels      map[string]string // what it is about: the labels of the sample, not those the rule adds
 	Summary     Words

@@ -136,7 +136,7 @@ func (d *Doctor) raise(ctx context.Context, r rule, s promql.Sample, store *samp
 		f.Sent.Annotations[name] = expand(text)
 	}
 	said := f.Sent.Annotations
-	f.Section, f.RunbookURL = said["section"], said["runbook_url"]
+	f.Section, f.Dashboard, f.RunbookURL = said["section"], said["dashboard"], said["runbook_url"]
 	f.Summary = words(said["summary"], said["summary_zh"])
 	if f.Summary == (Words{}) {
 		f.Summary = Words{r.alert, r.alert}

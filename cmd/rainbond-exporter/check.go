@@ -12,6 +12,7 @@ import (
 
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 	"github.com/rainbond-exporter/rainbond-exporter/doctor"
+	"github.com/rainbond-exporter/rainbond-exporter/report"
 	diagnosisjson "github.com/rainbond-exporter/rainbond-exporter/report/json"
 	"github.com/rainbond-exporter/rainbond-exporter/report/terminal"
 	"github.com/rainbond-exporter/rainbond-exporter/rules"
@@ -37,9 +38,9 @@ func (f *flags) check(ctx context.Context, out, errs io.Writer) (int, error) {
 		return unknown, err
 	}
 	if f.output == "json" {
-		err = diagnosisjson.Write(out, diagnosis)
+		err = diagnosisjson.Write(out, diagnosis, f.external())
 	} else {
-		err = terminal.Write(out, diagnosis, styleOf(out, f.lang, os.Getenv))
+		err = terminal.Write(out, diagnosis, f.style(out))
 	}
 	return statusOf(diagnosis), err
 }
@@ -131,6 +132,19 @@ func (f *flags) doctor() (*doctor.Doctor, error) {
 
 // maxWidth is the maximum width of text: longer lines are hard to read.
 const maxWidth = 120
+
+// external returns the external URLs, which validate has checked.
+func (f *flags) external() report.Links {
+	links, _ := f.links()
+	return links
+}
+
+// style returns the style of out, with the links.
+func (f *flags) style(out io.Writer) terminal.Style {
+	style := styleOf(out, f.lang, os.Getenv)
+	style.Links = f.external()
+	return style
+}
 
 // styleOf returns the style of out: colours and the width of the terminal if out
 // is one. NO_COLOR turns the colours off (https://no-color.org).

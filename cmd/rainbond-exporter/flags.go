@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
+	"github.com/rainbond-exporter/rainbond-exporter/report"
 )
 
 // defaultAddress has the next free port in Prometheus' list of default port
@@ -67,7 +69,8 @@ type flags struct {
 	watch      bool
 	interval   time.Duration
 
-	collectionTimeout time.Duration
+	collectionTimeout            time.Duration
+	webURL, grafanaURL, guideURL string // external URLs, without a trailing slash; "" if unknown
 
 	scenario string
 	bits     int // size of the demo's RSA keys; 0 for the operator's size
@@ -116,10 +119,12 @@ func parse(args []string, out io.Writer) (*flags, error) {
 	f.sourceFlags(serve)
 	serve.Flag("collection.timeout", "Time limit of a collection. It is independent of the timeouts of the scrapers, which share a collection.").
 		Default(collector.DefaultTimeout.String()).DurationVar(&f.collectionTimeout)
+	f.linkFlags(serve)
 	f.web = webflag.AddFlags(serve, defaultAddress)
 
 	check := app.Command(cmdCheck, "Check once and print the faults. Exit status: 0 healthy, 1 faults, 2 unknown.")
 	f.sourceFlags(check)
+	f.linkFlags(check)
 	f.checkFlags(check)
 	if name == self {
 		serve.Default()
@@ -184,6 +189,32 @@ func (f *flags) sourceFlags(c *kingpin.CmdClause) {
 		BoolVar(&f.configz)
 	c.Flag("path.rootfs", "Mount point of the node's root file system.").Default("/").StringVar(&f.rootfs)
 	c.Flag("path.procfs", "Mount point of the node's procfs.").Default("/proc").StringVar(&f.procfs)
+}
+
+// linkFlags defines the flags for links to other pages.
+func (f *flags) linkFlags(c *kingpin.CmdClause) {
+	c.Flag("web.external-url", "URL of this exporter's status page, for links to its guide.").PlaceHolder("URL").StringVar(&f.webURL)
+	c.Flag("grafana.external-url", "URL of Grafana, for links to the dashboards.").PlaceHolder("URL").StringVar(&f.grafanaURL)
+	c.Flag("guide.external-url", "URL of the guide. Default: --web.external-url followed by /guide, otherwise the project page.").PlaceHolder("URL").StringVar(&f.guideURL)
+}
+
+// links checks and returns the external URLs.
+func (f *flags) links() (report.Links, error) {
+	for name, value := range map[string]*string{"web": &f.webURL, "grafana": &f.grafanaURL, "guide": &f.guideURL} {
+		if *value == "" {
+			continue
+		}
+		u, err := url.Parse(*value)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			return report.Links{}, fmt.Errorf("--%s.external-url: unexpected value; expected an http or https URL without user, query and fragment, such as https://rainbond.example.com", name)
+		}
+		*value = strings.TrimRight(*value, "/")
+	}
+	links := report.Links{Guide: f.guideURL, Grafana: f.grafanaURL}
+	if links.Guide == "" && f.webURL != "" {
+		links.Guide = f.webURL + "/guide"
+	}
+	return links, nil
 }
 
 // checkFlags defines the flags of check.
@@ -251,6 +282,9 @@ func (f *flags) validate() error {
 	}
 	if f.collectionTimeout != 0 && f.collectionTimeout < collector.MinTimeout || f.collectionTimeout == 0 && f.command == cmdServe {
 		return fmt.Errorf("--collection.timeout: %s; expected %s or more, because a probe of a region that does not respond takes up to 6s", f.collectionTimeout, collector.MinTimeout)
+	}
+	if _, err := f.links(); err != nil {
+		return err
 	}
 	if f.timeout < 0 {
 		return fmt.Errorf("--timeout: %s; expected a duration above 0, such as 10s", f.timeout)

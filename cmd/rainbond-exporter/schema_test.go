@@ -13,6 +13,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/rainbond-exporter/rainbond-exporter/doctor"
+	"github.com/rainbond-exporter/rainbond-exporter/report"
 	diagnosisjson "github.com/rainbond-exporter/rainbond-exporter/report/json"
 )
 
@@ -74,7 +75,7 @@ func obeys(t *testing.T, schema *jsonschema.Schema, text string) {
 func obeysAs(t *testing.T, schema *jsonschema.Schema, d doctor.Diagnosis) {
 	t.Helper()
 	var text bytes.Buffer
-	if err := diagnosisjson.Write(&text, d); err != nil {
+	if err := diagnosisjson.Write(&text, d, report.Links{}); err != nil {
 		t.Fatal(err)
 	}
 	obeys(t, schema, text.String())

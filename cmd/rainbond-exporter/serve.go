@@ -108,7 +108,7 @@ func (f *flags) serve(ctx context.Context, extension *extension) error {
 		prober: func() func(context.Context, fault.Region) fault.Trace {
 			return withoutVerdict((&probe.Prober{Resolver: f.resolver}).Probe)
 		}}
-	page := &web.Site{Collect: collect, Doctor: evaluator, Panels: extension.panels, Style: extension.style, Guide: map[string][]byte{"zh": docs.GuideZH, "en": docs.GuideEN}}
+	page := &web.Site{Collect: collect, Doctor: evaluator, Links: f.external(), Panels: extension.panels, Style: extension.style, Guide: map[string][]byte{"zh": docs.GuideZH, "en": docs.GuideEN}}
 
 	mux := http.NewServeMux()
 	mux.Handle("/", page.Handler())

@@ -54,7 +54,7 @@ func (f *flags) watchWriter(out io.Writer) (write func(doctor.Diagnosis, doctor.
 	file := terminalOf(out)
 	switch {
 	case f.output == "json":
-		return func(d doctor.Diagnosis, _ doctor.Change) error { return diagnosisjson.WriteLine(out, d) }, nothing
+		return func(d doctor.Diagnosis, _ doctor.Change) error { return diagnosisjson.WriteLine(out, d, f.external()) }, nothing
 	case file == nil || os.Getenv("TERM") == "dumb": // has no cursor movement
 		return func(_ doctor.Diagnosis, c doctor.Change) error { return terminal.WriteChange(out, c, f.lang) }, nothing
 	}
@@ -64,12 +64,12 @@ func (f *flags) watchWriter(out io.Writer) (write func(doctor.Diagnosis, doctor.
 			if err != nil || width < 1 || height < 1 {
 				width, height = terminal.DefaultWidth, defaultHeight
 			}
-			return screen.Draw(d, styleOf(out, f.lang, os.Getenv), width, height)
+			return screen.Draw(d, f.style(out), width, height)
 		}, func(last *doctor.Diagnosis) error {
 			if err := screen.Close(); err != nil || last == nil {
 				return err
 			}
-			return terminal.Write(out, *last, styleOf(out, f.lang, os.Getenv))
+			return terminal.Write(out, *last, f.style(out))
 		}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 	"github.com/rainbond-exporter/rainbond-exporter/doctor"
+	"github.com/rainbond-exporter/rainbond-exporter/report"
 )
 
 // SchemaVersion is the value of "schema_version" in the JSON. It grows when a
@@ -17,12 +18,16 @@ const SchemaVersion = 1
 // Write writes the diagnosis as one JSON object, in both languages;
 // docs/diagnosis.schema.json describes it. Lists and objects are empty rather
 // than null or missing.
-func Write(w io.Writer, d doctor.Diagnosis) error { return encode(w, d, "  ") }
+func Write(w io.Writer, d doctor.Diagnosis, links report.Links) error {
+	return encode(w, d, links, "  ")
+}
 
 // WriteLine writes the same on one line.
-func WriteLine(w io.Writer, d doctor.Diagnosis) error { return encode(w, d, "") }
+func WriteLine(w io.Writer, d doctor.Diagnosis, links report.Links) error {
+	return encode(w, d, links, "")
+}
 
-func encode(w io.Writer, d doctor.Diagnosis, indent string) error {
+func encode(w io.Writer, d doctor.Diagnosis, links report.Links, indent string) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", indent)
@@ -34,7 +39,7 @@ func encode(w io.Writer, d doctor.Diagnosis, indent string) error {
 		Collected:     each(d.Collected, same),
 		Unable:        each(d.Unknown, func(u doctor.Unknown) unableJSON { return unableJSON(u) }),
 		NeedsHistory:  each(d.NeedsHistory, same),
-		Findings:      each(d.Findings, findingToJSON),
+		Findings:      each(d.Findings, func(f doctor.Finding) findingJSON { return findingToJSON(f, links) }),
 	})
 }
 
@@ -55,19 +60,21 @@ type unableJSON struct {
 }
 
 type findingJSON struct {
-	Alert       string            `json:"alert"`
-	Severity    string            `json:"severity"`
-	Slug        string            `json:"slug"`
-	Section     string            `json:"section"`
-	RunbookURL  string            `json:"runbook_url"`
-	Labels      map[string]string `json:"labels"`
-	Summary     wordsJSON         `json:"summary"`
-	Description wordsJSON         `json:"description"`
-	Commands    commandsJSON      `json:"commands"`
-	Evidence    []evidenceJSON    `json:"evidence"`
-	SeenBy      []string          `json:"seen_by"`
-	Since       string            `json:"since,omitempty"`
-	Symptoms    []findingJSON     `json:"symptoms"`
+	Alert        string            `json:"alert"`
+	Severity     string            `json:"severity"`
+	Slug         string            `json:"slug"`
+	Section      string            `json:"section"`
+	RunbookURL   string            `json:"runbook_url"`
+	GuideURL     wordsJSON         `json:"guide_url"`
+	DashboardURL string            `json:"dashboard_url,omitempty"`
+	Labels       map[string]string `json:"labels"`
+	Summary      wordsJSON         `json:"summary"`
+	Description  wordsJSON         `json:"description"`
+	Commands     commandsJSON      `json:"commands"`
+	Evidence     []evidenceJSON    `json:"evidence"`
+	SeenBy       []string          `json:"seen_by"`
+	Since        string            `json:"since,omitempty"`
+	Symptoms     []findingJSON     `json:"symptoms"`
 }
 
 type wordsJSON struct {
@@ -87,9 +94,14 @@ type evidenceJSON struct {
 	About map[string]string `json:"about"`
 }
 
-func findingToJSON(f doctor.Finding) findingJSON {
+func findingToJSON(f doctor.Finding, links report.Links) findingJSON {
+	var guide wordsJSON
+	if f.Section != "" {
+		guide = wordsJSON{links.Section(f.Section, doctor.LangEN), links.Section(f.Section, doctor.LangZH)}
+	}
 	return findingJSON{
 		Alert: f.Alert, Severity: f.Severity, Slug: f.Slug, Section: f.Section, RunbookURL: f.RunbookURL,
+		GuideURL: guide, DashboardURL: links.Dashboard(f.Dashboard),
 		Labels:      present(f.Labels),
 		Summary:     wordsJSON(f.Summary),
 		Description: wordsJSON(f.Description),
@@ -99,7 +111,7 @@ func findingToJSON(f doctor.Finding) findingJSON {
 		}),
 		SeenBy:   each(f.SeenBy, same),
 		Since:    moment(f.Since),
-		Symptoms: each(f.Symptoms, findingToJSON),
+		Symptoms: each(f.Symptoms, func(s doctor.Finding) findingJSON { return findingToJSON(s, links) }),
 	}
 }
 

@@ -9,12 +9,13 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 	"github.com/rainbond-exporter/rainbond-exporter/doctor"
 	"github.com/rainbond-exporter/rainbond-exporter/doctor/doctortest"
+	"github.com/rainbond-exporter/rainbond-exporter/report"
 )
 
 func TestJSONHoldsBothLanguages(t *testing.T) {
 	for name, look := range map[string]collector.Snapshot{"sick": doctortest.Faulty(), "well": doctortest.Healthy()} {
 		var b bytes.Buffer
-		if err := Write(&b, diagnose(t, newDoctor(t), look)); err != nil {
+		if err := Write(&b, diagnose(t, newDoctor(t), look), report.Links{}); err != nil {
 			t.Fatal(err)
 		}
 		doctortest.Golden(t, name+".json", b.Bytes())
@@ -49,7 +50,7 @@ func TestALineHasEveryTime(t *testing.T) {
 		history.Note(&d)
 	}
 	var b bytes.Buffer
-	if err := WriteLine(&b, d); err != nil {
+	if err := WriteLine(&b, d, report.Links{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := b.String(); strings.Count(got, "\n") != 1 || strings.Count(got, `"since":"2026-05-01T12:00:00Z"`) != 5 {

@@ -19,6 +19,7 @@ type Style struct {
 	Lang  string // "zh", or English
 	Width int    // columns to wrap at; 0 means DefaultWidth
 	Color bool   // with the colours of an ANSI terminal
+	Links report.Links
 }
 
 // DefaultWidth is how wide Write writes where nobody knows better.
@@ -187,7 +188,10 @@ func (t *terminal) ways(f doctor.Finding) []row {
 		rows = append(rows, row{t.say("document"), []string{f.RunbookURL}, true, ""})
 	}
 	if f.Section != "" {
-		rows = append(rows, row{t.say("guide"), []string{guideFile(t.style.Lang) + "#" + f.Section}, true, ""})
+		rows = append(rows, row{t.say("guide"), []string{t.style.Links.Section(f.Section, t.style.Lang)}, true, ""})
+	}
+	if url := t.style.Links.Dashboard(f.Dashboard); url != "" {
+		rows = append(rows, row{t.say("dashboard"), []string{url}, true, ""})
 	}
 	return rows
 }
@@ -225,13 +229,6 @@ func (t *terminal) rows(indent int, rows []row) {
 
 // gap is what stands between a label and its text.
 const gap = 2
-
-func guideFile(lang string) string {
-	if lang == doctor.LangZH {
-		return "docs/guide.zh.md"
-	}
-	return "docs/guide.en.md"
-}
 
 // unable writes what could not be looked at and why, and what the rules say
 // is to be done about it. Collectors that fail for one reason stand together.

@@ -32,6 +32,7 @@ type page struct {
 	Icon         template.URL
 
 	at, began time.Time
+	links     report.Links
 }
 
 // A card is one symptom on the page.
@@ -186,7 +187,21 @@ func icon(v doctor.Verdict) template.URL {
 // A told finding knows since when it has been there, in words.
 type told struct {
 	doctor.Finding
-	Since string
+	Since            string
+	Guide, Dashboard string // URLs; "" without one
+}
+
+// tell adds to a finding what the page shows of it.
+func (p page) tell(f doctor.Finding) told {
+	t := told{Finding: f, Since: p.Since(f), Dashboard: p.links.Dashboard(f.Dashboard)}
+	switch {
+	case f.Section == "":
+	case p.links.Guide == "": // of this site
+		t.Guide = "guide?lang=" + p.Lang + "#" + f.Section
+	default:
+		t.Guide = p.links.Section(f.Section, p.Lang)
+	}
+	return t
 }
 
 // Since says since when the finding has been there, and how long that is; ""

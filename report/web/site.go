@@ -33,6 +33,9 @@ type Site struct {
 	// Guide is the guide in Markdown by language. A line <a id="…"></a> above
 	// a heading is its anchor, in addition to the one that GitHub gives it.
 	Guide map[string][]byte
+	// Links are the URLs of pages elsewhere. Without Links.Guide, the status
+	// page links to the guide of this site.
+	Links report.Links
 	// Panels is what stands beside the diagnosis, when there is something: the
 	// demo's tour. Its styles are in Style.
 	Panels func(lang string, look collector.Snapshot, d doctor.Diagnosis) Panels
@@ -191,7 +194,7 @@ func (s *Site) diagnosis(w http.ResponseWriter, r *http.Request) {
 		refuse(http.StatusNotFound, err)
 		return
 	}
-	_ = diagnosisjson.Write(w, d) // the reader is gone
+	_ = diagnosisjson.Write(w, d, s.Links) // the reader is gone
 }
 
 func (s *Site) status(w http.ResponseWriter, r *http.Request) {
@@ -214,7 +217,7 @@ func (s *Site) status(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Query().Get("refresh") != "off" {
 		p.Refresh = refreshSeconds
 	}
-	p.began = s.began()
+	p.links, p.began = s.Links, s.began()
 	if s.Panels != nil && err == nil {
 		p.Panels, p.Style = s.Panels(lang, look, d), template.CSS(s.Style)
 	}
@@ -253,7 +256,7 @@ func parsePages(lang string) *template.Template {
 		"commands": func(c doctor.Commands) []string { return c.In(lang) },
 		"about":    func(f doctor.Finding) string { return report.About(f, lang) },
 		"more":     report.MoreEvidence,
-		"told":     func(p page, f doctor.Finding) told { return told{f, p.Since(f)} },
+		"told":     page.tell,
 		"evidence": func(e collector.Evidence) string { return e.In(lang) },
 		"few":      report.FewOf,
 		"shown":    report.Shown,

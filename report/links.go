@@ -1,0 +1,30 @@
+package report
+
+import "strings"
+
+// Links holds the external URLs of other pages. The zero value knows only the
+// project page.
+type Links struct {
+	Guide   string // the exporter's guide, without a query; "" if it is unknown
+	Grafana string // "" if it is unknown
+}
+
+// projectGuide is the guide on the project page, up to its language.
+const projectGuide = "https://github.com/rainbond-exporter/rainbond-exporter/blob/main/docs/guide."
+
+// Section returns the URL of a section of the guide in the language.
+func (l Links) Section(section, lang string) string {
+	if l.Guide == "" {
+		return projectGuide + Say(lang, "lang") + ".md#" + section
+	}
+	return l.Guide + "?lang=" + Say(lang, "lang") + "#" + section
+}
+
+// Dashboard returns the URL of a dashboard, whose path is that of the annotation
+// "dashboard"; "" without Grafana or path.
+func (l Links) Dashboard(path string) string {
+	if l.Grafana == "" || path == "" {
+		return ""
+	}
+	return l.Grafana + "/" + strings.TrimPrefix(path, "/")
+}
