@@ -2,6 +2,7 @@ package fault
 
 import (
 	"bytes"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -101,5 +102,31 @@ func BenchmarkOrdinaryLine(b *testing.B) {
 	b.SetBytes(int64(len(line)))
 	for b.Loop() {
 		FromLogLine(line)
+	}
+}
+
+// The messages of the Go versions with which rbd-api was built. Each line is the
+// class and the reason, the client, and the message.
+func TestMessagesOfOtherGoVersions(t *testing.T) {
+	for _, path := range []string{"testdata/handshakes-go1.19.tsv", "testdata/handshakes.tsv"} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows := 0
+		for line := range strings.Lines(string(text)) {
+			if strings.HasPrefix(line, "#") {
+				continue
+			}
+			fields := strings.SplitN(strings.TrimSuffix(line, "\n"), "\t", 3)
+			h, ok := FromLogLine([]byte("2025/01/20 10:11:12 http: TLS handshake error from 10.42.0.1:36292: " + fields[2]))
+			if got := string(h.Class) + "/" + string(h.Reason); !ok || got != fields[0] {
+				t.Errorf("%s: %s is %s, want %s", path, fields[2], got, fields[0])
+			}
+			rows++
+		}
+		if rows < 10 {
+			t.Errorf("%s: only %d messages", path, rows)
+		}
 	}
 }
