@@ -249,6 +249,9 @@ func (a *api) export(r *Report, region fault.Region, t fault.Trace) {
 			r.addSample("rainbond_api_probe_phase_seconds", took.Seconds(), name, string(phase))
 		}
 	}
+	if t.SkewKnown {
+		r.addSample("rainbond_api_clock_skew_seconds", t.ClockSkew.Seconds(), name)
+	}
 	for check, ok := range t.Ready {
 		r.addSample("rainbond_api_ready", flag(ok), name, check)
 	}

@@ -54,6 +54,7 @@ var Catalogue = []Metric{
 	{SlugAPI, "rainbond_api_direct_up", "Whether rbd-api answers correctly at its own Service, bypassing the gateway, with any client certificate. Requested only while the console's route fails; absent otherwise, and if the Service is unknown.", gauge, []string{labelRegion}},
 	{SlugAPI, "rainbond_api_address_without_node", "Whether no node of the cluster has the region's address, to which connections fail. Exported only while the connection fails and the address is an IP.", gauge, []string{labelRegion}},
 	{SlugAPI, "rainbond_api_route_info", "The address that is probed. Route console: the console's own copy; service: the Service rbd-api-api, because the console runs in the platform's namespace; api_address: apiAddress of ConfigMap region-config. Always 1.", gauge, []string{labelRegion, "route", "url"}},
+	{SlugAPI, "rainbond_api_clock_skew_seconds", "The region's clock minus the exporter's clock, from the Date header of the last response of the region API; precise to one second. Absent without a response.", gauge, []string{labelRegion}},
 	{SlugAPI, "rainbond_api_ready", "Result of each check of /v2/cluster/ready, and of all. Absent on regions older than v6.9.2.", gauge, []string{labelRegion, "check"}},
 
 	{SlugTLS, "rainbond_api_tls_handshake_errors_total", "Total TLS handshake errors in the log of rbd-api, by class and reason. The class benign contains port scans and load balancer checks.", counter, []string{labelRegion, "class", "reason"}},

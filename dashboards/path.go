@@ -91,11 +91,17 @@ func path(tr translation) dashboard {
 					{title: tr("Address", "地址"), label: "url", expr: highest(listed, by("max", "rainbond_region, route, url", of("rainbond_api_route_info")))},
 				}},
 			},
+			{
+				id: 17, title: tr("Clock skew", "时钟偏差"), width: 24, height: 7, unit: "s", section: "tls-failing",
+				description: tr("The region's clock minus the clock of the exporter, the ten regions with the largest difference. Certificates appear expired or not yet valid on a host whose clock is wrong.",
+					"集群端时钟减去 exporter 时钟，偏差最大的十个集群。时钟不对的主机会认为证书已过期或尚未生效。"),
+				visualization: graph{lines: []line{{highest(most, by("max", "rainbond_region", "abs("+of("rainbond_api_clock_skew_seconds")+")")), "{{rainbond_region}}"}}},
+			},
 			{id: 12, title: tr("Which TLS handshakes fail at rbd-api?", "哪些 TLS 握手在 rbd-api 失败？"), visualization: heading{}},
 			{
 				id: 13, title: tr("Handshake errors by class", "握手错误，按类别"), width: 8, height: 9, unit: "eps", alerts: []alert{handshakes},
-				description: tr("Log lines of rbd-api per second. trust: the client does not trust the server. client_certificate: the server rejects the client certificate. protocol: incompatible TLS versions. benign: port scans, load balancer health checks.",
-					"rbd-api 日志每秒的握手错误行数。trust：客户端不信任服务端；client_certificate：服务端不接受客户端证书；protocol：TLS 版本太旧；benign：端口扫描、负载均衡探测。"),
+				description: tr("Log lines of rbd-api per second. trust: the client does not trust the server. client_certificate: the server rejects the client certificate. protocol: incompatible TLS versions. unknown: other messages. benign: port scans, load balancer health checks.",
+					"rbd-api 日志每秒的握手错误行数。trust：客户端不信任服务端；client_certificate：服务端不接受客户端证书；protocol：TLS 版本太旧；unknown：其他报错；benign：端口扫描、负载均衡探测。"),
 				visualization: graph{lines: []line{{by("sum", "class", rate(of("rainbond_api_tls_handshake_errors_total"))), "{{class}}"}}},
 			},
 			{

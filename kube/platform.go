@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -93,6 +94,12 @@ func (k *Client) rbdComponents(ctx context.Context, p *fault.Platform) error {
 	return nil
 }
 
+// ownHub reports whether the domain is that of the platform's own registry, with
+// or without a port.
+func ownHub(domain string) bool {
+	return domain == ownRegistry || strings.HasPrefix(domain, ownRegistry+":")
+}
+
 func (k *Client) rainbondCluster(ctx context.Context, p *fault.Platform) error {
 	type pinned []struct {
 		Name string `json:"name"`
@@ -115,7 +122,7 @@ func (k *Client) rainbondCluster(ctx context.Context, p *fault.Platform) error {
 	if err := k.resource(ctx, &cluster, "get", "rainbondclusters", clusterName); err != nil || cluster.Metadata.Name == "" {
 		return err
 	}
-	p.InternalHub = cluster.Spec.ImageHub != nil && cluster.Spec.ImageHub.Domain == ownRegistry
+	p.InternalHub = cluster.Spec.ImageHub != nil && ownHub(cluster.Spec.ImageHub.Domain)
 	p.InternalDB = cluster.Spec.RegionDatabase == nil || cluster.Spec.UIDatabase == nil
 	names := func(nodes pinned) (all []string) {
 		for _, n := range nodes {

@@ -75,10 +75,12 @@ func TestWhatTheOperatorHasBeenToldToRun(t *testing.T) {
 }
 
 func TestAPlatformWithItsOwnHubAndDatabase(t *testing.T) {
-	own := strings.NewReplacer("hub.example.com", "goodrain.me", "uiDatabase", "other").Replace(clusterJSON)
-	k, _ := asked(t, map[string]string{componentsPath: componentsJSON, clusterPath: own})
-	if got, err := k.Platform(t.Context()); err != nil || !got.InternalHub || !got.InternalDB {
-		t.Errorf("got %+v, %v", got, err)
+	for domain, internal := range map[string]bool{"goodrain.me": true, "goodrain.me:9443": true, "goodrain.me.example.com": false} {
+		own := strings.NewReplacer("hub.example.com", domain, "uiDatabase", "other").Replace(clusterJSON)
+		k, _ := asked(t, map[string]string{componentsPath: componentsJSON, clusterPath: own})
+		if got, err := k.Platform(t.Context()); err != nil || got.InternalHub != internal || !got.InternalDB {
+			t.Errorf("%s: got %+v, %v", domain, got, err)
+		}
 	}
 }
 
