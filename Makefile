@@ -67,7 +67,7 @@ clients: ## real programs: MariaDB as the console's database; curl, openssl and 
 # One row by name: make faults ROW=cert-rotated-broken. Without a name, all rows, half an hour, into docs/faults.md.
 FAULTS = ../../bin/faults.test -test.run '^TestFaults$$' -test.timeout 80m -test.parallel 200
 # Every collector, noise, two faults at once, a cause and its symptom; what takes longest begins first.
-FAULTS_CI := tls-go-distrusts,api-one-miss,watch-kube-down,component-half,api-5xx,api-dropped,api-reset,api-odd-look,api-pod-down,cert-rotated-broken,cert-rotated-latent,cert-odd-look,cert-secret-gone,cert-crlf,node-role-bare-key,node-role-none,disk-takes-api,disk-readonly,two-regions,two-faults,tls-scanner,component-rolling,node-role-empty-value
+FAULTS_CI := tls-go-distrusts,api-one-miss,watch-kube-down,component-half,api-5xx,api-dropped,api-reset,api-one-other-failure,api-pod-down,cert-rotated-broken,cert-rotated-latent,cert-one-failure,cert-secret-gone,cert-crlf,node-role-bare-key,node-role-none,disk-takes-api,disk-readonly,two-regions,two-faults,tls-scanner,component-rolling,node-role-empty-value
 
 faults: build ## every fault at the pace that ships, one page each: half an hour (ROW=name plays one)
 	@tools/build prometheus promtool alertmanager amtool

@@ -32,19 +32,19 @@ const (
 	scrapeInterval = 30 * time.Second / shorter
 )
 
-// waits are the keys that say how long to wait: those of the rules, and those
+// waits are the keys that contain a duration: those of the rules, and those
 // of Alertmanager.
 var waits = regexp.MustCompile(`(?m)^([ -]*(?:for|keep_firing_for|interval|group_wait|group_interval|repeat_interval): *)([0-9a-z]+)`)
 
 // forgets is how long RainbondTLSHandshakeErrors remembers an error, in
-// seconds. That and its for belong together, says the rule.
+// seconds. The comment of the rule explains why it belongs to its `for`.
 var forgets = regexp.MustCompile(`(_last_timestamp_seconds\{[^}]*\}\) < )([0-9]+)`)
 
-// remembers is how long the rules let a look before count on, which must be
+// remembers is how long the rules hold the last result, which must be
 // shorter than the for of what reads it.
 var remembers = regexp.MustCompile(`(_over_time\(rainbond_(?:api_probe_failed|certificate_mismatch)\[)([0-9a-z]+)`)
 
-// shorten is the only thing done to the configuration that ships, beside the
+// shorten is the only thing done to the configuration that ships, in addition to the
 // path of the file with the webhook's address: every wait is divided by
 // shorter.
 func shorten(t testing.TB, text []byte) []byte {
@@ -93,7 +93,7 @@ scrape_configs: [{job_name: rainbond-exporter, static_configs: [{targets: [%[2]s
 }
 
 // beginAlerting starts both with what edit makes of the configuration that
-// ships. Scrapes is what Prometheus' configuration has beside it.
+// ships. Scrapes is what Prometheus' configuration contains in addition.
 func beginAlerting(t testing.TB, folder, logs string, edit func([]byte) []byte, scrapes string, flags ...string) *alerting {
 	t.Helper()
 	a := &alerting{person: newPerson(t)}
@@ -109,7 +109,7 @@ func beginAlerting(t testing.TB, folder, logs string, edit func([]byte) []byte, 
 	a.processes = append(a.processes, begin(t, logs, "prometheus", tool(t, "prometheus"), flags...))
 	for name, url := range map[string]string{"alertmanager": "http://" + manager, "prometheus": a.prometheus} {
 		took := until(t, 30*time.Second, name+" is ready", func() error { _, err := get(url + "/-/ready"); return err })
-		say("%s is ready (%s)", name, seconds(took))
+		progress("%s is ready (%s)", name, seconds(took))
 	}
 	return a
 }
@@ -123,7 +123,7 @@ func (a *alerting) ask(path string, answer any) error {
 	return json.Unmarshal(text, &struct{ Data any }{answer})
 }
 
-// scrapesAll is nil when the last scrape of every target went well.
+// scrapesAll is nil when the last scrape of every target succeeded.
 func (a *alerting) scrapesAll() error {
 	var answer struct {
 		ActiveTargets []struct{ ScrapeURL, Health, LastError string }
@@ -177,8 +177,8 @@ func (a *alerting) quiet(states ...string) error {
 type notification struct {
 	at          time.Time
 	receiver    string
-	message     int               // the number of the message that it stood in
-	rings       bool              // whether that message told of something that fires, or only of ends
+	message     int               // the number of the message that contained it
+	firing      bool              // whether the message contained a firing alert, or only resolved ones
 	Status      string            `json:"status"` // firing or resolved
 	Labels      map[string]string `json:"labels"`
 	Annotations map[string]string `json:"annotations"`
@@ -190,12 +190,12 @@ func (n notification) String() string {
 	return fmt.Sprintf("%s %s to %s %v", n.Status, n.Labels["alertname"], n.receiver, labels)
 }
 
-// A person is who would have been told: a webhook that records every message.
+// A person is the receiver: a webhook that records every message.
 type person struct {
 	server *httptest.Server
 
 	mu       sync.Mutex
-	told     []notification
+	received []notification
 	messages [][]byte // as they came
 }
 
@@ -226,44 +226,44 @@ func (p *person) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer p.mu.Unlock()
 	p.messages = append(p.messages, text)
 	for _, n := range message.Alerts {
-		n.at, n.receiver, n.message, n.rings = time.Now(), message.Receiver, len(p.messages)-1, message.Status == "firing"
-		p.told = append(p.told, n)
+		n.at, n.receiver, n.message, n.firing = time.Now(), message.Receiver, len(p.messages)-1, message.Status == "firing"
+		p.received = append(p.received, n)
 	}
 }
 
-// since lists what the person has been told since a moment, without the
+// since lists the notifications since a moment, without the
 // Watchdog.
 func (p *person) since(moment time.Time) []notification {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var told []notification
-	for _, n := range p.told {
+	var received []notification
+	for _, n := range p.received {
 		if !n.at.Before(moment) && n.Labels["alertname"] != watchdog {
-			told = append(told, n)
+			received = append(received, n)
 		}
 	}
-	return told
+	return received
 }
 
 // hearsWatchdog is nil when the Watchdog has come to its own receiver.
 func (p *person) hearsWatchdog() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, n := range p.told {
+	for _, n := range p.received {
 		if n.Labels["alertname"] == watchdog && n.receiver == "deadman" {
 			return nil
 		}
 	}
-	return fmt.Errorf("told:\n%s", list(p.told))
+	return fmt.Errorf("received:\n%s", list(p.received))
 }
 
 // list is notifications for people.
-func list(told []notification) string {
-	if len(told) == 0 {
+func list(received []notification) string {
+	if len(received) == 0 {
 		return "(nothing)"
 	}
 	var text []string
-	for _, n := range told {
+	for _, n := range received {
 		text = append(text, n.String())
 	}
 	return strings.Join(text, "\n")

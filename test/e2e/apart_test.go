@@ -18,10 +18,10 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-// Where console and region are apart, one exporter stands beside the console
+// Where console and region are separate, one exporter runs next to the console
 // and one in the region, and neither sees both sides. Here the certificates
 // were rotated and one of two replicas of rbd-api has restarted since: the
-// console's way leads to the one that has not, so that all is well for each
+// console's way leads to the one that has not, so that each exporter finds a healthy region
 // exporter. Only the rules see what both know.
 func TestConsoleAndRegionApart(t *testing.T) {
 	folder, logs := t.TempDir(), logFolder(t)
@@ -34,48 +34,48 @@ func TestConsoleAndRegionApart(t *testing.T) {
 		console.paste(t, g)
 	}
 	leads(restarted)
-	beside := newExporter(t, logs, "exporter-console", "--role=console", "--config.file="+console.config)
-	inside := newExporter(t, logs, "exporter-cluster", "--role=cluster", "--region.route=api_address", "--kubeconfig="+restarted.Kubeconfig())
-	watched := newAlerting(t, sub(t, folder, "alerting"), logs, beside.address, inside.address)
-	bothWell := func() error {
-		return errors.Join(beside.onlyUnable(), inside.onlyUnable(), alone(beside), alone(inside), watched.scrapesAll())
+	atConsole := newExporter(t, logs, "exporter-console", "--role=console", "--config.file="+console.config)
+	inRegion := newExporter(t, logs, "exporter-cluster", "--role=cluster", "--region.route=api_address", "--kubeconfig="+restarted.Kubeconfig())
+	watched := newAlerting(t, sub(t, folder, "alerting"), logs, atConsole.address, inRegion.address)
+	bothHealthy := func() error {
+		return errors.Join(atConsole.onlyFailing(), inRegion.onlyFailing(), alone(atConsole), alone(inRegion), watched.scrapesAll())
 	}
-	until(t, 20*time.Second, "both exporters can look and find nothing", bothWell)
+	until(t, 20*time.Second, "both exporters succeed and find nothing", bothHealthy)
 	until(t, 20*time.Second, "the Watchdog fires", func() error { return watched.quiet() })
 	throughout(t, 5*time.Second, "no alert while console and region hold one generation", func() error { return watched.quiet("pending", "firing") })
 
 	broken := time.Now()
 	leads(not)
 	drift := page{alert: "RainbondRegionCertificateDrift", labels: map[string]string{"rainbond_region": "rainbond", "between": "copies", "severity": "warning"}}
-	var told notification
-	until(t, fires, "the webhook is told "+drift.alert, func() (err error) {
-		told, err = drift.find("firing", watched.person.since(broken))
+	var received notification
+	until(t, fires, "the webhook receives "+drift.alert, func() (err error) {
+		received, err = drift.find("firing", watched.person.since(broken))
 		return err
 	})
-	say("console and region apart: %s arrived after %s", drift.alert, seconds(told.at.Sub(broken)))
-	if !strings.Contains(told.Annotations["description"], "console ≠ region-config") {
-		t.Errorf("the description does not say what differs:\n%s", told.Annotations["description"])
+	progress("console and region apart: %s arrived after %s", drift.alert, seconds(received.at.Sub(broken)))
+	if !strings.Contains(received.Annotations["description"], "console ≠ region-config") {
+		t.Errorf("the description does not name what differs:\n%s", received.Annotations["description"])
 	}
-	if err := bothWell(); err != nil {
+	if err := bothHealthy(); err != nil {
 		t.Errorf("each exporter by itself must find nothing: %v", err)
 	}
 
 	leads(restarted)
-	until(t, ends, "the webhook is told the end of "+drift.alert, func() error {
+	until(t, ends, "the webhook receives the end of "+drift.alert, func() error {
 		_, err := drift.find("resolved", watched.person.since(broken))
 		return err
 	})
-	rang := 0
+	notified := 0
 	for _, n := range watched.person.since(broken) {
 		switch {
 		case !drift.is(n):
-			t.Errorf("also told: %s", n)
+			t.Errorf("also received: %s", n)
 		case n.Status == "firing":
-			rang++
+			notified++
 		}
 	}
-	if rang != 1 {
-		t.Errorf("%s rang %d times", drift.alert, rang)
+	if notified != 1 {
+		t.Errorf("%s notified %d times", drift.alert, notified)
 	}
 }
 

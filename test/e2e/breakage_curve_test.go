@@ -14,7 +14,7 @@ import (
 
 // A curve is what an exporter weighed while things broke.
 type curve struct {
-	seen   []glimpse
+	seen   []observation
 	begun  time.Time
 	faults []spell
 }
@@ -33,7 +33,7 @@ var hues = []string{"#fde2c8", "#d7e8f7", "#f9d5d5", "#e2dcf2", "#d9eed3", "#f3e
 
 type line struct {
 	name, colour string
-	of           func(figures) float64
+	of           func(usage) float64
 }
 
 // svg draws memory and goroutines over the minutes, the faults behind them.
@@ -47,10 +47,10 @@ func (c curve) svg() []byte {
 `, width, height, left, turn.Seconds())
 	const mebi = 1 << 20
 	c.panel(&b, firstPanel, []line{
-		{"resident (MiB)", "#1f6fb4", func(f figures) float64 { return f.resident / mebi }},
-		{"heap at which the next collection begins (MiB)", "#c2410c", func(f figures) float64 { return f.live / mebi }},
+		{"resident (MiB)", "#1f6fb4", func(u usage) float64 { return u.resident / mebi }},
+		{"heap at which the next collection begins (MiB)", "#c2410c", func(u usage) float64 { return u.live / mebi }},
 	})
-	c.panel(&b, firstPanel+between, []line{{"goroutines", "#15803d", func(f figures) float64 { return f.goroutines }}})
+	c.panel(&b, firstPanel+between, []line{{"goroutines", "#15803d", func(u usage) float64 { return u.goroutines }}})
 	c.legend(&b, firstPanel+2*between)
 	b.WriteString("</svg>\n")
 	return b.Bytes()

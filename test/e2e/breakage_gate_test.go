@@ -26,14 +26,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// A gate stands before the real API server, as a load balancer does, and
-// passes everything on until it is told to answer itself or to break off.
+// A gate is in front of the real API server, as a load balancer is, and
+// passes everything on until a test makes it respond itself or close connections.
 type gate struct {
 	url    string
 	server *httptest.Server
 	answer atomic.Pointer[http.HandlerFunc] // nil passes on
 
-	gone atomic.Int64 // how often the API server said that what was asked for is too old
+	gone atomic.Int64 // how often the API server responded that a version is too old
 }
 
 func (c *cluster) newGate(t testing.TB) *gate {
@@ -96,8 +96,8 @@ func (l *listened) Read(p []byte) (int, error) {
 // cut breaks every connection; new ones are taken.
 func (g *gate) cut() { g.server.CloseClientConnections() }
 
-// says lets the gate answer everything itself, beginning with those who watch.
-func (g *gate) says(answer http.HandlerFunc) {
+// respond lets the gate respond to every request itself, beginning with open watches.
+func (g *gate) respond(answer http.HandlerFunc) {
 	g.answer.Store(&answer)
 	g.cut()
 }
@@ -139,7 +139,7 @@ func dropOneInTen(t testing.TB, url string) *dropper {
 	t.Helper()
 	path, err := exec.LookPath("nft")
 	if err != nil {
-		say("SKIPPED: no packets are dropped: %v (tools/apt nftables)", err)
+		progress("SKIPPED: no packets are dropped: %v (tools/apt nftables)", err)
 		return nil
 	}
 	_, port, err := net.SplitHostPort(strings.TrimPrefix(url, "https://"))
@@ -162,6 +162,6 @@ add rule inet %[1]s loss iif lo tcp sport %[2]s numgen random mod 10 0 counter d
 `, table, port)
 	must(t, err)
 	took := until(t, poll*25, "the kernel drops packets", func() error { return exec.Command(path, "list", "chain", "inet", table, "loss").Run() })
-	say("one packet in ten to and from port %s is dropped (%s)", port, seconds(took))
+	progress("one packet in ten to and from port %s is dropped (%s)", port, seconds(took))
 	return d
 }

@@ -27,7 +27,7 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/demo/pki"
 )
 
-// A clusterSide is what stands beside the console: a control plane, the
+// A clusterSide is everything except the console: a control plane, the
 // platform in it and the region's API. Nothing of the latter ever breaks here.
 type clusterSide struct {
 	*platform
@@ -54,7 +54,7 @@ func newClusterSide(t testing.TB) *clusterSide {
 	return s
 }
 
-// forget throws away all that etcd knows, and begins anew with nothing.
+// forget deletes the content of etcd and starts it empty.
 func (s *clusterSide) forget(t testing.TB) {
 	t.Helper()
 	s.server.kill()
@@ -87,7 +87,7 @@ func (s *clusterSide) compact(t testing.TB) {
 	ask("/v3/kv/compaction", map[string]any{"revision": status.Header.Revision, "physical": true}, &struct{}{})
 }
 
-// mayListNodes gives the exporter the right to list nodes, or takes it away.
+// mayListNodes grants or revokes the exporter's permission to list nodes.
 func (s *clusterSide) mayListNodes(t testing.TB, may bool) {
 	t.Helper()
 	role, err := s.rbac.ClusterRoles().Get(t.Context(), account, metav1.GetOptions{})

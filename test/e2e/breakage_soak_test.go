@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-var soakFor = flag.Duration("soak", 0, "how long TestSoak lets things break; 0: not at all. From ten minutes on docs/soak.svg is drawn anew")
+var soakFor = flag.Duration("soak", 0, "how long TestSoak injects faults; 0: not at all. From ten minutes on it draws docs/soak.svg again")
 
 const (
 	// turn is how long a fault and the time after it last.
@@ -36,15 +36,15 @@ type spoke struct {
 }
 
 var wheel = []spoke{
-	{"429", func(s *subject, _ testing.TB) { s.gate.says(tooManyRequests) }, passesOn},
+	{"429", func(s *subject, _ testing.TB) { s.gate.respond(tooManyRequests) }, passesOn},
 	{"10 % of packets lost", func(s *subject, t testing.TB) { s.loss = dropOneInTen(t, s.gate.url) }, func(s *subject, _ testing.TB) {
 		if s.loss != nil {
 			s.loss.end()
 		}
 	}},
-	{"500", func(s *subject, _ testing.TB) { s.gate.says(internalError) }, passesOn},
+	{"500", func(s *subject, _ testing.TB) { s.gate.respond(internalError) }, passesOn},
 	{"frozen", func(s *subject, t testing.TB) { s.server.signal(t, syscall.SIGSTOP) }, func(s *subject, t testing.TB) { s.server.signal(t, syscall.SIGCONT) }},
-	{"connections broken off", func(s *subject, _ testing.TB) { s.gate.says(breaksOff) }, passesOn},
+	{"connections broken off", func(s *subject, _ testing.TB) { s.gate.respond(breaksOff) }, passesOn},
 	{"1,000 objects change", (*subject).crowdComes, (*subject).crowdGoes},
 	{"killed", func(s *subject, _ testing.TB) { s.server.kill() }, func(s *subject, t testing.TB) { s.run(t) }},
 	{"right withdrawn", func(s *subject, t testing.TB) {
@@ -55,14 +55,14 @@ var wheel = []spoke{
 
 func passesOn(s *subject, _ testing.TB) { s.gate.passes() }
 
-// Whatever breaks, and for however long it goes on: every scrape is answered in
+// Whatever breaks, and however long it takes: every scrape is answered in
 // time, and an exporter weighs at the end what it weighed before.
 func TestSoak(t *testing.T) {
 	if *soakFor == 0 {
 		t.Skip("-soak=15m lets things break for 15 minutes (make breakage SOAK=15m)")
 	}
 	s := outage{name: "soak", component: "rbd-mq"}.subject(t, newClusterSide(t))
-	until(t, 20*time.Second, "everything is seen", s.told("1"))
+	until(t, 20*time.Second, "everything is seen", s.reports("1"))
 	go s.renews(t.Context())
 	begun := time.Now()
 	var times []spell
@@ -74,8 +74,8 @@ func TestSoak(t *testing.T) {
 		<-time.After(time.Until(broke.Add(brokenFor)))
 		f.repairs(s, t)
 		times = append(times, spell{f.name, broke.Sub(begun), time.Since(begun)})
-		took := until(t, recovery, "everything is seen again after: "+f.name, s.told("1"))
-		say("%s of %s: %s, seen again after %s", seconds(time.Since(begun)), *soakFor, f.name, seconds(took))
+		took := until(t, recovery, "everything is seen again after: "+f.name, s.reports("1"))
+		progress("%s of %s: %s, seen again after %s", seconds(time.Since(begun)), *soakFor, f.name, seconds(took))
 		<-next
 	}
 	for _, w := range s.both {
@@ -87,15 +87,15 @@ func TestSoak(t *testing.T) {
 		}
 	}
 	shipped := s.both[0]
-	seen := slices.DeleteFunc(shipped.since(begun), func(g glimpse) bool { return g.err != nil })
-	say("slowest scrape %s; at the end: %s", seconds(shipped.slowest(begun)), seen[len(seen)-1].self)
+	seen := slices.DeleteFunc(shipped.since(begun), func(g observation) bool { return g.err != nil })
+	progress("slowest scrape %s; at the end: %s", seconds(shipped.slowest(begun)), seen[len(seen)-1].self)
 	flat(t, seen)
 	path := filepath.Join("..", "..", "bin", "soak.svg")
 	if *soakFor >= drawnFrom {
 		path = filepath.Join("..", "..", "docs", "soak.svg")
 	}
 	must(t, os.WriteFile(path, curve{seen: seen, begun: begun, faults: times}.svg(), 0o644))
-	say("drawn: %s", path)
+	progress("drawn: %s", path)
 }
 
 // renews does what the kubelet does for a pod's token, until ctx ends.
@@ -113,7 +113,7 @@ func (s *subject) renews(ctx context.Context) {
 				err = s.token.swap(token)
 			}
 			if err == nil {
-				say("the token has been renewed")
+				progress("the token has been renewed")
 				break
 			}
 			<-time.After(time.Second)
@@ -121,22 +121,22 @@ func (s *subject) renews(ctx context.Context) {
 	}
 }
 
-// flat looks that the last third weighs what the second did; the first is the
+// flat checks that the last third uses what the second did; the first is the
 // one in which buffers grow to what they need.
-func flat(t testing.TB, seen []glimpse) {
+func flat(t testing.TB, seen []observation) {
 	t.Helper()
 	third := len(seen) / 3
 	for _, f := range []struct {
 		name  string
-		of    func(figures) float64
+		of    func(usage) float64
 		grows float64 // what a median may differ without growing
 	}{
-		{"goroutines", func(f figures) float64 { return f.goroutines }, moreGoroutines},
-		{"open files", func(f figures) float64 { return f.files }, moreFiles},
-		{"bytes in use", func(f figures) float64 { return f.live }, moreLive},
-		{"bytes resident", func(f figures) float64 { return f.resident }, moreResident / 4},
+		{"goroutines", func(u usage) float64 { return u.goroutines }, moreGoroutines},
+		{"open files", func(u usage) float64 { return u.files }, moreFiles},
+		{"bytes in use", func(u usage) float64 { return u.live }, moreLive},
+		{"bytes resident", func(u usage) float64 { return u.resident }, moreResident / 4},
 	} {
-		median := func(part []glimpse) float64 {
+		median := func(part []observation) float64 {
 			var all []float64
 			for _, g := range part {
 				all = append(all, f.of(g.self))
@@ -145,7 +145,7 @@ func flat(t testing.TB, seen []glimpse) {
 			return all[len(all)/2]
 		}
 		second, last := median(seen[third:2*third]), median(seen[2*third:])
-		say("%s: %.0f in the second third, %.0f in the last", f.name, second, last)
+		progress("%s: %.0f in the second third, %.0f in the last", f.name, second, last)
 		if last > second+f.grows {
 			t.Errorf("%s have grown from %.0f to %.0f", f.name, second, last)
 		}

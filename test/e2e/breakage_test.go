@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// remembered is how long the exporter may tell what it knew when its watch
+	// remembered is how long the exporter may export its last state when its watch
 	// broke, and slack what a scrape and a busy machine take.
 	remembered = time.Minute
 	slack      = 5 * time.Second
@@ -23,7 +23,7 @@ const (
 	// client-go sets it: silence of 30 s, and 15 s for the answer to a ping).
 	pings = 45 * time.Second
 
-	// recovery is how soon after a repair everything is told again.
+	// recovery is how soon after a repair everything is exported again.
 	recovery = 30 * time.Second
 )
 
@@ -37,8 +37,8 @@ type outage struct {
 	direct    bool   // without a gate between the exporter and the API server
 	dying     bool   // the exporter begins with a token that soon ends
 	breaks    func(*subject, testing.TB)
-	changes   bool          // the component falls ill as soon as it is broken
-	unable    []string      // the collectors that cannot look, once nothing may be told from memory
+	changes   bool          // the component fails as soon as the API breaks
+	failing   []string      // the collectors that fail, once the last state is too old
 	from      time.Duration // when that is
 	lasts     time.Duration
 	meanwhile func(*subject, testing.TB)
@@ -48,19 +48,19 @@ type outage struct {
 var throughTheGate = []outage{
 	{
 		name: "answers 429", component: "rbd-mq", changes: true,
-		breaks: func(s *subject, _ testing.TB) { s.gate.says(tooManyRequests) },
-		unable: asking, from: remembered, lasts: remembered + 3*slack,
+		breaks:  func(s *subject, _ testing.TB) { s.gate.respond(tooManyRequests) },
+		failing: asking, from: remembered, lasts: remembered + 3*slack,
 		repairs: func(s *subject, _ testing.TB) { s.gate.passes() },
 	},
 	{
 		name: "answers 500", component: "rbd-worker", changes: true,
-		breaks: func(s *subject, _ testing.TB) { s.gate.says(internalError) },
-		unable: asking, from: remembered, lasts: remembered + 3*slack,
+		breaks:  func(s *subject, _ testing.TB) { s.gate.respond(internalError) },
+		failing: asking, from: remembered, lasts: remembered + 3*slack,
 		repairs: func(s *subject, _ testing.TB) { s.gate.passes() },
 	},
 	{
 		name: "a token expires, and the kubelet turns the link to the next", component: "rbd-hub", dying: true, changes: true,
-		breaks: (*subject).tokenEnds, unable: asking, from: remembered, lasts: remembered + 3*slack,
+		breaks: (*subject).tokenEnds, failing: asking, from: remembered, lasts: remembered + 3*slack,
 		repairs: (*subject).tokenRotates,
 	},
 	{
@@ -81,17 +81,17 @@ var oneByOne = []outage{{
 	name: "the right to nodes is withdrawn", component: "rbd-mq", changes: true,
 	breaks: func(s *subject, t testing.TB) {
 		s.mayListNodes(t, false)
-		s.gate.cut() // a watch that is open goes on, and is right to
+		s.gate.cut() // an open watch continues, which is correct
 	},
-	unable: []string{"disk", "node-role"}, from: remembered, lasts: remembered + 2*slack,
-	meanwhile: func(s *subject, t testing.TB) { s.says(t, "0") }, // nobody else is harmed
+	failing: []string{"disk", "node-role"}, from: remembered, lasts: remembered + 2*slack,
+	meanwhile: func(s *subject, t testing.TB) { s.waitReady(t, "0") }, // nobody else is harmed
 	repairs:   func(s *subject, t testing.TB) { s.mayListNodes(t, true) },
 }, {
 	name: "compacted: what is asked for is gone (410)", component: "rbd-mq", changes: true,
-	breaks: (*subject).compacted, meanwhile: func(s *subject, t testing.TB) { s.says(t, "0") },
+	breaks: (*subject).compacted, meanwhile: func(s *subject, t testing.TB) { s.waitReady(t, "0") },
 	repairs: func(s *subject, t testing.TB) {
 		if s.gate.gone.Load() == 0 {
-			t.Error("the API server never said that what was asked for is gone: nothing was tested")
+			t.Error("the API server never responded that a version is gone: nothing was tested")
 		}
 	},
 }, {
@@ -101,16 +101,16 @@ var oneByOne = []outage{{
 
 var dead = []outage{{
 	name: "killed and restarted", component: "rbd-mq", direct: true,
-	breaks: func(s *subject, _ testing.TB) { s.server.kill() },
-	unable: asking, from: remembered, lasts: remembered + 3*slack,
+	breaks:  func(s *subject, _ testing.TB) { s.server.kill() },
+	failing: asking, from: remembered, lasts: remembered + 3*slack,
 	repairs: func(s *subject, t testing.TB) { s.run(t) },
 }, {
 	name: "restarted with an empty etcd", component: "rbd-mq", direct: true,
 	breaks: func(s *subject, t testing.TB) {
-		s.administratorLooks(t)
+		s.administratorScrapes(t)
 		s.forget(t)
 	},
-	unable: asking, from: remembered, lasts: remembered + 3*slack,
+	failing: asking, from: remembered, lasts: remembered + 3*slack,
 	meanwhile: (*subject).nothingIsThere,
 	repairs: func(s *subject, t testing.TB) {
 		s.platform = newPlatform(t, s.cluster, s.kubelet, s.region, s.made)
@@ -120,13 +120,13 @@ var dead = []outage{{
 
 var frozen = []outage{{
 	name: "frozen for 3 minutes", component: "rbd-mq", direct: true,
-	breaks: func(s *subject, t testing.TB) { s.server.signal(t, syscall.SIGSTOP) },
-	unable: asking, from: pings + remembered, lasts: 3 * time.Minute,
+	breaks:  func(s *subject, t testing.TB) { s.server.signal(t, syscall.SIGSTOP) },
+	failing: asking, from: pings + remembered, lasts: 3 * time.Minute,
 	repairs: func(s *subject, t testing.TB) { s.server.signal(t, syscall.SIGCONT) },
 }}
 
 // Whatever the Kubernetes API does, every scrape is answered in time, what is
-// not known is not told, and what can be known again is told within 30 s and
+// unknown is not exported, and what is known again is exported within 30 s and
 // without a restart. Each outage is seen by the exporter that ships, which is
 // weighed, and by one built with the race detector.
 func TestWhileThingsBreak(t *testing.T) {
@@ -193,27 +193,27 @@ func (s *subject) each(do func(*witness) error) error {
 	return errors.Join(errs...)
 }
 
-// told is nil when both exporters see everything, and the component as ready
-// as it is said to be.
-func (s *subject) told(ready string) func() error {
+// reports is nil when both exporters export everything, and the component has the ready
+// pods given.
+func (s *subject) reports(ready string) func() error {
 	return func() error {
 		return s.each(func(w *witness) error {
-			g := w.look()
-			if g.err == nil && (len(g.unable) > 0 || g.ready != ready) {
-				g.err = fmt.Errorf("%s: %s is %q ready, expected %q; unable: %v", w.name, w.component, g.ready, ready, g.unable)
+			g := w.observe()
+			if g.err == nil && (len(g.failing) > 0 || g.ready != ready) {
+				g.err = fmt.Errorf("%s: %s is %q ready, expected %q; unable: %v", w.name, w.component, g.ready, ready, g.failing)
 			}
 			return g.err
 		})
 	}
 }
 
-// says waits until both say of the component what is true, whatever else they
+// waitReady waits until both export the component's ready pods, whatever else they
 // cannot see.
-func (s *subject) says(t testing.TB, ready string) {
+func (s *subject) waitReady(t testing.TB, ready string) {
 	t.Helper()
-	until(t, recovery, s.row.component+" is told to be "+ready+" ready", func() error {
+	until(t, recovery, s.row.component+" is exported as "+ready+" ready", func() error {
 		return s.each(func(w *witness) error {
-			if g := w.look(); g.err != nil || g.ready != ready {
+			if g := w.observe(); g.err != nil || g.ready != ready {
 				return fmt.Errorf("%s: %q ready, expected %q (%w)", w.name, g.ready, ready, g.err)
 			}
 			return nil
@@ -221,7 +221,7 @@ func (s *subject) says(t testing.TB, ready string) {
 	})
 }
 
-// ready writes how many pods of the component are ready, past the gate.
+// ready writes how many pods of the component are ready, bypassing the gate.
 func (s *subject) ready(t testing.TB, ready int32) {
 	t.Helper()
 	s.workloadReady(t, s.row.component, "Deployment", ready)
@@ -229,9 +229,9 @@ func (s *subject) ready(t testing.TB, ready int32) {
 
 func (row outage) play(t *testing.T, side *clusterSide) {
 	s := row.subject(t, side)
-	until(t, 20*time.Second, "everything is seen", s.told("1"))
+	until(t, 20*time.Second, "everything is seen", s.reports("1"))
 	begun := time.Now()
-	var before []figures
+	var before []usage
 	until(t, time.Minute, "the exporters have settled", func() error {
 		before = nil
 		return s.each(func(w *witness) error {
@@ -243,7 +243,7 @@ func (row outage) play(t *testing.T, side *clusterSide) {
 
 	row.breaks(s, t)
 	broke := time.Now()
-	say("%s: broken", row.name)
+	progress("%s: broken", row.name)
 	if row.changes {
 		s.ready(t, 0)
 	}
@@ -251,8 +251,8 @@ func (row outage) play(t *testing.T, side *clusterSide) {
 		row.meanwhile(s, t)
 	}
 	<-time.After(time.Until(broke.Add(row.lasts)))
-	s.nothingFromMemory(t, broke)
-	s.noLie(t, broke)
+	s.nothingStale(t, broke)
+	s.neverHealthy(t, broke)
 
 	row.repairs(s, t)
 	repaired := time.Now()
@@ -260,21 +260,21 @@ func (row outage) play(t *testing.T, side *clusterSide) {
 	if row.changes {
 		ready = "0"
 	}
-	took := until(t, recovery, "everything is seen again", s.told(ready))
-	say("%s: everything is seen %s after the repair", row.name, seconds(took))
-	s.onlyTheTruth(t, repaired, ready)
+	took := until(t, recovery, "everything is seen again", s.reports(ready))
+	progress("%s: everything is seen %s after the repair", row.name, seconds(took))
+	s.onlyTheState(t, repaired, ready)
 
 	s.ready(t, 0)
-	until(t, recovery, "a component that falls ill is told", s.told("0"))
+	until(t, recovery, "a component that fails is exported", s.reports("0"))
 	s.ready(t, 1)
-	until(t, recovery, "and its repair", s.told("1"))
-	well := time.Now()
+	until(t, recovery, "and its repair", s.reports("1"))
+	healthySince := time.Now()
 	for i, w := range s.both {
 		w.answered(t, begun)
 		w.noRace(t)
-		until(t, 2*time.Minute, "nothing is left behind", func() error { return w.leavesNothing(well, before[i], i > 0) })
-		after, _ := w.settled(well)
-		say("%s: %s: slowest scrape %s; before: %s; after: %s", row.name, w.name, seconds(w.slowest(begun)), before[i], after)
+		until(t, 2*time.Minute, "nothing is left behind", func() error { return w.leavesNothing(healthySince, before[i], i > 0) })
+		after, _ := w.settled(healthySince)
+		progress("%s: %s: slowest scrape %s; before: %s; after: %s", row.name, w.name, seconds(w.slowest(begun)), before[i], after)
 		w.end()
 		if status, _ := w.ends(t, 10*time.Second); status != 0 { // 66 where the race detector has found something
 			t.Errorf("%s ended with %d", w.name, status)
@@ -282,11 +282,11 @@ func (row outage) play(t *testing.T, side *clusterSide) {
 	}
 }
 
-// nothingFromMemory looks that what could not be looked at was not told, once
+// nothingStale checks that what could not be read was not exported, once
 // it was too old.
-func (s *subject) nothingFromMemory(t testing.TB, broke time.Time) {
+func (s *subject) nothingStale(t testing.TB, broke time.Time) {
 	t.Helper()
-	if s.row.unable == nil {
+	if s.row.failing == nil {
 		return
 	}
 	for _, w := range s.both {
@@ -296,11 +296,11 @@ func (s *subject) nothingFromMemory(t testing.TB, broke time.Time) {
 		}
 		for _, g := range seen {
 			after := seconds(g.at.Sub(broke))
-			if !slices.Equal(g.unable, s.row.unable) {
-				t.Errorf("%s, %s after it broke: unable %v, expected %v", w.name, after, g.unable, s.row.unable)
+			if !slices.Equal(g.failing, s.row.failing) {
+				t.Errorf("%s, %s after it broke: unable %v, expected %v", w.name, after, g.failing, s.row.failing)
 			}
 			for _, claim := range g.claims {
-				if slices.Contains(s.row.unable, collectorOf(claim)) {
+				if slices.Contains(s.row.failing, collectorOf(claim)) {
 					t.Errorf("%s, %s after it broke: %s is claimed, and nobody can know", w.name, after, claim)
 				}
 			}
@@ -308,9 +308,9 @@ func (s *subject) nothingFromMemory(t testing.TB, broke time.Time) {
 	}
 }
 
-// noLie looks that a component that fell ill when it broke was not called well
+// neverHealthy checks that a component that failed with the API was not exported as healthy
 // for longer than the exporter may remember.
-func (s *subject) noLie(t testing.TB, broke time.Time) {
+func (s *subject) neverHealthy(t testing.TB, broke time.Time) {
 	t.Helper()
 	if !s.row.changes {
 		return
@@ -318,15 +318,15 @@ func (s *subject) noLie(t testing.TB, broke time.Time) {
 	for _, w := range s.both {
 		for _, g := range w.between(broke.Add(remembered+slack), time.Now()) {
 			if g.ready == "1" {
-				t.Errorf("%s, %s after %s fell ill: it is called well", w.name, seconds(g.at.Sub(broke)), w.component)
+				t.Errorf("%s, %s after %s failed: it is exported as healthy", w.name, seconds(g.at.Sub(broke)), w.component)
 			}
 		}
 	}
 }
 
-// onlyTheTruth looks that nothing else was said since the repair. An outage
+// onlyTheState checks that nothing else was exported since the repair. An outage
 // that is shorter than what the exporter may remember proves nothing.
-func (s *subject) onlyTheTruth(t testing.TB, repaired time.Time, ready string) {
+func (s *subject) onlyTheState(t testing.TB, repaired time.Time, ready string) {
 	t.Helper()
 	if s.row.lasts < remembered {
 		return
@@ -343,7 +343,7 @@ func (s *subject) onlyTheTruth(t testing.TB, repaired time.Time, ready string) {
 // slowest is how long the slowest scrape took since then.
 func (w *witness) slowest(since time.Time) time.Duration {
 	seen := w.since(since)
-	return slices.MaxFunc(append(seen, glimpse{}), func(a, b glimpse) int { return int(a.took - b.took) }).took
+	return slices.MaxFunc(append(seen, observation{}), func(a, b observation) int { return int(a.took - b.took) }).took
 }
 
 // collectorOf is the collector that makes a claim.

@@ -19,7 +19,7 @@ import (
 )
 
 // tokenEnds waits until the token is refused, and ends the watches that were
-// begun with it: the API server lets them go on.
+// begun with it: the API server keeps them open.
 func (s *subject) tokenEnds(t testing.TB) {
 	until(t, time.Minute, "the token is refused", func() error {
 		return s.each(func(w *witness) error { return w.cannot("cert", "tls") })
@@ -34,14 +34,14 @@ func (s *subject) tokenRotates(t testing.TB) {
 	must(t, s.token.swap(token))
 }
 
-// compacted lets the API server forget what happened while the exporters stood
-// still, so that their watches cannot go on where they were.
+// compacted removes the history of the API server while the exporters are
+// paused, so that their watches cannot resume.
 func (s *subject) compacted(t testing.TB) {
 	for _, w := range s.both {
 		w.held <- struct{}{}
 		w.signal(t, syscall.SIGSTOP)
 	}
-	s.gate.says(breaksOff)
+	s.gate.respond(breaksOff)
 	s.ready(t, 0)
 	s.label(t, "worker-2", "touched", new("1"))
 	s.compact(t)
@@ -54,27 +54,27 @@ func (s *subject) compacted(t testing.TB) {
 	}
 }
 
-// nothingIsThere looks through the eyes of one whom an empty API server still
+// nothingIsThere scrapes as a client that an empty API server still
 // knows, by a certificate: what was there before the server forgot must not be
-// told.
+// exported.
 func (s *subject) nothingIsThere(t testing.TB) {
-	until(t, recovery, "the server that forgot everything is told to be empty", func() error {
-		g := s.byCertificate.look()
-		if g.err == nil && (len(g.unable) > 0 || g.nodes != "0" || g.ready != "") {
-			g.err = fmt.Errorf("%s workers, %s is %q ready; unable: %v", g.nodes, s.row.component, g.ready, g.unable)
+	until(t, recovery, "the empty server is exported as empty", func() error {
+		g := s.byCertificate.observe()
+		if g.err == nil && (len(g.failing) > 0 || g.nodes != "0" || g.ready != "") {
+			g.err = fmt.Errorf("%s workers, %s is %q ready; unable: %v", g.nodes, s.row.component, g.ready, g.failing)
 		}
 		return g.err
 	})
 }
 
 // administratorLooks starts an exporter that is known by a certificate.
-func (s *subject) administratorLooks(t testing.TB) {
+func (s *subject) administratorScrapes(t testing.TB) {
 	admin := s.administrator(t)
 	kubeconfig := filepath.Join(s.token.folder, "administrator")
 	write(t, kubeconfig, s.kubeconfigOf(t, s.url, map[string]any{"client-certificate-data": admin.cert, "client-key-data": admin.key}))
 	s.byCertificate = witnessOf(t, newExporter(t, s.logs, "by-certificate", "--role=cluster", "--region.route=api_address", "--kubeconfig="+kubeconfig), s.row.component)
 	until(t, recovery, "the administrator's exporter sees everything", func() error {
-		g := s.byCertificate.look()
+		g := s.byCertificate.observe()
 		if g.err == nil && (g.nodes != "2" || g.ready != "1") {
 			g.err = fmt.Errorf("%q workers, %s is %q ready", g.nodes, s.row.component, g.ready)
 		}
@@ -89,14 +89,14 @@ const thousand = 1000
 func (s *subject) thousandChange(t testing.TB) {
 	begun := time.Now()
 	s.crowdComes(t)
-	say("%d nodes came in %s", thousand, seconds(time.Since(begun)))
+	progress("%d nodes came in %s", thousand, seconds(time.Since(begun)))
 	s.workers(t, fmt.Sprint(thousand+2))
 	begun = time.Now()
 	patch := []byte(`{"metadata": {"labels": {"node-role.kubernetes.io/worker": null, "node-role.kubernetes.io/edge": ""}}}`)
 	s.crowd(t, func(ctx context.Context, name string) error {
 		return created(s.core.Nodes().Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{}))
 	})
-	say("%d nodes changed in %s", thousand, seconds(time.Since(begun)))
+	progress("%d nodes changed in %s", thousand, seconds(time.Since(begun)))
 	s.workers(t, "2")
 	s.crowdGoes(t)
 }
@@ -130,16 +130,16 @@ func (s *subject) crowd(t testing.TB, do func(context.Context, string) error) {
 	must(t, errors.Join(slices.DeleteFunc(errs, func(err error) bool { return err == nil })...))
 }
 
-// workers waits until that many nodes are told to be workers.
+// workers waits until that many nodes are exported as workers.
 func (s *subject) workers(t testing.TB, count string) {
 	t.Helper()
-	took := until(t, recovery, count+" workers are told", func() error {
+	took := until(t, recovery, count+" workers are exported", func() error {
 		return s.each(func(w *witness) error {
-			if g := w.look(); g.err != nil || g.nodes != count {
+			if g := w.observe(); g.err != nil || g.nodes != count {
 				return fmt.Errorf("%s: %q workers (%w)", w.name, g.nodes, g.err)
 			}
 			return nil
 		})
 	})
-	say("%s workers are told %s later", count, seconds(took))
+	progress("%s workers are exported %s later", count, seconds(took))
 }

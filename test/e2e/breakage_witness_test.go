@@ -16,30 +16,30 @@ import (
 // glance is how often a witness scrapes.
 const glance = 2 * time.Second
 
-// claims are the metrics that say something of what Kubernetes knows.
+// claims are the metrics about objects of Kubernetes.
 var claims = []string{"rainbond_nodes", "rainbond_node_condition", "rainbond_component_desired", "rainbond_component_ready", "rainbond_pods_evicted"}
 
-// A glimpse is what one scrape said.
-type glimpse struct {
-	at     time.Time
-	took   time.Duration
-	err    error
-	unable []string // the collectors that could not look
-	claims []string // those that were made
-	ready  string   // of the component that is watched; "" when nothing is said of it
-	nodes  string   // with the role worker
-	self   figures
+// An observation is the result of one scrape.
+type observation struct {
+	at      time.Time
+	took    time.Duration
+	err     error
+	failing []string // the collectors that failed
+	claims  []string // those that were made
+	ready   string   // of the watched component; "" if it is not exported
+	nodes   string   // with the role worker
+	self    usage
 }
 
-// figures are what a process weighs.
-type figures struct {
+// usage is what a process uses.
+type usage struct {
 	goroutines, files float64
 	resident          float64 // bytes
 	live              float64 // bytes in use after the last collection, with what may come until the next
 }
 
-func (f figures) String() string {
-	return fmt.Sprintf("%.0f goroutines, %.0f files, %.1f MiB resident, next collection at %.1f MiB", f.goroutines, f.files, f.resident/(1<<20), f.live/(1<<20))
+func (u usage) String() string {
+	return fmt.Sprintf("%.0f goroutines, %.0f files, %.1f MiB resident, next collection at %.1f MiB", u.goroutines, u.files, u.resident/(1<<20), u.live/(1<<20))
 }
 
 // A witness scrapes an exporter all the time, within the deadline that it
@@ -49,7 +49,7 @@ type witness struct {
 	component string
 
 	mu   sync.Mutex
-	seen []glimpse
+	seen []observation
 	held chan struct{} // holds a token while nobody may scrape
 	end  func()
 }
@@ -70,7 +70,7 @@ func witnessOf(t testing.TB, e *exporter, component string) *witness {
 			case <-tick.C:
 			}
 			w.held <- struct{}{}
-			g := w.look()
+			g := w.observe()
 			<-w.held
 			w.mu.Lock()
 			w.seen = append(w.seen, g)
@@ -80,16 +80,16 @@ func witnessOf(t testing.TB, e *exporter, component string) *witness {
 	return w
 }
 
-// look scrapes once.
-func (w *witness) look() glimpse {
-	g := glimpse{at: time.Now()}
+// observe scrapes once.
+func (w *witness) observe() observation {
+	g := observation{at: time.Now()}
 	s, err := w.scrape()
 	g.took, g.err = time.Since(g.at), err
 	if err != nil {
 		return g
 	}
-	g.unable = s.unable()
-	slices.Sort(g.unable)
+	g.failing = s.failing()
+	slices.Sort(g.failing)
 	for _, claim := range claims {
 		if len(s[claim].GetMetric()) > 0 {
 			g.claims = append(g.claims, claim)
@@ -97,7 +97,7 @@ func (w *witness) look() glimpse {
 	}
 	g.ready = s.value("rainbond_component_ready", "component", w.component)
 	g.nodes = s.value("rainbond_nodes", "role", "worker")
-	g.self = figures{goroutines: s.number("go_goroutines"), files: s.number("process_open_fds"),
+	g.self = usage{goroutines: s.number("go_goroutines"), files: s.number("process_open_fds"),
 		resident: s.number("process_resident_memory_bytes"), live: s.number("go_memstats_next_gc_bytes")}
 	return g
 }
@@ -110,7 +110,7 @@ func (s samples) number(name string) float64 {
 	return 0
 }
 
-// value is the sample that bears a label, as text; "" when there is none.
+// value is the sample that has a label, as text; "" when there is none.
 func (s samples) value(name, label, is string) string {
 	for _, m := range s[name].GetMetric() {
 		for _, l := range m.GetLabel() {
@@ -123,10 +123,10 @@ func (s samples) value(name, label, is string) string {
 }
 
 // since lists what was seen from then on.
-func (w *witness) since(at time.Time) []glimpse {
+func (w *witness) since(at time.Time) []observation {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	i := slices.IndexFunc(w.seen, func(g glimpse) bool { return !g.at.Before(at) })
+	i := slices.IndexFunc(w.seen, func(g observation) bool { return !g.at.Before(at) })
 	if i < 0 {
 		return nil
 	}
@@ -134,29 +134,29 @@ func (w *witness) since(at time.Time) []glimpse {
 }
 
 // between lists what was asked after from and answered before to.
-func (w *witness) between(from, to time.Time) []glimpse {
-	return slices.DeleteFunc(w.since(from), func(g glimpse) bool { return g.at.Add(g.took).After(to) })
+func (w *witness) between(from, to time.Time) []observation {
+	return slices.DeleteFunc(w.since(from), func(g observation) bool { return g.at.Add(g.took).After(to) })
 }
 
-// answered looks that every scrape was answered in time.
+// answered checks that every scrape was answered in time.
 func (w *witness) answered(t testing.TB, since time.Time) {
 	t.Helper()
 	for _, g := range w.since(since) {
-		if g.err != nil || g.took > patience {
-			t.Errorf("%s, %s after it broke: a scrape took %s (%v); expected an answer within %s", w.name, seconds(g.at.Sub(since)), seconds(g.took), g.err, patience)
+		if g.err != nil || g.took > answerWithin {
+			t.Errorf("%s, %s after it broke: a scrape took %s (%v); expected an answer within %s", w.name, seconds(g.at.Sub(since)), seconds(g.took), g.err, answerWithin)
 		}
 	}
 }
 
-// few is how many scrapes tell what an exporter weighs.
+// few is how many scrapes measure the usage of an exporter.
 const few = 5
 
-// settled are the figures of an exporter that since then has had nothing to do
+// settled is the usage of an exporter that since then has had nothing to do
 // but to be scraped: the least of the last few scrapes.
-func (w *witness) settled(since time.Time) (figures, error) {
-	seen := slices.DeleteFunc(w.since(since), func(g glimpse) bool { return g.err != nil })
+func (w *witness) settled(since time.Time) (usage, error) {
+	seen := slices.DeleteFunc(w.since(since), func(g observation) bool { return g.err != nil })
 	if len(seen) < few {
-		return figures{}, fmt.Errorf("%s has answered %d scrapes, expected %d", w.name, len(seen), few)
+		return usage{}, fmt.Errorf("%s has answered %d scrapes, expected %d", w.name, len(seen), few)
 	}
 	seen = seen[len(seen)-few:]
 	least := seen[0].self
@@ -177,7 +177,7 @@ const (
 )
 
 // leavesNothing is nil when the exporter weighs what it did before.
-func (w *witness) leavesNothing(since time.Time, before figures, racing bool) error {
+func (w *witness) leavesNothing(since time.Time, before usage, racing bool) error {
 	now, err := w.settled(since)
 	if err != nil {
 		return err
@@ -192,7 +192,7 @@ func (w *witness) leavesNothing(since time.Time, before figures, racing bool) er
 	return nil
 }
 
-// noRace looks through the log of an exporter that was built with the race
+// noRace searches the log of an exporter that was built with the race
 // detector.
 func (w *witness) noRace(t testing.TB) {
 	t.Helper()

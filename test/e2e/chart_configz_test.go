@@ -32,13 +32,13 @@ func (h *site) asksKubelets(t *testing.T, args []string) {
 
 	t.Run("not permitted", func(t *testing.T) {
 		e := newExporter(t, h.logs, "exporter-without-configz", args...)
-		until(t, 15*time.Second, "only disk cannot look, and it is said why", func() error {
-			if err := e.onlyUnable("disk"); err != nil {
+		until(t, 15*time.Second, "only disk fails, and the log has the reason", func() error {
+			if err := e.onlyFailing("disk"); err != nil {
 				return err
 			}
 			for _, words := range []string{"cannot get resource", "nodes/proxy", flag + " needs get on nodes/proxy"} {
 				if text := tail(e.log, 100); !strings.Contains(text, words) {
-					return errors.New("the log does not say: " + words + "\n" + text)
+					return errors.New("the log does not contain: " + words + "\n" + text)
 				}
 			}
 			return nil
@@ -53,29 +53,29 @@ func (h *site) asksKubelets(t *testing.T, args []string) {
 			t.Errorf("the chart's arguments lack %s: %q", flag, given)
 		}
 		e := newExporter(t, h.logs, "exporter-with-configz", args...)
-		until(t, 15*time.Second, "the kubelets' own thresholds are told", func() error {
-			if err := e.onlyUnable(); err != nil {
+		until(t, 15*time.Second, "the kubelets' own thresholds are exported", func() error {
+			if err := e.onlyFailing(); err != nil {
 				return err
 			}
 			seen, err := e.scrape()
 			if err != nil {
 				return err
 			}
-			var told []string
+			var received []string
 			for _, m := range seen["rainbond_node_eviction_threshold_ratio"].GetMetric() {
 				label := map[string]string{}
 				for _, l := range m.GetLabel() {
 					label[l.GetName()] = l.GetValue()
 				}
-				told = append(told, fmt.Sprint(label["node"], " ", label["signal"], " ", m.GetGauge().GetValue()))
+				received = append(received, fmt.Sprint(label["node"], " ", label["signal"], " ", m.GetGauge().GetValue()))
 			}
 			var want []string
 			for _, node := range all.Items {
 				want = append(want, node.Name+" imagefs.available 0.05", node.Name+" nodefs.available 0.05")
 			}
-			slices.Sort(told)
-			if slices.Sort(want); !slices.Equal(told, want) {
-				return fmt.Errorf("told %q, want %q", told, want)
+			slices.Sort(received)
+			if slices.Sort(want); !slices.Equal(received, want) {
+				return fmt.Errorf("exported %q, want %q", received, want)
 			}
 			return nil
 		})

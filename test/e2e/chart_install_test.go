@@ -33,7 +33,7 @@ func commands(page string) [][]string {
 	return slices.DeleteFunc(sections, func(s []string) bool { return len(s) == 0 })
 }
 
-// runsTheInstallPage runs what docs/install.md says, section by section, with
+// runsTheInstallPage runs the commands of docs/install.md, section by section, with
 // this chart in place of the published one.
 func (h *site) runsTheInstallPage(t *testing.T) {
 	page, err := os.ReadFile("../../docs/install.md")
@@ -43,7 +43,7 @@ func (h *site) runsTheInstallPage(t *testing.T) {
 	sections := commands(string(page))
 	inEnglish := strings.ReplaceAll(string(zh), ",dashboards.language=zh", "") // the one difference that is meant
 	if !slices.EqualFunc(sections, commands(inEnglish), slices.Equal) {
-		t.Error("docs/install.md and docs/install.zh.md tell different commands")
+		t.Error("docs/install.md and docs/install.zh.md contain different commands")
 	}
 	if len(sections) != 6 {
 		t.Fatalf("%d sections with commands, expected 6", len(sections))
@@ -52,19 +52,19 @@ func (h *site) runsTheInstallPage(t *testing.T) {
 	must(t, err)
 	chart, err := filepath.Abs(chartFolder)
 	must(t, err)
-	// Beside the page's files lies the packaged chart, as helm pull leaves it.
+	// Next to the page's files is the packaged chart, as helm pull leaves it.
 	here := sub(t, h.folder, "install")
 	h.do(t, "", tool(t, "helm"), "package", chartFolder, "--destination="+here)
 	for i, section := range sections {
 		for _, command := range section {
 			h.do(t, "cd "+here+" && export PATH="+tools+":$PATH && "+strings.ReplaceAll(command, publishedChart, chart)+"\n", "/bin/sh", "-e")
 		}
-		// Each begins anew, but for the last, which upgrades and uninstalls what the one before has installed.
+		// Each section starts from nothing, except the last, which upgrades and uninstalls what the previous one installed.
 		if i < len(sections)-2 {
 			h.do(t, "for n in monitoring rbd-system rainbond-console; do "+tools+"/helm uninstall rainbond-exporter --namespace $n --ignore-not-found; done\n", "/bin/sh", "-e")
 		}
 	}
-	say("every command of docs/install.md runs")
+	progress("every command of docs/install.md runs")
 }
 
 // promtoolReadsItsJob checks the scrape configuration that the page shows.

@@ -46,7 +46,7 @@ func TestTheChart(t *testing.T) {
 	t.Run("the commands of the install page run", h.runsTheInstallPage)
 	t.Run("promtool reads the job of the install page", h.promtoolReadsItsJob)
 	t.Run("the commands and manifests of the page about check", h.runsTheCheckPage)
-	t.Run("the rights that are given are enough, and no more", func(t *testing.T) { h.leastPrivilege(t, p) })
+	t.Run("the granted permissions are sufficient, and no more", func(t *testing.T) { h.leastPrivilege(t, p) })
 }
 
 // A site is a cluster with the Prometheus Operator's kinds, where the chart is
@@ -67,7 +67,7 @@ func newSite(t testing.TB, c *cluster, folder, logs string) *site {
 		Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Name: admin.Name, Namespace: admin.Namespace}},
 		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"}}, metav1.CreateOptions{})))
 	write(t, h.kubeconfig, c.kubeconfig(t, c.token(t, admin.Namespace, admin.Name)))
-	// Pods are not made here, for nobody schedules; what Pod Security would say of them is told as a warning.
+	// No pods are created here, because there is no scheduler. The server returns violations of Pod Security as warnings.
 	for name, labels := range map[string]map[string]string{monitoring: {"pod-security.kubernetes.io/warn": "restricted"}, "rainbond": nil} {
 		must(t, created(c.core.Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}, metav1.CreateOptions{})))
 	}
@@ -129,7 +129,7 @@ func (h *site) takesEveryRendering(t *testing.T) {
 		if got := strings.TrimSpace(warnings); got != want {
 			t.Errorf("%s: the server warns:\n%s\nexpected:\n%s", name, got, want)
 		}
-		say("the server takes %s", name)
+		progress("the server takes %s", name)
 	}
 }
 
@@ -213,7 +213,7 @@ func strict(schema any) {
 	}
 }
 
-// objects lists what bears the release's label, whatever its kind.
+// objects lists what has the release's label, of any kind.
 func (h *site) objects(t *testing.T) []string {
 	t.Helper()
 	const kinds = "deployments,daemonsets,services,serviceaccounts,configmaps,secrets,roles,rolebindings,clusterroles,clusterrolebindings," +
@@ -236,7 +236,7 @@ func (h *site) leavesNothing(t *testing.T) {
 		for _, fixture := range append(fixtures, "../chart/testdata/good/default.yaml") {
 			out := do("upgrade", chartRelease, chartFolder, "--reset-values", "--values="+fixture)
 			if _, notes, _ := strings.Cut(out, "NOTES:\n"); strings.Count(notes, "\n  # ") != 3 || strings.Count(notes, "\n  kubectl ")+strings.Count(notes, "\n  curl ") != 3 {
-				t.Errorf("%s: %s does not tell the next three commands:\n%s", helm, fixture, notes)
+				t.Errorf("%s: %s does not print the next three commands:\n%s", helm, fixture, notes)
 			}
 		}
 		if len(h.objects(t)) == 0 {
@@ -249,7 +249,7 @@ func (h *site) leavesNothing(t *testing.T) {
 			}
 			return nil
 		})
-		say("%s installs, upgrades to each fixture and back, and leaves nothing behind", helm)
+		progress("%s installs, upgrades to each fixture and back, and leaves nothing behind", helm)
 	}
 }
 

@@ -23,14 +23,14 @@ func (h *site) upgradesFromThePreviousRelease(t *testing.T) {
 		}
 		values := []string{"--set=region.name=prod", "--set=rules.configMap=true", "--set=dashboards.configMaps=true", "--set=cluster.replicas=2", "--set=podDisruptionBudget.enabled=true"}
 		do(append([]string{"install", chartRelease, chartFolder}, values...)...)
-		anew := h.objects(t)
+		installed := h.objects(t)
 		do("uninstall", chartRelease, "--wait")
 
 		do(append([]string{"install", chartRelease, previous}, values...)...)
 		do("upgrade", chartRelease, chartFolder, "--reset-then-reuse-values")
 		upgraded := slices.DeleteFunc(h.objects(t), func(o string) bool { return strings.Contains(o, "sh.helm.release.v1."+chartRelease+".v2") })
-		if !slices.Equal(upgraded, anew) {
-			t.Errorf("%s: upgraded from %s there are\n%s\ninstalled anew\n%s", helm, name, strings.Join(upgraded, "\n"), strings.Join(anew, "\n"))
+		if !slices.Equal(upgraded, installed) {
+			t.Errorf("%s: upgraded from %s there are\n%s\nfreshly installed\n%s", helm, name, strings.Join(upgraded, "\n"), strings.Join(installed, "\n"))
 		}
 		out, _ := h.do(t, "", tool(t, helm), "get", "values", chartRelease, "--namespace="+monitoring)
 		if !strings.Contains(out, "name: prod") {
@@ -43,7 +43,7 @@ func (h *site) upgradesFromThePreviousRelease(t *testing.T) {
 			}
 			return nil
 		})
-		say("%s upgrades from %s", helm, name)
+		progress("%s upgrades from %s", helm, name)
 	}
 }
 

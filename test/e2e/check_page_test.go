@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// runsTheCheckPage runs what docs/check.md says: kubectl finds the binary as
+// runsTheCheckPage runs the commands of docs/check.md: kubectl finds the binary as
 // its plugin, and the server takes the manifests.
 func (h *site) runsTheCheckPage(t *testing.T) {
 	page, err := os.ReadFile("../../docs/check.md")
@@ -21,7 +21,7 @@ func (h *site) runsTheCheckPage(t *testing.T) {
 	zh, err := os.ReadFile("../../docs/check.zh.md")
 	must(t, err)
 	blocks := block.FindAllStringSubmatch(string(page), -1)
-	told := func(blocks [][]string) (code []string) {
+	received := func(blocks [][]string) (code []string) {
 		for _, m := range blocks {
 			if m[2] != "" { // no heading
 				code = append(code, m[3])
@@ -29,8 +29,8 @@ func (h *site) runsTheCheckPage(t *testing.T) {
 		}
 		return code
 	}
-	if !slices.Equal(told(blocks), told(block.FindAllStringSubmatch(strings.ReplaceAll(string(zh), "--lang=zh", "--lang=en"), -1))) {
-		t.Error("docs/check.md and docs/check.zh.md tell different commands")
+	if !slices.Equal(received(blocks), received(block.FindAllStringSubmatch(strings.ReplaceAll(string(zh), "--lang=zh", "--lang=en"), -1))) {
+		t.Error("docs/check.md and docs/check.zh.md contain different commands")
 	}
 
 	manifests := 0
@@ -52,7 +52,7 @@ func (h *site) runsTheCheckPage(t *testing.T) {
 
 	here := sub(t, h.folder, "plugin")
 	path := strings.Join([]string{here, filepath.Dir(built(t, "../../bin/rainbond-exporter", "make build")), filepath.Dir(tool(t, "kubectl")), "/usr/bin", "/bin"}, string(filepath.ListSeparator))
-	var said []string
+	var printed []string
 	for _, section := range commands(string(page)) {
 		for _, command := range section {
 			run := exec.CommandContext(t.Context(), "/bin/sh", "-c", command)
@@ -69,23 +69,23 @@ func (h *site) runsTheCheckPage(t *testing.T) {
 			if err != nil || complaint.Len() > 0 {
 				t.Errorf("%s: %v\n%s", command, err, complaint.String())
 			}
-			said = append(said, out.String())
+			printed = append(printed, out.String())
 		}
 	}
-	if len(said) != 4 {
-		t.Fatalf("%d commands, expected 4", len(said))
+	if len(printed) != 4 {
+		t.Fatalf("%d commands, expected 4", len(printed))
 	}
-	if !strings.Contains(said[1], "kubectl-rainbond\n") {
-		t.Errorf("kubectl knows no such plugin:\n%s", said[1])
+	if !strings.Contains(printed[1], "kubectl-rainbond\n") {
+		t.Errorf("kubectl knows no such plugin:\n%s", printed[1])
 	}
-	if !strings.Contains(said[2], "CRITICAL") || strings.Contains(said[2], "Could not look") {
-		t.Errorf("kubectl rainbond check says:\n%s", said[2])
+	if !strings.Contains(printed[2], "CRITICAL") || strings.Contains(printed[2], "Check failed") {
+		t.Errorf("kubectl rainbond check prints:\n%s", printed[2])
 	}
 	var diagnosis struct{ Looked []string }
-	if err := json.Unmarshal([]byte(said[3]), &diagnosis); err != nil || !slices.Equal(diagnosis.Looked, []string{"node-role"}) {
-		t.Errorf("%v, looked %q:\n%s", err, diagnosis.Looked, said[3])
+	if err := json.Unmarshal([]byte(printed[3]), &diagnosis); err != nil || !slices.Equal(diagnosis.Looked, []string{"node-role"}) {
+		t.Errorf("%v, looked %q:\n%s", err, diagnosis.Looked, printed[3])
 	}
-	say("kubectl calls check as its plugin, and the server takes %d manifests", manifests)
+	progress("kubectl calls check as its plugin, and the server takes %d manifests", manifests)
 }
 
 // checksAsItsAccount runs what the cron job of docs/check.md runs, with the

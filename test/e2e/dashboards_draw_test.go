@@ -49,7 +49,7 @@ func TestTheDashboardsHaveGrafanasTypes(t *testing.T) {
 	run(t, node(t), append([]string{filepath.Join(panelsFolder, "types.mjs")}, files...)...)
 }
 
-// A drawing is what panels.tsx draws, and test/browser looks at.
+// A drawing is what panels.tsx draws and test/browser inspects.
 type drawing struct {
 	Name      string              `json:"name"` // of the picture
 	Dashboard json.RawMessage     `json:"dashboard"`
@@ -63,7 +63,7 @@ type drawing struct {
 }
 
 // TestEveryPanelHasItsAnswers asks a real Prometheus what every panel asks, in
-// both languages: first regions that are well, then some of them break. What
+// both languages: first healthy regions, then some of them break. What
 // test/browser draws of it, one language dark and one light, is
 // dist/panels/requests.json.
 func TestEveryPanelHasItsAnswers(t *testing.T) {
@@ -78,15 +78,15 @@ func TestEveryPanelHasItsAnswers(t *testing.T) {
 	for region, scenario := range breaks {
 		s.turn(t, region, scenario)
 	}
-	until(t, 2*time.Minute, "the overview tells of all", func() error {
+	until(t, 2*time.Minute, "the overview shows all of them", func() error {
 		rows, err := s.overview(t)
-		ill := 0
+		unhealthyRegions := 0
 		for _, row := range rows {
 			if _, words, _ := strings.Cut(row, ": "); words != "healthy | healthy | healthy | healthy | healthy | healthy" {
-				ill++
+				unhealthyRegions++
 			}
 		}
-		if err == nil && ill != len(breaks) {
+		if err == nil && unhealthyRegions != len(breaks) {
 			err = fmt.Errorf("%q", rows)
 		}
 		return err

@@ -17,7 +17,7 @@ import (
 )
 
 // TestPanelsOfAHealthyRegion: every panel has something to show, except those
-// that say that there is nothing, and they are right.
+// that show that there is nothing, correctly.
 func TestPanelsOfAHealthyRegion(t *testing.T) {
 	s := newEstate(t, map[string]string{"default": "healthy"})
 	until(t, time.Minute, "every panel of a healthy region has data or its text for none", func() error {
@@ -31,18 +31,18 @@ func TestPanelsOfAHealthyRegion(t *testing.T) {
 					shows += len(answer)
 				}
 				if none := p.FieldConfig.Defaults.NoValue != ""; p.Type != "row" && none != (shows == 0) {
-					wrong = append(wrong, fmt.Errorf("%s/%d %q shows %d series; it says %q when there are none", b.UID, p.ID, p.Title, shows, p.FieldConfig.Defaults.NoValue))
+					wrong = append(wrong, fmt.Errorf("%s/%d %q shows %d series; it shows %q when there are none", b.UID, p.ID, p.Title, shows, p.FieldConfig.Defaults.NoValue))
 				}
 			}
 		}
 		return errors.Join(wrong...)
 	})
 	if got, err := s.overview(t); err != nil || !slices.Equal(got, []string{"default: healthy | healthy | healthy | healthy | healthy | healthy"}) {
-		t.Errorf("the overview says %q, %v", got, err)
+		t.Errorf("the overview shows %q, %v", got, err)
 	}
 }
 
-// scenes are what the overview says of a region in each scenario:
+// scenes are what the overview shows of a region in each scenario:
 // API | handshakes | certificates | node roles | components | nodes and disks.
 // Of two components that are equally short, "*", either may be named.
 var scenes = [][2]string{
@@ -71,47 +71,47 @@ var scenes = [][2]string{
 }
 
 // TestPanelsOfABrokenRegion breaks a region in one way after the other: the
-// overview says in a word what is wrong, and no more than that; and at the end
+// overview shows in a word what is wrong, and no more than that; and at the end
 // every query of every panel, and of the annotations, has had an answer.
 func TestPanelsOfABrokenRegion(t *testing.T) {
 	s := newEstate(t, map[string]string{"default": "healthy"})
-	silent := map[string]string{}
+	empty := map[string]string{}
 	for _, b := range boards(t, "en") {
 		for _, p := range b.Panels {
 			for _, q := range p.Targets {
-				silent[fmt.Sprintf("%s/%d %q %s", b.UID, p.ID, p.Title, q.RefID)] = q.Expr
+				empty[fmt.Sprintf("%s/%d %q %s", b.UID, p.ID, p.Title, q.RefID)] = q.Expr
 			}
 		}
-		silent[b.UID+" annotations"] = b.Annotations.List[1].Expr
+		empty[b.UID+" annotations"] = b.Annotations.List[1].Expr
 	}
 	for _, scene := range scenes {
 		s.turn(t, "default", scene[0])
-		took := until(t, 2*time.Minute, scene[0]+" is told", func() error {
+		took := until(t, 2*time.Minute, scene[0]+" is shown", func() error {
 			got, err := s.overview(t)
 			if err == nil && (len(got) != 1 || !regexp.MustCompile("^default: "+strings.ReplaceAll(regexp.QuoteMeta(scene[1]), `\*`, "rbd-.*")+"$").MatchString(got[0])) {
 				err = fmt.Errorf("%q, want %q", got, scene[1])
 			}
-			ill := 1
+			unhealthyRegions := 1
 			if strings.HasPrefix(scene[0], "watch-") { // nobody knows
-				ill = 0
+				unhealthyRegions = 0
 			}
-			if unhealthy, wrong := s.unhealthy(t); err == nil && wrong == nil && unhealthy != ill {
+			if unhealthy, wrong := s.unhealthy(t); err == nil && wrong == nil && unhealthy != unhealthyRegions {
 				err = fmt.Errorf("the overview counts %d unhealthy regions", unhealthy)
 			} else if err == nil {
 				err = wrong
 			}
-			for where, expr := range silent {
+			for where, expr := range empty {
 				if answer, wrong := s.ask(expr, true); wrong != nil {
 					t.Fatalf("%s: %v", where, wrong)
 				} else if len(answer) > 0 {
-					delete(silent, where)
+					delete(empty, where)
 				}
 			}
 			return err
 		})
-		say("%s is told on the overview (%s)", scene[0], seconds(took))
+		progress("%s is shown on the overview (%s)", scene[0], seconds(took))
 	}
-	for _, where := range slices.Sorted(maps.Keys(silent)) {
+	for _, where := range slices.Sorted(maps.Keys(empty)) {
 		t.Errorf("%s never had an answer", where)
 	}
 }
@@ -133,7 +133,7 @@ func (s *estate) unhealthy(t testing.TB) (int, error) {
 	return 0, errors.New("no such panel")
 }
 
-// overview is what the overview says of each region: the words of its columns.
+// overview is what the overview shows of each region: the words of its columns.
 // What is not known is "-".
 func (s *estate) overview(t testing.TB) ([]string, error) {
 	t.Helper()
@@ -185,7 +185,7 @@ func (s *estate) overview(t testing.TB) ([]string, error) {
 }
 
 // TestPanelsOfAThousandRegions: a graph shows no more lines than a person can
-// tell apart, a table no more rows than the worst; only the overview, and the
+// distinguish, a table no more rows than the worst; only the overview, and the
 // matrix of certificates, have a row for each region.
 func TestPanelsOfAThousandRegions(t *testing.T) {
 	const regions = 1000
@@ -251,18 +251,18 @@ func TestPanelsOfAThousandRegions(t *testing.T) {
 			}
 		}
 	}
-	say("%d regions, %d series: the slowest query takes %s (%s)", regions, strings.Count(page.String(), "\n"), seconds(slowest), where)
-	ill := 0
+	progress("%d regions, %d series: the slowest query takes %s (%s)", regions, strings.Count(page.String(), "\n"), seconds(slowest), where)
+	unhealthyRegions := 0
 	rows, err := s.overview(t)
 	must(t, err)
 	for _, row := range rows {
 		if !strings.HasSuffix(row, ": healthy | healthy | healthy | healthy | healthy | healthy") {
-			ill++
+			unhealthyRegions++
 		}
 	}
 	unhealthy, err := s.unhealthy(t)
 	must(t, err)
-	if ill != regions/50 || unhealthy != ill {
-		t.Errorf("the overview calls %d regions ill, and counts %d, want %d", ill, unhealthy, regions/50)
+	if unhealthyRegions != regions/50 || unhealthy != unhealthyRegions {
+		t.Errorf("the overview marks %d regions as unhealthy, and counts %d, want %d", unhealthyRegions, unhealthy, regions/50)
 	}
 }

@@ -8,5 +8,5 @@
 // and nobody schedules: the tests write the statuses that a kubelet and the
 // controllers would.
 //
-// Run it with make e2e; the tests bear the build tag e2e.
+// Run it with make e2e; the tests have the build tag e2e.
 package e2e

@@ -30,7 +30,7 @@ type estate struct {
 }
 
 // newEstate starts a demo for each region, in its scenario, and a Prometheus.
-// Demos call their region rainbond; here each bears the name that it is given.
+// Demos call their region rainbond; here each has the name that it is given.
 func newEstate(t testing.TB, scenarios map[string]string) *estate {
 	t.Helper()
 	folder, logs := t.TempDir(), logFolder(t)
@@ -89,7 +89,7 @@ scrape_configs:
 		}
 		return err
 	})
-	say("Prometheus has scraped %d targets (%s)", len(targets), seconds(took))
+	progress("Prometheus has scraped %d targets (%s)", len(targets), seconds(took))
 	return s
 }
 

@@ -20,9 +20,9 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// patience is the scrape timeout that the tests state; the exporter must
-// answer within it, whatever has happened to what it looks at.
-const patience = 3 * time.Second
+// answerWithin is the scrape timeout that the tests send; the exporter must
+// answer within it, whatever has happened to its sources.
+const answerWithin = 3 * time.Second
 
 // client does not keep connections, so that a process may end promptly.
 var client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
@@ -33,7 +33,7 @@ func get(url string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.Header.Set("X-Prometheus-Scrape-Timeout-Seconds", fmt.Sprint(patience.Seconds()))
+	r.Header.Set("X-Prometheus-Scrape-Timeout-Seconds", fmt.Sprint(answerWithin.Seconds()))
 	answer, err := client.Do(r)
 	if err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func newExporterOf(t testing.TB, binary, logs, name, address string, args ...str
 		_, err := e.get("/-/ready")
 		return err
 	})
-	say("%s is ready (%s)", name, seconds(took))
+	progress("%s is ready (%s)", name, seconds(took))
 	return e
 }
 
@@ -92,19 +92,19 @@ func (e *exporter) scrape() (samples, error) {
 	return parser.TextToMetricFamilies(bytes.NewReader(page))
 }
 
-// unable lists the collectors that could not look.
-func (s samples) unable() []string {
-	var unable []string
+// failing lists the collectors that failed.
+func (s samples) failing() []string {
+	var failing []string
 	for _, m := range s["rainbond_collector_success"].GetMetric() {
 		if m.GetGauge().GetValue() != 1 {
-			unable = append(unable, m.GetLabel()[0].GetValue())
+			failing = append(failing, m.GetLabel()[0].GetValue())
 		}
 	}
-	return unable
+	return failing
 }
 
-// looks lists the collectors that there are.
-func (s samples) looks() []string {
+// collectors lists all collectors.
+func (s samples) collectors() []string {
 	var all []string
 	for _, m := range s["rainbond_collector_success"].GetMetric() {
 		all = append(all, m.GetLabel()[0].GetValue())
@@ -112,19 +112,19 @@ func (s samples) looks() []string {
 	return all
 }
 
-// onlyUnable is nil when exactly the given collectors cannot look.
-func (e *exporter) onlyUnable(want ...string) error {
+// onlyFailing is nil when exactly the given collectors fail.
+func (e *exporter) onlyFailing(want ...string) error {
 	seen, err := e.scrape()
 	if err != nil {
 		return err
 	}
-	if len(seen.looks()) == 0 {
+	if len(seen.collectors()) == 0 {
 		return errors.New("no rainbond_collector_success on /metrics")
 	}
 	slices.Sort(want)
-	unable := seen.unable()
-	if slices.Sort(unable); !slices.Equal(unable, want) {
-		return fmt.Errorf("collectors that cannot look: [%s], expected [%s]", strings.Join(unable, ", "), strings.Join(want, ", "))
+	failing := seen.failing()
+	if slices.Sort(failing); !slices.Equal(failing, want) {
+		return fmt.Errorf("collectors that fail: [%s], expected [%s]", strings.Join(failing, ", "), strings.Join(want, ", "))
 	}
 	return nil
 }

@@ -24,26 +24,26 @@ var (
 const (
 	healthyFor   = time.Minute           // before anything breaks
 	soak         = 30 * time.Minute      // how long the healthy region is watched
-	settle       = 30 * time.Second      // after the last end was told, for what is late
+	settle       = 30 * time.Second      // after the last alert resolved, for late notifications
 	wantedMedian = 75 * time.Second      // from fault to page
 	exampleRow   = "cert-rotated-broken" // whose page is shown as a person reads it
 	cacheMemory  = time.Minute           // for which the exporter takes a broken watch for none (region/cache.go)
-	oneLook      = scrape - time.Second  // in which one look falls, hardly ever none, and never two
+	oneProbe     = scrape - time.Second  // which contains one probe, hardly ever none, and never two
 	spread       = 4 * time.Second       // from one row's fault to the next one's: no multiple of the scrape interval
 )
 
-// A breakage is a row of the matrix: what breaks, and what a person must be told
+// A breakage is a row of the matrix: what breaks, and which notifications a person must receive
 // of it, and nothing else.
 type breakage struct {
 	name, what string
 	want       []string // alerts
-	alone      bool     // with a Prometheus and an Alertmanager of its own: what is told bears no region, or they break
+	alone      bool     // with a Prometheus and an Alertmanager of its own: its alerts have no region, or they break
 	history    time.Duration
 	keep       time.Duration // how long the rules remember what is over
 	lasts      time.Duration // 0: as long as any alert may take
 	legs       []leg         // what happens meanwhile, again and again
 	repairs    func(testing.TB, *patient)
-	past       func(p *patient, now time.Time) string // what Prometheus remembers of before, as OpenMetrics
+	backfill   func(p *patient, now time.Time) string // what Prometheus remembers of before, as OpenMetrics
 }
 
 // A leg of a fault does something, and lasts.
@@ -65,12 +65,12 @@ func known() []breakage {
 		switch s.Name {
 		case "healthy":
 			f.lasts = soak
-		case "api-flapping": // three failures, one look in three; and the shorter of the two windows
+		case "api-flapping": // three failures, one probe in three; and the shorter of the two windows
 			f.history, f.keep = 3*3*scrape, 5*time.Minute
 		case "watch-forbidden":
 			f.history = cacheMemory
 		case "disk-filling-fast":
-			f.alone, f.past = true, filling
+			f.alone, f.backfill = true, filling
 		case "node-joining": // it is no fault as long as the node is younger than five minutes
 			f.lasts = 4*time.Minute + 30*time.Second
 		}
@@ -103,11 +103,11 @@ func known() []breakage {
 		want: []string{"RainbondNodeRoleLabelMissing", "RainbondRegionAPIDown"},
 		legs: []leg{set("api-pod-down+node-role-none", 0)},
 	}, breakage{
-		name: "api-odd-look", what: "the API answers 503, and is refused once in between: no second page", want: []string{"RainbondRegionAPIDown"},
-		legs: []leg{set("api-5xx", 2*time.Minute), set("api-refused-pod-ready", oneLook), set("api-5xx", 0)},
+		name: "api-one-other-failure", what: "the API answers 503, and is refused once in between: no second page", want: []string{"RainbondRegionAPIDown"},
+		legs: []leg{set("api-5xx", 2*time.Minute), set("api-refused-pod-ready", oneProbe), set("api-5xx", 0)},
 	}, breakage{
-		name: "cert-odd-look", what: "the console holds the old certificates, and is refused once in between: neither a second page nor the drift", want: []string{"RainbondConsoleCertificateMismatch"},
-		legs: []leg{set("cert-rotated-broken", 2*time.Minute), set("cert-rotated-broken+api-refused-pod-ready", oneLook), set("cert-rotated-broken", 0)},
+		name: "cert-one-failure", what: "the console holds the old certificates, and is refused once in between: neither a second page nor the drift", want: []string{"RainbondConsoleCertificateMismatch"},
+		legs: []leg{set("cert-rotated-broken", 2*time.Minute), set("cert-rotated-broken+api-refused-pod-ready", oneProbe), set("cert-rotated-broken", 0)},
 	}, breakage{
 		name: "watch-exporter-down", what: "the exporter is gone", want: []string{"RainbondExporterDown"},
 		legs: []leg{{does: func(t testing.TB, p *patient) {
@@ -182,15 +182,15 @@ func (p *patient) set(t testing.TB, scenario string) {
 }
 
 // TestFaults plays every row of the matrix at the pace of the configuration
-// that ships, all at the same time: real exporters, each beside a region of
-// its own, a real Prometheus and Alertmanager, and a person who is told.
+// that ships, all at the same time: real exporters, each next to a region of
+// its own, a real Prometheus and Alertmanager, and a person who is notified.
 func TestFaults(t *testing.T) {
 	began := time.Now()
 	faults := asked(t)
 	files := readFiles(t)
 	patients, wards := admit(t, faults)
 	healthyUntil := time.Now().Add(healthyFor)
-	say("every region is watched, and well; the first breaks in %s", healthyFor)
+	progress("every region is monitored and healthy; the first breaks in %s", healthyFor)
 
 	r := &results{files: files, of: len(faults)}
 	t.Run("row", func(t *testing.T) {
@@ -208,7 +208,7 @@ func TestFaults(t *testing.T) {
 		}
 	}
 	text := r.text(t, time.Since(began))
-	say("the matrix\n%s", text)
+	progress("the matrix\n%s", text)
 	if *wantedRows == "" {
 		if m := median(r.pages()); m > wantedMedian {
 			t.Errorf("the median page took %s of %s", seconds(m), wantedMedian)
@@ -220,20 +220,20 @@ func TestFaults(t *testing.T) {
 // An outcome is what a row came to.
 type outcome struct {
 	breakage
-	told     []heard
+	received []reported
 	missing  []string // alerts that never came
 	wrong    []string // what came and should not have
-	messages int      // that told of something firing
+	messages int      // that contained a firing alert
 	by       *person
 }
 
 // complaints are what was not as it should be.
 func (o outcome) complaints() []string {
-	all := append(prefixed("never told: ", o.missing), prefixed("told, and should not have been: ", o.wrong)...)
+	all := append(prefixed("never notified: ", o.missing), prefixed("notified, and should not have been: ", o.wrong)...)
 	if o.messages > len(o.want) {
 		all = append(all, fmt.Sprintf("%d messages for %d alerts", o.messages, len(o.want)))
 	}
-	for _, h := range o.told {
+	for _, h := range o.received {
 		if h.fired > h.bound || h.ended > h.latest {
 			all = append(all, h.alert+" came too late")
 		}
@@ -241,16 +241,16 @@ func (o outcome) complaints() []string {
 	return all
 }
 
-// heard is an alert that was told as it should be.
-type heard struct {
+// reported is an alert that was notified correctly.
+type reported struct {
 	alert         string
 	pages         bool
-	message       int           // the number of the message that told of it
+	message       int           // the number of the message that contained it
 	fired, bound  time.Duration // from the fault to the webhook
 	ended, latest time.Duration // from the repair to the webhook
 }
 
-// play breaks, waits, repairs, and judges all that was told of the row since
+// play breaks, waits, repairs, and evaluates all notifications of the row since
 // the beginning.
 func (f breakage) play(t testing.TB, p *patient, files *files) outcome {
 	o := outcome{breakage: f, by: p.ward.person}
@@ -259,16 +259,16 @@ func (f breakage) play(t testing.TB, p *patient, files *files) outcome {
 	var course sync.WaitGroup
 	course.Go(func() { f.run(t, p, ends) })
 	for _, alert := range f.want {
-		told, err := p.hear(alert, "firing", broken, f.history+files.slowest(alert)+settle)
+		received, err := p.hear(alert, "firing", broken, f.history+files.slowest(alert)+settle)
 		if err != nil {
 			o.missing = append(o.missing, alert)
 			continue
 		}
-		o.told = append(o.told, heard{alert: alert, pages: told.receiver == "page", message: told.message, fired: told.at.Sub(broken), bound: f.history + files.bound(told)})
-		if want := files.ruleOf(told).Annotations["runbook_url"]; told.Annotations["runbook_url"] != want {
-			o.wrong = append(o.wrong, alert+" leads to "+told.Annotations["runbook_url"])
+		o.received = append(o.received, reported{alert: alert, pages: received.receiver == "page", message: received.message, fired: received.at.Sub(broken), bound: f.history + files.bound(received)})
+		if want := files.ruleOf(received).Annotations["runbook_url"]; received.Annotations["runbook_url"] != want {
+			o.wrong = append(o.wrong, alert+" leads to "+received.Annotations["runbook_url"])
 		}
-		say("%-26s %s arrived after %s", f.name, alert, seconds(told.at.Sub(broken)))
+		progress("%-26s %s arrived after %s", f.name, alert, seconds(received.at.Sub(broken)))
 	}
 	<-time.After(time.Until(broken.Add(f.duration(files))))
 	close(ends)
@@ -279,18 +279,18 @@ func (f breakage) play(t testing.TB, p *patient, files *files) outcome {
 	} else {
 		p.set(t, "healthy")
 	}
-	for i, h := range o.told {
+	for i, h := range o.received {
 		h.latest = files.ends(h.pages) + f.keep
-		told, err := p.hear(h.alert, "resolved", repaired, h.latest+settle)
+		received, err := p.hear(h.alert, "resolved", repaired, h.latest+settle)
 		if err != nil {
 			o.missing = append(o.missing, "the end of "+h.alert)
 		} else {
-			h.ended = told.at.Sub(repaired)
+			h.ended = received.at.Sub(repaired)
 		}
-		o.told[i] = h
+		o.received[i] = h
 	}
 	<-time.After(settle)
-	o.judge(p.ward.of(p), broken, repaired)
+	o.evaluate(p.ward.of(p), broken, repaired)
 	return o
 }
 
@@ -337,33 +337,33 @@ func (f breakage) course() time.Duration {
 	return sum
 }
 
-// hear waits until the person has been told of an alert of the patient's.
+// hear waits until the person has received an alert of the patient's.
 func (p *patient) hear(alert, status string, since time.Time, limit time.Duration) (notification, error) {
-	var told notification
+	var received notification
 	_, err := await(limit, func() error {
 		all := p.ward.of(p)
 		i := slices.IndexFunc(all, func(n notification) bool {
 			return n.Labels["alertname"] == alert && n.Status == status && !n.at.Before(since)
 		})
 		if i < 0 {
-			return fmt.Errorf("told:\n%s", list(all))
+			return fmt.Errorf("received:\n%s", list(all))
 		}
-		told = all[i]
+		received = all[i]
 		return nil
 	})
-	return told, err
+	return received, err
 }
 
-// judge finds in all that was told what should not have been, and when it
+// evaluate finds the notifications that should not have been sent, and when they
 // was, and what never ended.
-func (o *outcome) judge(told []notification, broken, repaired time.Time) {
+func (o *outcome) evaluate(received []notification, broken, repaired time.Time) {
 	seen, last := map[int]bool{}, map[string]string{}
-	for _, n := range told {
+	for _, n := range received {
 		last[fmt.Sprint(n.Labels)] = n.Status
-		if n.rings {
+		if n.firing {
 			seen[n.message] = true
 		}
-		if n.rings && !slices.Contains(o.want, n.Labels["alertname"]) {
+		if n.firing && !slices.Contains(o.want, n.Labels["alertname"]) {
 			o.wrong = append(o.wrong, fmt.Sprintf("%s, %s after the fault and %s after its repair", n, seconds(n.at.Sub(broken)), seconds(n.at.Sub(repaired))))
 		}
 	}

@@ -29,11 +29,11 @@ type ward struct {
 }
 
 // admit starts a patient for every fault, and the wards that watch them. It
-// returns when every scrape has gone well.
+// returns when every scrape succeeds.
 func admit(t testing.TB, faults []breakage) ([]*patient, []*ward) {
 	t.Helper()
 	folder, logs := t.TempDir(), logFolder(t)
-	say("starting %d regions, each with its exporter", len(faults))
+	progress("starting %d regions, each with its exporter", len(faults))
 	binary := built(t, filepath.Join("..", "..", "bin", "rainbond-exporter"), "make build")
 	var patients []*patient
 	ports := portsBelow(t, len(faults))
@@ -71,7 +71,7 @@ func admit(t testing.TB, faults []breakage) ([]*patient, []*ward) {
 		w.alerting = beginAlerting(t, at, sub(t, logs, name), func(text []byte) []byte { return text }, w.scrapes())
 	}
 	for _, w := range wards {
-		until(t, time.Minute, "every scrape goes well", w.scrapesAll)
+		until(t, time.Minute, "every scrape succeeds", w.scrapesAll)
 	}
 	return patients, wards
 }
@@ -81,11 +81,11 @@ func (w *ward) remember(t testing.TB, folder string, faults []breakage) {
 	t.Helper()
 	for _, p := range w.patients {
 		for _, f := range faults {
-			if f.name != p.name || f.past == nil {
+			if f.name != p.name || f.backfill == nil {
 				continue
 			}
 			text := filepath.Join(folder, "past.txt")
-			write(t, text, []byte(f.past(p, time.Now())))
+			write(t, text, []byte(f.backfill(p, time.Now())))
 			out, err := exec.Command(tool(t, "promtool"), "tsdb", "create-blocks-from", "openmetrics", text, filepath.Join(folder, "prometheus")).CombinedOutput()
 			if err != nil {
 				t.Fatalf("%v\n%s", err, out)
@@ -111,7 +111,7 @@ scrape_configs:
 `, scrape, scrapeTimeout, evaluation, targets.String())
 }
 
-// of lists what the person was told of a patient: by the region, by the
+// of lists the notifications about a patient: by the region, by the
 // exporter, or because it is the ward's only one.
 func (w *ward) of(p *patient) []notification {
 	return slices.DeleteFunc(w.person.since(time.Time{}), func(n notification) bool { return w.whose(n) != p })

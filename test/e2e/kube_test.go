@@ -109,7 +109,7 @@ func (k keyPair) tls(t testing.TB) tls.Certificate {
 // A cluster is a Kubernetes control plane: etcd and the API server, with RBAC,
 // and nobody who schedules.
 type cluster struct {
-	t        testing.TB // the API server lives as long as this test, whoever restarts it
+	t        testing.TB // the API server lives as long as this test, even if another test restarts it
 	url      string
 	etcd     string // its URL
 	ca       *authority
@@ -204,7 +204,7 @@ func (c *cluster) run(t testing.TB) {
 		}
 		return c.core.RESTClient().Get().AbsPath("/readyz").Do(context.Background()).Error()
 	})
-	say("kube-apiserver is ready (%s)", seconds(took))
+	progress("kube-apiserver is ready (%s)", seconds(took))
 }
 
 // token is a token of a ServiceAccount, as a pod would get it.

@@ -65,7 +65,7 @@ func (l *containerLog) read(previous bool) (written []logLine, restarts int, mor
 	return l.current, l.restarts, l.more
 }
 
-// configz is what a kubelet of RKE2 (v1.30) says of its configuration, cut
+// configz is the configuration that a kubelet of RKE2 (v1.30) reports, cut
 // down to what it evicts at.
 const configz = `{"kubeletconfig":{"enableServer":true,"evictionHard":{"imagefs.available":"5%","nodefs.available":"5%"}}}`
 
@@ -110,14 +110,14 @@ func newKubeletAt(t testing.TB, ca *authority, ip string) *kubelet {
 	return k
 }
 
-// address is where the kubelet listens, as a Node's status says it.
+// address is where the kubelet listens, as a Node's status contains it.
 func (k *kubelet) address(t testing.TB) (ip string, port int32) {
 	t.Helper()
 	a := k.server.Listener.Addr().(*net.TCPAddr)
 	return a.IP.String(), int32(a.Port)
 }
 
-// runs says that a container runs, and returns its log.
+// runs marks a container as running, and returns its log.
 func (k *kubelet) runs(namespace, pod, container string) *containerLog {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -152,12 +152,12 @@ func (k *kubelet) containerLogs(w http.ResponseWriter, r *http.Request) {
 		case <-r.Context().Done():
 			return
 		}
-		told := len(written)
+		received := len(written)
 		var now int
 		if written, now, more = l.read(false); now != restarts {
 			return // a kubelet's stream ends with the container
 		}
-		show(w, written[told:], stamped)
+		show(w, written[received:], stamped)
 	}
 }
 

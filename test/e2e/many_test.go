@@ -21,16 +21,16 @@ import (
 // A manyRegion is one of very many: an address of its own, and a console's
 // copy of some generation's certificates.
 type manyRegion struct {
-	name    string
-	address string
-	console pki.Generation
-	verdict string        // what verdicts shall say of it
-	knocks  *atomic.Int64 // connections made to it; nil where nobody listens
+	name        string
+	address     string
+	console     pki.Generation
+	verdict     string        // the expected verdict
+	connections *atomic.Int64 // connections made to it; nil where nobody listens
 }
 
-const well = "1"
+const healthySince = "1"
 
-// A way is one of the ways in which a region is well or broken.
+// A way is one of the ways in which a region is healthy or broken.
 type way struct {
 	verdict string
 	listens func(net.Listener) // until the listener is closed; nil: nobody listens
@@ -49,9 +49,9 @@ func newManyRegions(t testing.TB, n int) []*manyRegion {
 	now := time.Now()
 	g, stranger := operator(now, now.AddDate(pki.OperatorYears, 0, 0)), operator(now, now.AddDate(pki.OperatorYears, 0, 0))
 	expired := operator(now.AddDate(-2, 0, 0), now.AddDate(-1, 0, 0))
-	say("made three generations of RSA-4096 certificates (%s)", seconds(time.Since(begun)))
+	progress("made three generations of RSA-4096 certificates (%s)", seconds(time.Since(begun)))
 
-	healthy := way{well, region{server: g, clients: g}.serve(t)}
+	healthy := way{healthySince, region{server: g, clients: g}.serve(t)}
 	otherCA := g // what the console keeps of the region whose server is expired
 	otherCA.CA = expired.CA
 	broken := []way{
@@ -83,7 +83,7 @@ func newManyRegions(t testing.TB, n int) []*manyRegion {
 		r.open(t, how)
 		all = append(all, r)
 	}
-	say("%d regions listen", n)
+	progress("%d regions listen", n)
 	return all
 }
 
@@ -97,8 +97,8 @@ func (r *manyRegion) open(t testing.TB, how way) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	t.Cleanup(func() { _ = l.Close() })
-	r.address, r.knocks = l.Addr().String(), new(atomic.Int64)
-	go how.listens(counted{l, r.knocks})
+	r.address, r.connections = l.Addr().String(), new(atomic.Int64)
+	go how.listens(counted{l, r.connections})
 }
 
 // deadAddress is an address that refuses: it is taken, and nobody listens.
@@ -113,16 +113,16 @@ func deadAddress(t testing.TB) string {
 	return fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
 }
 
-// counted counts who knocks.
+// counted counts connections.
 type counted struct {
 	net.Listener
-	knocks *atomic.Int64
+	connections *atomic.Int64
 }
 
 func (c counted) Accept() (net.Conn, error) {
 	conn, err := c.Listener.Accept()
 	if err == nil {
-		c.knocks.Add(1)
+		c.connections.Add(1)
 	}
 	return conn, err
 }
@@ -148,13 +148,13 @@ func each(before func(*net.TCPConn)) func(net.Listener) {
 // A region is how rbd-api serves.
 type region struct {
 	server   pki.Generation // whose server certificate it presents
-	clients  pki.Generation // whose CA it judges clients by
+	clients  pki.Generation // whose CA it verifies clients with
 	versions [2]uint16      // TLS, from and to; 0: as Go does by default
 	plain    bool           // HTTP without TLS
 	status   int            // 0: 200
 }
 
-// serve returns what serves on a listener as the region says.
+// serve returns what serves on a listener as the region is configured.
 func (r region) serve(t testing.TB) func(net.Listener) {
 	t.Helper()
 	server := &http.Server{ErrorLog: log.New(io.Discard, "", 0), ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(r.answer)}

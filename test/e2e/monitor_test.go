@@ -15,7 +15,7 @@ import (
 
 // TestTheConsolesOverviewListsOurAlerts runs the Prometheus that Rainbond
 // brings along, with the variant of the rules where docs/alerts.md mounts it,
-// and asks as the console's overview does: for whatever bears PageAlarm, in
+// and asks as the console's overview does: for every alert with PageAlarm, in
 // whatever state.
 func TestTheConsolesOverviewListsOurAlerts(t *testing.T) {
 	folder, logs := t.TempDir(), logFolder(t)
@@ -59,7 +59,7 @@ func TestTheConsolesOverviewListsOurAlerts(t *testing.T) {
 	play(t, region, "component-crashloop")
 	until(t, 30*time.Second, "the fault is listed, and is not yet due", shows("pending RainbondComponentNotReady rbd-chaos warning Rainbond cloud"))
 	play(t, region, "cert-rotated-broken")
-	until(t, 90*time.Second, "the fault is listed, and beside it what comes of it", shows(
+	until(t, 90*time.Second, "the fault is listed, next to its consequences", shows(
 		"firing RainbondConsoleCertificateMismatch  critical Rainbond cloud",
 		"firing RainbondRegionCertificateDrift  warning Rainbond cloud",
 		"firing RainbondRegionTLSFailing  critical Rainbond cloud",

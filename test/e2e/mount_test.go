@@ -12,7 +12,7 @@ import (
 )
 
 // TestAMountThatNeverAnswersCostsNoScrape runs the binary of the node role on a
-// machine with a mount that never answers: root's figures stay, the mount is
+// machine with a mount that never answers: root's values stay, the mount is
 // named, and nothing piles up.
 func TestAMountThatNeverAnswersCostsNoScrape(t *testing.T) {
 	point := t.TempDir()
@@ -32,7 +32,7 @@ func TestAMountThatNeverAnswersCostsNoScrape(t *testing.T) {
 		}
 		return fmt.Errorf("%s is not named: %v", point, seen["rainbond_node_mount_stuck"])
 	}
-	until(t, 3*patience, "the mount is named", named)
+	until(t, 3*answerWithin, "the mount is named", named)
 	goroutines := func() float64 {
 		seen, err := e.scrape()
 		if err != nil {
@@ -44,18 +44,18 @@ func TestAMountThatNeverAnswersCostsNoScrape(t *testing.T) {
 	var longest time.Duration
 	for range 100 {
 		begin := time.Now()
-		if err := errors.Join(named(), e.onlyUnable()); err != nil {
+		if err := errors.Join(named(), e.onlyFailing()); err != nil {
 			t.Fatal(err)
 		}
 		longest = max(longest, time.Since(begin))
 	}
 	after := goroutines()
-	say("100 times two scrapes beside a mount that never answers: at most %s, goroutines %.0f before, %.0f after", longest.Round(time.Millisecond), before, after)
+	progress("100 times two scrapes next to a mount that never answers: at most %s, goroutines %.0f before, %.0f after", longest.Round(time.Millisecond), before, after)
 	if longest > time.Second || after > before+2 {
 		t.Errorf("two scrapes took up to %s; goroutines %.0f before, %.0f after", longest, before, after)
 	}
 	die()
-	until(t, 3*patience, "the mount is still named when its server has died", named)
+	until(t, 3*answerWithin, "the mount is still named when its server has died", named)
 	if status, took := e.ends(t, 5*time.Second); status != 0 {
 		t.Errorf("ended with %d after %s", status, took)
 	}

@@ -17,7 +17,7 @@ import (
 
 const operatorResources = "/apis/rainbond.io/v1alpha1/namespaces/" + namespace + "/"
 
-// operatorRules are the optional rights, as the README lists them.
+// operatorRules are the optional permissions, as the README lists them.
 var operatorRules = []rbacv1.PolicyRule{
 	{APIGroups: []string{"rainbond.io"}, Resources: []string{"rbdcomponents"}, Verbs: []string{"list"}},
 	{APIGroups: []string{"rainbond.io"}, Resources: []string{"rainbondclusters"}, ResourceNames: []string{"rainbondcluster"}, Verbs: []string{"get"}},
@@ -40,14 +40,14 @@ func TestTheOperatorsResources(t *testing.T) {
 	kubeconfig := filepath.Join(folder, "kubeconfig")
 	write(t, kubeconfig, c.kubeconfig(t, c.token(t, namespace, account)))
 	e := newExporter(t, logs, "exporter-operator", "--role=cluster", "--collectors=node-role,component", "--kubeconfig="+kubeconfig)
-	until(t, 10*time.Second, "without the rights, the rest is looked at", func() error {
+	until(t, 10*time.Second, "without the permissions, the rest is collected", func() error {
 		if err := e.shows(`rainbond_component_waiting{component="rbd-mq",rainbond_region="rainbond",reason="ContainerCreating"} 1`); err != nil {
 			return err
 		}
 		if e.shows(`kind="none"`) == nil || e.shows("rainbond_node_placement_unmatched{") == nil {
-			return errors.New("something is told of what may not be read")
+			return errors.New("something is exported that may not be read")
 		}
-		return e.onlyUnable()
+		return e.onlyFailing()
 	})
 	if text := tail(e.log, 100); strings.Count(text, "the exporter needs list on rbdcomponents.rainbond.io in namespace rbd-system") != 1 {
 		t.Errorf("the missing right is not named once:\n%s", text)
@@ -71,7 +71,7 @@ func TestTheOperatorsResources(t *testing.T) {
 		if e.shows(`component="rbd-hub",kind="none"`) == nil {
 			return errors.New("rbd-hub is missed, although an external registry replaces it")
 		}
-		return e.onlyUnable()
+		return e.onlyFailing()
 	})
 	page, err := e.get("/api/v1/diagnosis")
 	must(t, err)
@@ -114,7 +114,7 @@ func (p *platform) makeOperatorResources(t testing.TB) {
 	}
 }
 
-// waitsForSecret is what the kubelet says of a pod whose Secret is missing.
+// waitsForSecret is what the kubelet reports about a pod whose Secret is missing.
 func (p *platform) waitsForSecret(t testing.TB, component string) {
 	t.Helper()
 	p.podStatus(t, component, func(s *corev1.PodStatus) {

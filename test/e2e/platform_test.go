@@ -22,7 +22,7 @@ const (
 	account   = "rainbond-exporter" // the exporter's ServiceAccount
 )
 
-// The nodes of the platform, and the roles each bears.
+// The nodes of the platform, and the roles of each.
 var nodes = []struct {
 	name  string
 	roles []string
@@ -96,11 +96,11 @@ func must(t testing.TB, err error) {
 // logRule is the right that the log of rbd-api is read with.
 var logRule = rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods/log"}, Verbs: []string{"get"}}
 
-// makeAccount makes the exporter's ServiceAccount with the rights that the
+// makeAccount makes the exporter's ServiceAccount with the permissions that the
 // README lists, and no more.
 func (p *platform) makeAccount(t testing.TB) {
 	t.Helper()
-	look := []string{"get", "list", "watch"}
+	read := []string{"get", "list", "watch"}
 	meta := metav1.ObjectMeta{Name: account, Namespace: namespace}
 	subject := []rbacv1.Subject{{Kind: "ServiceAccount", Name: account, Namespace: namespace}}
 	ref := func(kind string) rbacv1.RoleRef {
@@ -108,12 +108,12 @@ func (p *platform) makeAccount(t testing.TB) {
 	}
 	must(t, created(p.core.ServiceAccounts(namespace).Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: meta}, metav1.CreateOptions{})))
 	must(t, created(p.rbac.ClusterRoles().Create(t.Context(), &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: account},
-		Rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"nodes"}, Verbs: look}}}, metav1.CreateOptions{})))
+		Rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"nodes"}, Verbs: read}}}, metav1.CreateOptions{})))
 	must(t, created(p.rbac.ClusterRoleBindings().Create(t.Context(), &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: account},
 		Subjects: subject, RoleRef: ref("ClusterRole")}, metav1.CreateOptions{})))
 	must(t, created(p.rbac.Roles(namespace).Create(t.Context(), &rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{
-		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: look},
-		{APIGroups: []string{"apps"}, Resources: []string{"deployments", "statefulsets", "daemonsets"}, Verbs: look},
+		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: read},
+		{APIGroups: []string{"apps"}, Resources: []string{"deployments", "statefulsets", "daemonsets"}, Verbs: read},
 		{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{"region-config"}, Verbs: []string{"get"}},
 		{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{"rbd-api-client-cert", "rbd-api-server-cert"}, Verbs: []string{"get"}},
 		logRule,
@@ -155,7 +155,7 @@ func (p *platform) makeSecrets(t testing.TB, g pki.Generation) {
 }
 
 // rotate is the same again: the operator's answer to a new gateway address.
-// Nobody tells rbd-api, and nobody the console.
+// Neither rbd-api nor the console learns of it.
 func (p *platform) rotate(t testing.TB, g pki.Generation) {
 	t.Helper()
 	config, secrets := p.issued(g)
@@ -251,7 +251,7 @@ func (p *platform) podStatus(t testing.TB, component string, change func(*corev1
 	must(t, created(p.core.Pods(namespace).UpdateStatus(t.Context(), pod, metav1.UpdateOptions{})))
 }
 
-// podRuns says that every container of the component's pod is ready.
+// podRuns reports that every container of the component's pod is ready.
 func (p *platform) podRuns(t testing.TB, component string) {
 	t.Helper()
 	pod, err := p.core.Pods(namespace).Get(t.Context(), podOf(component), metav1.GetOptions{})
@@ -276,7 +276,7 @@ func readiness(status corev1.ConditionStatus, reason string) []corev1.PodConditi
 	}
 }
 
-// podRestarted says that the containers of the component's pod were started
+// podRestarted reports that the containers of the component's pod were started
 // once more, and are ready.
 func (p *platform) podRestarted(t testing.TB, component string) {
 	t.Helper()
@@ -284,7 +284,7 @@ func (p *platform) podRestarted(t testing.TB, component string) {
 	p.podRuns(t, component)
 }
 
-// podCrashes says that the component's pod is in CrashLoopBackOff.
+// podCrashes reports that the component's pod is in CrashLoopBackOff.
 func (p *platform) podCrashes(t testing.TB, component string) {
 	t.Helper()
 	p.podStatus(t, component, func(s *corev1.PodStatus) {
@@ -299,7 +299,7 @@ func (p *platform) podCrashes(t testing.TB, component string) {
 	})
 }
 
-// podUnready says that the component's pod runs and is not ready.
+// podUnready reports that the component's pod runs and is not ready.
 func (p *platform) podUnready(t testing.TB, component string) {
 	t.Helper()
 	p.podStatus(t, component, func(s *corev1.PodStatus) {
@@ -308,8 +308,8 @@ func (p *platform) podUnready(t testing.TB, component string) {
 	})
 }
 
-// makeLeftovers makes what lies about on every old platform and is no fault:
-// a failed job that bears a component's label, and an evicted pod.
+// makeLeftovers creates what is left over on every old platform and is no fault:
+// a failed job that has a component's label, and an evicted pod.
 func (p *platform) makeLeftovers(t testing.TB) {
 	t.Helper()
 	for name, leftover := range map[string]struct{ component, owner, reason string }{
@@ -336,7 +336,7 @@ func (p *platform) label(t testing.TB, node, key string, value *string) {
 	must(t, created(p.core.Nodes().Patch(t.Context(), node, types.MergePatchType, patch, metav1.PatchOptions{})))
 }
 
-// diskPressure is what the kubelet of a node says of its disk.
+// diskPressure is what the kubelet of a node reports about its disk.
 func (p *platform) diskPressure(t testing.TB, node string, status corev1.ConditionStatus) {
 	t.Helper()
 	n, err := p.core.Nodes().Get(t.Context(), node, metav1.GetOptions{})
@@ -349,7 +349,7 @@ func (p *platform) diskPressure(t testing.TB, node string, status corev1.Conditi
 	must(t, created(p.core.Nodes().UpdateStatus(t.Context(), n, metav1.UpdateOptions{})))
 }
 
-// logsAllowed gives the exporter the right to read logs, or takes it away.
+// logsAllowed grants or revokes the exporter's permission to read logs.
 func (p *platform) logsAllowed(t testing.TB, allowed bool) {
 	t.Helper()
 	role, err := p.rbac.Roles(namespace).Get(t.Context(), account, metav1.GetOptions{})

@@ -19,7 +19,7 @@ import (
 )
 
 // A population is the nodes and pods of a large cluster. Its nodes' kubelets are
-// played by kwok, which says that nodes and pods are ready, renews leases and
+// played by kwok, which marks nodes and pods as ready, renews leases and
 // writes heartbeats; what controllers and agents write is made here.
 type population struct {
 	*platform
@@ -88,7 +88,7 @@ func (c *population) grow(t testing.TB, n int) {
 		return errors.Join(err, c.kwok.alive())
 	}))
 	c.nodes = append(c.nodes, made...)
-	say("%d nodes are ready, of %.1f KiB each as JSON (%s)", n, float64(sizeOf(t, made[0]))/1024, seconds(time.Since(begun)))
+	progress("%d nodes are ready, of %.1f KiB each as JSON (%s)", n, float64(sizeOf(t, made[0]))/1024, seconds(time.Since(begun)))
 }
 
 // fill makes that many pods in the platform's namespace, those it has among
@@ -114,7 +114,7 @@ func (c *population) fill(t testing.TB, here, elsewhere int) {
 		}
 		return err
 	})
-	say("%d pods run in %s and %d elsewhere (%s)", here, namespace, elsewhere, seconds(time.Since(begun)))
+	progress("%d pods run in %s and %d elsewhere (%s)", here, namespace, elsewhere, seconds(time.Since(begun)))
 }
 
 // place makes a pod, on one of the nodes there are.

@@ -22,8 +22,8 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/demo"
 )
 
-// say prints a line of progress at once; t.Log would keep it until the end.
-func say(format string, args ...any) {
+// progress prints a line of progress at once; t.Log would keep it until the end.
+func progress(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "e2e: "+format+"\n", args...)
 }
 
@@ -31,7 +31,7 @@ func say(format string, args ...any) {
 const poll = 200 * time.Millisecond
 
 // until asks until the answer is nil, at most for limit, and returns how long
-// that took. On failure it says what it waited for and the last answer.
+// that took. On failure it prints what it waited for and the last answer.
 func until(t testing.TB, limit time.Duration, what string, ask func() error) time.Duration {
 	t.Helper()
 	took, err := await(limit, ask)
@@ -57,7 +57,7 @@ func await(limit time.Duration, ask func() error) (time.Duration, error) {
 	}
 }
 
-// throughout asks for as long as it is told to, and wants no answer but nil.
+// throughout calls a function until it is stopped, and expects nil each time.
 func throughout(t testing.TB, span time.Duration, what string, ask func() error) {
 	t.Helper()
 	tick := time.NewTicker(poll)
@@ -102,7 +102,7 @@ func built(t testing.TB, path, how string) string {
 	return path
 }
 
-// A process is a program that runs beside the test and dies with it.
+// A process is a program that runs next to the test and dies with it.
 type process struct {
 	name string
 	cmd  *exec.Cmd
@@ -153,7 +153,7 @@ func (p *process) kill() {
 	<-p.ended
 }
 
-// again starts an ended process anew, as it was started before.
+// again restarts an ended process with the same arguments.
 func (p *process) again(t testing.TB) *process {
 	t.Helper()
 	return begin(t, filepath.Dir(p.log), p.name, p.cmd.Path, p.cmd.Args[1:]...)
@@ -167,7 +167,7 @@ func (p *process) signal(t testing.TB, s syscall.Signal) {
 	}
 }
 
-// alive says how the process ended, if it did.
+// alive returns how the process ended, if it did.
 func (p *process) alive() error {
 	select {
 	case <-p.ended:
@@ -221,9 +221,9 @@ func logFolder(t testing.TB) string {
 		}
 		logs, _ := filepath.Glob(filepath.Join(folder, "*.log"))
 		for _, path := range logs {
-			say("---- the end of %s\n%s", path, tail(path, 15))
+			progress("---- the end of %s\n%s", path, tail(path, 15))
 		}
-		say("all logs are kept in %s", folder)
+		progress("all logs are kept in %s", folder)
 	})
 	return folder
 }

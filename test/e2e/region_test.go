@@ -27,7 +27,7 @@ const (
 	envRegionFolder  = "RAINBOND_E2E_REGION_FOLDER" // holds server.pem, server.key.pem and ca.pem
 )
 
-// china is where most regions are; their containers' clocks say so.
+// china is where most regions are; their containers use its time.
 var china = time.FixedZone("CST", 8*60*60)
 
 func TestMain(m *testing.M) {
@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// serveRegionAPI is rbd-api's door: its http.Server, TLS settings and logger
+// serveRegionAPI is rbd-api's listener: its http.Server, TLS settings and logger
 // (goodrain/rainbond, api/server/api.go), and the answers of the original.
 func serveRegionAPI(address, folder string) error {
 	clients := x509.NewCertPool()
@@ -85,7 +85,7 @@ func (r *regionAPI) mount(g pki.Generation) {
 }
 
 // start starts the container, again if it ran before, and waits until its
-// door is open.
+// listener is open.
 func (r *regionAPI) start(t testing.TB) {
 	t.Helper()
 	if r.starts++; r.starts > 1 {

@@ -54,12 +54,12 @@ func newPrometheus(t testing.TB, folder, logs, name string, config []byte, args 
 	p.process = begin(t, logs, name, tool(t, "prometheus"), append([]string{"--config.file=" + path,
 		"--storage.tsdb.path=" + filepath.Join(folder, name), "--web.listen-address=" + listen}, args...)...)
 	took := until(t, 30*time.Second, name+" is ready", func() error { _, err := get(p.url + "/-/ready"); return err })
-	say("%s is ready (%s)", name, seconds(took))
+	progress("%s is ready (%s)", name, seconds(took))
 	return p
 }
 
-// ask evaluates a PromQL expression whose result bears no labels beyond
-// rainbond_region and those that the value is to be told by: it returns, by
+// ask evaluates a PromQL expression whose result has no labels beyond
+// rainbond_region and those that identify the value: it returns, by
 // region, their values and the sample's.
 func (p *prometheus) ask(expression string) (map[string]string, error) {
 	text, err := get(p.url + "/api/v1/query?query=" + url.QueryEscape(expression))
@@ -93,7 +93,7 @@ func (p *prometheus) ask(expression string) (map[string]string, error) {
 	return all, nil
 }
 
-// shares tells how many regions each shard looks at by each exporter.
+// shares counts the regions that each shard probes through each exporter.
 func (p *prometheus) shares() (map[string]string, error) {
 	return p.ask(`sum by (rainbond_region) (label_join(count by (shard, instance) (rainbond_api_up), "rainbond_region", " by ", "shard", "instance"))`)
 }
@@ -107,7 +107,7 @@ func (p *prometheus) answers(expression string, want map[string]string) error {
 	return difference(got, want)
 }
 
-// difference is nil when both are equal; else it tells how many regions are
+// difference is nil when both are equal; else it counts the regions that are
 // not as wanted, and the first of them.
 func difference(got, want map[string]string) error {
 	var wrong []string
@@ -151,12 +151,12 @@ func consoleOf(t testing.TB, folder string, regions []*manyRegion) string {
 }
 
 const (
-	// verdicts tells of every region what is wrong with it, or that it is up.
+	// verdicts returns for every region what is wrong with it, or that it is up.
 	verdicts = `max by (rainbond_region, phase, reason) (rainbond_api_probe_failed == 1) or max by (rainbond_region) (rainbond_api_up == 1)`
-	// lookers tells how many exporters and servers look at each region.
-	lookers = `count by (rainbond_region) (rainbond_api_up)`
-	// looks tells how often each region was looked at, by all that did.
-	looks = `sum by (rainbond_region) (max_over_time(rainbond_api_probes_total[1h]))`
+	// scrapers counts the exporters and servers that probe each region.
+	scrapers = `count by (rainbond_region) (rainbond_api_up)`
+	// probes counts the probes of each region.
+	probes = `sum by (rainbond_region) (max_over_time(rainbond_api_probes_total[1h]))`
 )
 
 // round is the documented scrape interval, and time for a busy machine.
@@ -173,55 +173,55 @@ func TestAThousandRegions(t *testing.T) {
 	start := func(t *testing.T, name, address string) *exporter {
 		return newExporterAt(t, logs, name, address, "--role=console", "--collectors=none", "--config.file="+config)
 	}
-	// lookedAt compares how often the exporters say that they have looked with
-	// how often somebody knocked, when all have ended.
-	lookedAt := func(t *testing.T, exporters []*exporter, servers ...*prometheus) {
+	// probedOnce compares the number of probes that the exporters report with
+	// the number of connections, when all have ended.
+	probedOnce := func(t *testing.T, exporters []*exporter, servers ...*prometheus) {
 		t.Helper()
 		for _, e := range exporters {
 			if status, _ := e.ends(t, 10*time.Second); status != 0 {
 				t.Errorf("%s ended with %d", e.name, status)
 			}
 		}
-		knocks := map[string]string{}
+		connections := map[string]string{}
 		for _, r := range regions {
-			if r.knocks != nil {
-				knocks[r.name] = fmt.Sprint(r.knocks.Swap(0))
+			if r.connections != nil {
+				connections[r.name] = fmt.Sprint(r.connections.Swap(0))
 			}
 		}
-		took := until(t, 30*time.Second, "each region was knocked at as often as it was looked at", func() error {
-			said := map[string]string{}
+		took := until(t, 30*time.Second, "each region has as many connections as probes", func() error {
+			printed := map[string]string{}
 			for _, p := range servers {
-				part, err := p.ask(looks)
+				part, err := p.ask(probes)
 				if err != nil {
 					return err
 				}
 				for name, n := range part {
-					if _, knocked := knocks[name]; knocked {
-						if _, twice := said[name]; twice {
-							return fmt.Errorf("region %s is looked at by two servers", name)
+					if _, connected := connections[name]; connected {
+						if _, twice := printed[name]; twice {
+							return fmt.Errorf("region %s is probed by two servers", name)
 						}
-						said[name] = n
+						printed[name] = n
 					}
 				}
 			}
-			return difference(said, knocks)
+			return difference(printed, connections)
 		})
-		say("no region was knocked at but for a look (%s)", seconds(took))
+		progress("no region had a connection without a probe (%s)", seconds(took))
 	}
 
 	t.Run("one exporter and one Prometheus", func(t *testing.T) {
 		e := start(t, "exporter", freeAddress(t))
 		p := newPrometheus(t, folder, logs, "prometheus", documented(t, "a thousand regions", "rainbond-exporter:10069", e.address))
 		took := until(t, round, "all 1000 answers are right", func() error { return p.answers(verdicts, want) })
-		say("all 1000 answers are right (%s)", seconds(took))
-		if err := p.answers(lookers, once); err != nil {
+		progress("all 1000 answers are right (%s)", seconds(took))
+		if err := p.answers(scrapers, once); err != nil {
 			t.Error(err)
 		}
-		lookedAt(t, []*exporter{e}, p)
+		probedOnce(t, []*exporter{e}, p)
 	})
 
 	t.Run("two exporters and two Prometheus servers, into one store", func(t *testing.T) {
-		// As in a StatefulSet, the two differ by the last figure of their hosts.
+		// As in a StatefulSet, the two differ by the last digit of their hosts.
 		_, port, err := net.SplitHostPort(freeAddress(t))
 		must(t, err)
 		exporters := []*exporter{start(t, "exporter-0", "127.0.0.10:"+port), start(t, "exporter-1", "127.0.0.11:"+port)}
@@ -230,15 +230,15 @@ func TestAThousandRegions(t *testing.T) {
 		other := strings.NewReplacer(`"0"`, `"1"`, "127.0.0.10:"+port+"/sd", "127.0.0.11:"+port+"/sd").Replace(string(text))
 		servers := []*prometheus{newPrometheus(t, folder, logs, "prometheus-0", text), newPrometheus(t, folder, logs, "prometheus-1", []byte(other))}
 		took := until(t, round, "all 1000 answers are right in the store", func() error { return store.answers(verdicts, want) })
-		say("all 1000 answers are right in the store (%s)", seconds(took))
-		if err := store.answers(lookers, once); err != nil {
+		progress("all 1000 answers are right in the store (%s)", seconds(took))
+		if err := store.answers(scrapers, once); err != nil {
 			t.Error(err)
 		}
 		shares, err := store.shares()
 		if err != nil || len(shares) != 4 {
 			t.Errorf("expected each of two servers to ask each of two exporters, got %v %v", shares, err)
 		}
-		say("regions by server and exporter: %v", shares)
-		lookedAt(t, exporters, servers...)
+		progress("regions by server and exporter: %v", shares)
+		probedOnce(t, exporters, servers...)
 	})
 }

@@ -33,8 +33,8 @@ const (
 )
 
 // BenchmarkScale grows a real cluster and measures the binary that ships, a
-// fresh process at each size: the whole cluster role, and beside it what the
-// Kubernetes API alone can answer, which is what kube-state-metrics could tell.
+// fresh process at each size: the whole cluster role, and in addition what the
+// Kubernetes API alone can answer, which is what kube-state-metrics could export.
 func BenchmarkScale(b *testing.B) {
 	folder, logs := b.TempDir(), logFolder(b)
 	c := newCluster(b, sub(b, folder, "kube"), logs)
@@ -125,7 +125,7 @@ func (s scale) whole(b *testing.B) {
 }
 
 // cached measures what the watch caches answer, and two requests for what the
-// operator was told to run. What the console shows is left out, for component
+// operator is configured to run. What the console shows is left out, for component
 // asks the region's API for that, by a handshake: the region is not known here.
 func (s scale) cached(b *testing.B) {
 	e, took := s.start(b, fmt.Sprint("exporter-cached-", s.n), "--collectors=node-role,component,disk", "--config.file="+s.elsewhere)
@@ -168,14 +168,14 @@ func (s scale) start(b *testing.B, name string, args ...string) (*exporter, time
 	return e, time.Since(begun)
 }
 
-// complete is nil when every collector could look and every node is told.
+// complete is nil when every collector succeeds and every node is exported.
 func (s scale) complete(e *exporter) error {
 	seen, err := e.scrape()
 	if err != nil {
 		return err
 	}
-	if unable := seen.unable(); len(unable) > 0 {
-		return fmt.Errorf("cannot look: %v", unable)
+	if failing := seen.failing(); len(failing) > 0 {
+		return fmt.Errorf("failing: %v", failing)
 	}
 	for _, m := range seen["rainbond_nodes"].GetMetric() {
 		for _, l := range m.GetLabel() {
@@ -201,8 +201,8 @@ func (s scale) asked(b *testing.B) int {
 // returns the milliseconds that each answer took, and the last.
 func (e *exporter) scrapes(b *testing.B) ([]float64, []byte) {
 	b.Helper()
-	kept := &http.Client{Transport: &http.Transport{DisableCompression: true}}
-	defer kept.CloseIdleConnections()
+	connection := &http.Client{Transport: &http.Transport{DisableCompression: true}}
+	defer connection.CloseIdleConnections()
 	var times []float64
 	var page bytes.Buffer
 	// Seven requests each: closer together, our own limit of 50 a second would be timed.
@@ -211,7 +211,7 @@ func (e *exporter) scrapes(b *testing.B) ([]float64, []byte) {
 	for range scrapes {
 		<-tick.C
 		begun := time.Now()
-		answer, err := kept.Get("http://" + e.address + "/metrics")
+		answer, err := connection.Get("http://" + e.address + "/metrics")
 		must(b, err)
 		page.Reset()
 		_, err = page.ReadFrom(answer.Body)
@@ -228,7 +228,7 @@ func (e *exporter) scrapesFor(b *testing.B, stretch time.Duration) {
 	defer tick.Stop()
 	for range stretch / interval {
 		<-tick.C
-		must(b, e.onlyUnable())
+		must(b, e.onlyFailing())
 	}
 }
 
@@ -252,19 +252,19 @@ func seriesIn(b *testing.B, page []byte) int {
 	return n
 }
 
-// mebibytes is a figure of the kernel's about a process's memory.
-func mebibytes(b *testing.B, e *exporter, figure string) float64 {
+// mebibytes is a value of the kernel about a process's memory.
+func mebibytes(b *testing.B, e *exporter, field string) float64 {
 	b.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", e.cmd.Process.Pid))
 	must(b, err)
 	for line := range strings.Lines(string(text)) {
-		if size, ok := strings.CutPrefix(line, figure+":"); ok {
+		if size, ok := strings.CutPrefix(line, field+":"); ok {
 			kib, err := strconv.ParseFloat(strings.Fields(size)[0], 64)
 			must(b, err)
 			return kib / 1024
 		}
 	}
-	b.Fatalf("no %s", figure)
+	b.Fatalf("no %s", field)
 	return 0
 }
 

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// A scenario breaks things one after another, and says what a person must be
-// told of each, and of nothing else.
+// A scenario breaks things one after another, and lists what a person must be
+// notified of, and nothing else.
 type scenario struct {
 	name    string
 	without func(*world) string // why it cannot be played; nil or "" when it can
@@ -22,7 +22,7 @@ type scenario struct {
 }
 
 // A step breaks one thing. The page of the step before it ends then, or is
-// kept back until the repair.
+// inhibited until the repair.
 type step struct {
 	breaks func(*world, *testing.T)
 	// meanwhile happens again and again until the page has arrived; may be nil.
@@ -36,8 +36,8 @@ type page struct {
 	severity string
 	heading  string            // the section of the document, as its anchor
 	slug     string            // our own guide's section begins with it
-	labels   map[string]string // labels it bears
-	says     []string          // words that stand in it, in both languages
+	labels   map[string]string // its labels
+	words    []string          // words that it contains, in both languages
 }
 
 // The bounds of one step: from the fault to the webhook, and from the repair
@@ -59,7 +59,7 @@ type row struct {
 }
 
 // play breaks, waits for each page, repairs, waits for the last one's end, and
-// looks that nothing else was told.
+// checks that nothing else was notified.
 func (s *story) play(t *testing.T, w *world, sc scenario) {
 	if sc.without != nil {
 		if why := sc.without(w); why != "" {
@@ -69,7 +69,7 @@ func (s *story) play(t *testing.T, w *world, sc scenario) {
 	began := time.Now()
 	repaired := false
 	defer func() {
-		if !repaired { // the scenarios that follow are owed a world that is well
+		if !repaired { // the scenarios that follow need a healthy world
 			sc.repairs(w, t)
 		}
 	}()
@@ -81,22 +81,22 @@ func (s *story) play(t *testing.T, w *world, sc scenario) {
 			changed = append(changed, broken)
 		}
 		step.breaks(w, t)
-		told := w.told(t, step, broken)
-		rows = append(rows, row{scenario: sc.name, alert: step.page.alert, fired: told.at.Sub(broken)})
-		say("%s: %s arrived after %s", sc.name, step.page.alert, seconds(rows[i].fired))
-		step.page.check(t, w, told)
+		received := w.received(t, step, broken)
+		rows = append(rows, row{scenario: sc.name, alert: step.page.alert, fired: received.at.Sub(broken)})
+		progress("%s: %s arrived after %s", sc.name, step.page.alert, seconds(rows[i].fired))
+		step.page.check(t, w, received)
 	}
 	changed = append(changed, time.Now())
 	repaired = true
 	sc.repairs(w, t)
-	// A page that a later one keeps back has its end told when that one ends.
+	// The end of an alert that a later one inhibits is notified when that one ends.
 	for i, step := range sc.steps {
 		rows[i].ended = w.end(t, step.page, changed[i])
 	}
-	say("%s: its end arrived %s after the repair", sc.name, seconds(rows[len(rows)-1].ended))
+	progress("%s: its end arrived %s after the repair", sc.name, seconds(rows[len(rows)-1].ended))
 
 	until(t, ends, "no alert fires any more", func() error { return w.alerting.quiet("firing") })
-	until(t, ends, "every collector can look again", func() error { return w.exporter.onlyUnable() })
+	until(t, ends, "every collector succeeds again", func() error { return w.exporter.onlyFailing() })
 	others := slices.DeleteFunc(w.alerting.person.since(began), func(n notification) bool {
 		for i, step := range sc.steps {
 			if step.page.is(n) {
@@ -107,39 +107,39 @@ func (s *story) play(t *testing.T, w *world, sc scenario) {
 		return false
 	})
 	if len(others) > 0 {
-		t.Errorf("a person was told of more than what was broken:\n%s", list(others))
+		t.Errorf("a person was notified of more than what was broken:\n%s", list(others))
 	}
 	if !t.Failed() {
 		s.rows = append(s.rows, rows...)
 	}
 }
 
-// told waits until the person has been told of a step.
-func (w *world) told(t *testing.T, s step, since time.Time) (told notification) {
+// notified waits until the person has been notified of a step.
+func (w *world) received(t *testing.T, s step, since time.Time) (received notification) {
 	t.Helper()
-	until(t, fires, "the webhook is told "+s.page.alert, func() (err error) {
+	until(t, fires, "the webhook receives "+s.page.alert, func() (err error) {
 		if s.meanwhile != nil {
 			s.meanwhile(w, t)
 		}
-		told, err = s.page.find("firing", w.alerting.person.since(since))
+		received, err = s.page.find("firing", w.alerting.person.since(since))
 		return err
 	})
-	return told
+	return received
 }
 
-// end waits until the person has been told the end of a page, and returns how
+// end waits until the person has been notified of the end of an alert, and returns how
 // long that took.
 func (w *world) end(t *testing.T, p page, since time.Time) time.Duration {
 	t.Helper()
-	var told notification
-	until(t, ends, "the webhook is told the end of "+p.alert, func() (err error) {
-		told, err = p.find("resolved", w.alerting.person.since(since))
+	var received notification
+	until(t, ends, "the webhook receives the end of "+p.alert, func() (err error) {
+		received, err = p.find("resolved", w.alerting.person.since(since))
 		return err
 	})
-	return told.at.Sub(since)
+	return received.at.Sub(since)
 }
 
-// is tells the page among notifications.
+// is reports whether a notification is about the alert.
 func (p page) is(n notification) bool {
 	if n.Labels["alertname"] != p.alert {
 		return false
@@ -153,15 +153,15 @@ func (p page) is(n notification) bool {
 }
 
 // find is the first notification of the page that has a status.
-func (p page) find(status string, told []notification) (notification, error) {
-	i := slices.IndexFunc(told, func(n notification) bool { return p.is(n) && n.Status == status })
+func (p page) find(status string, received []notification) (notification, error) {
+	i := slices.IndexFunc(received, func(n notification) bool { return p.is(n) && n.Status == status })
 	if i < 0 {
-		return notification{}, fmt.Errorf("told:\n%s", list(told))
+		return notification{}, fmt.Errorf("received:\n%s", list(received))
 	}
-	return told[i], nil
+	return received[i], nil
 }
 
-// check looks that the page says all that an alert must.
+// check verifies that the notification contains all that an alert must.
 func (p page) check(t *testing.T, w *world, n notification) {
 	t.Helper()
 	if got := n.Labels["severity"]; got != p.severity {
@@ -181,9 +181,9 @@ func (p page) check(t *testing.T, w *world, n notification) {
 	}
 	for _, language := range []string{"", "_zh"} {
 		text := n.Annotations["summary"+language] + "\n" + n.Annotations["description"+language]
-		for _, word := range p.says {
+		for _, word := range p.words {
 			if !strings.Contains(text, word) {
-				t.Errorf("summary%s and description%[1]s do not say %q:\n%s", language, word, text)
+				t.Errorf("summary%s and description%[1]s do not contain %q:\n%s", language, word, text)
 			}
 		}
 		if !strings.Contains(text, "\n$ ") {
@@ -192,7 +192,7 @@ func (p page) check(t *testing.T, w *world, n notification) {
 	}
 }
 
-// checkLink looks that the alert opens the right section: of the document, or
+// checkLink checks that the alert opens the right section: of the document, or
 // of our own guide where the alert is about the watcher itself.
 func (p page) checkLink(t *testing.T, link, section string) {
 	t.Helper()
@@ -208,15 +208,15 @@ func (p page) checkLink(t *testing.T, link, section string) {
 	}
 }
 
-// tell prints what was measured.
-func (s *story) tell() {
-	say("%-36s %7s %7s %14s  %s", "alert", "fired", "ended", "notifications", "scenario")
+// print prints what was measured.
+func (s *story) print() {
+	progress("%-36s %7s %7s %14s  %s", "alert", "fired", "ended", "notifications", "scenario")
 	for _, r := range s.rows {
-		say("%-36s %7s %7s %14d  %s", r.alert, seconds(r.fired), seconds(r.ended), r.notifications, r.scenario)
+		progress("%-36s %7s %7s %14d  %s", r.alert, seconds(r.fired), seconds(r.ended), r.notifications, r.scenario)
 	}
 	steps := 0
 	for _, sc := range scenarios {
 		steps += len(sc.steps)
 	}
-	say("%d of %d faults were told as they should be", len(s.rows), steps)
+	progress("%d of %d faults were notified correctly", len(s.rows), steps)
 }

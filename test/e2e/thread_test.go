@@ -24,7 +24,7 @@ const watchdog = "RainbondWatchdog"
 // rightly be RainbondRegionAPIUnstable.
 var scenarios = []scenario{
 	{
-		name: "tls: a client that distrusts the server keeps failing at the door",
+		name: "tls: a client that distrusts the server keeps failing at the listener",
 		steps: []step{{
 			breaks:    func(w *world, t *testing.T) { w.stale = generation(t) },
 			meanwhile: (*world).distrust,
@@ -34,7 +34,7 @@ var scenarios = []scenario{
 		repairs: (*world).trust,
 	},
 	{
-		name: "cert: the operator rotates, then rbd-api restarts, and nobody tells the console",
+		name: "cert: the operator rotates, then rbd-api restarts, and the console is not updated",
 		steps: []step{{
 			breaks: (*world).rotate,
 			page: page{alert: "RainbondRegionCertificateDrift", severity: "warning", slug: "cert",
@@ -58,7 +58,7 @@ var scenarios = []scenario{
 				w.kube.workloadReady(t, "rbd-api", "Deployment", 0)
 			},
 			page: page{alert: "RainbondRegionAPIDown", severity: "critical", slug: "api",
-				heading: "检查集群端-api-服务", labels: map[string]string{"component": "rbd-api"}, says: []string{"rbd-api"}},
+				heading: "检查集群端-api-服务", labels: map[string]string{"component": "rbd-api"}, words: []string{"rbd-api"}},
 		}},
 		repairs: func(w *world, t *testing.T) {
 			w.restartAPI(t)
@@ -66,11 +66,11 @@ var scenarios = []scenario{
 		},
 	},
 	{
-		name: "node-role: one node bears the bare key node-role.kubernetes.io",
+		name: "node-role: one node has the bare key node-role.kubernetes.io",
 		steps: []step{{
 			breaks: func(w *world, t *testing.T) { w.kube.label(t, "worker-2", "node-role.kubernetes.io", new("")) },
 			page: page{alert: "RainbondNodeListBroken", severity: "critical", slug: "node-role",
-				heading: "2-获取节点列表失败", labels: map[string]string{"node": "worker-2"}, says: []string{"worker-2"}},
+				heading: "2-获取节点列表失败", labels: map[string]string{"node": "worker-2"}, words: []string{"worker-2"}},
 		}},
 		repairs: func(w *world, t *testing.T) { w.kube.label(t, "worker-2", "node-role.kubernetes.io", nil) },
 	},
@@ -82,7 +82,7 @@ var scenarios = []scenario{
 				w.kube.workloadReady(t, "rbd-chaos", "DaemonSet", 0)
 			},
 			page: page{alert: "RainbondComponentNotReady", severity: "warning", slug: "component",
-				heading: "3-平台组件故障", labels: map[string]string{"component": "rbd-chaos"}, says: []string{"rbd-chaos", "CrashLoopBackOff"}},
+				heading: "3-平台组件故障", labels: map[string]string{"component": "rbd-chaos"}, words: []string{"rbd-chaos", "CrashLoopBackOff"}},
 		}},
 		repairs: func(w *world, t *testing.T) {
 			w.kube.podRuns(t, "rbd-chaos")
@@ -95,36 +95,36 @@ var scenarios = []scenario{
 		steps: []step{{
 			breaks: func(w *world, t *testing.T) { w.disk.fill(t, 0.96) },
 			page: page{alert: "RainbondNodeDiskEvictionNear", severity: "critical", slug: "disk",
-				heading: "5-磁盘空间超80节点处于驱逐状态", labels: map[string]string{"node": "worker-1"}, says: []string{"worker-1"}},
+				heading: "5-磁盘空间超80节点处于驱逐状态", labels: map[string]string{"node": "worker-1"}, words: []string{"worker-1"}},
 		}},
 		repairs: func(w *world, t *testing.T) { w.disk.clean(t) },
 	},
 	{
-		name: "disk: a node says DiskPressure",
+		name: "disk: a node reports DiskPressure",
 		steps: []step{{
 			breaks: func(w *world, t *testing.T) { w.kube.diskPressure(t, "worker-2", corev1.ConditionTrue) },
 			page: page{alert: "RainbondNodeDiskPressure", severity: "critical", slug: "disk",
-				heading: "5-磁盘空间超80节点处于驱逐状态", labels: map[string]string{"node": "worker-2"}, says: []string{"worker-2"}},
+				heading: "5-磁盘空间超80节点处于驱逐状态", labels: map[string]string{"node": "worker-2"}, words: []string{"worker-2"}},
 		}},
 		repairs: func(w *world, t *testing.T) { w.kube.diskPressure(t, "worker-2", corev1.ConditionFalse) },
 	},
 	{
-		name: "watch: the right to read the log of rbd-api is taken away",
+		name: "watch: permission to read the log of rbd-api is revoked",
 		steps: []step{{
 			breaks:    func(w *world, t *testing.T) { w.kube.logsAllowed(t, false) },
 			meanwhile: (*world).onlyTLSUnable,
 			page: page{alert: "RainbondCollectorFailing", severity: "warning", slug: "watch",
-				labels: map[string]string{"collector": "tls"}, says: []string{"tls"}},
+				labels: map[string]string{"collector": "tls"}, words: []string{"tls"}},
 		}},
 		repairs: func(w *world, t *testing.T) { w.kube.logsAllowed(t, true) },
 	},
 }
 
-// One thread, pulled through everything: what is broken at one end is told at
+// One thread, pulled through everything: what is broken at one end is notified at
 // the other, with the right link, and so is its end.
 func TestOneThreadThroughEverything(t *testing.T) {
 	w := newWorld(t)
-	if !t.Run("all is well and nobody is told anything", w.allIsWell) {
+	if !t.Run("everything is healthy and nobody is notified", w.healthy) {
 		t.FailNow() // every scenario starts from here
 	}
 	t.Run("the exporter may read what it needs and nothing else", w.mayReadNoMore)
@@ -135,23 +135,23 @@ func TestOneThreadThroughEverything(t *testing.T) {
 	}
 	t.Run("a Kubernetes API that hangs, dies and comes back", w.kubernetesIsAway)
 	t.Run("no secret is shown", w.noSecretIsShown)
-	t.Run("SIGTERM ends the exporter, and that is told", w.exporterEnds)
-	story.tell()
+	t.Run("SIGTERM ends the exporter, and that is notified", w.exporterEnds)
+	story.print()
 }
 
-func (w *world) allIsWell(t *testing.T) {
-	until(t, 20*time.Second, "every collector of the cluster role can look", func() error { return w.exporter.onlyUnable() })
+func (w *world) healthy(t *testing.T) {
+	until(t, 20*time.Second, "every collector of the cluster role succeeds", func() error { return w.exporter.onlyFailing() })
 	if w.node != nil {
-		until(t, 10*time.Second, "every collector of the node role can look", func() error { return w.node.onlyUnable() })
+		until(t, 10*time.Second, "every collector of the node role succeeds", func() error { return w.node.onlyFailing() })
 	}
 	until(t, 20*time.Second, "Prometheus scrapes every exporter", w.alerting.scrapesAll)
 	until(t, 20*time.Second, "the Watchdog fires", func() error { return w.alerting.quiet() })
 	throughout(t, 10*time.Second, "no alert is pending or firing", func() error { return w.alerting.quiet("pending", "firing") })
 	until(t, fires, "the dead-man's switch hears the Watchdog", w.alerting.person.hearsWatchdog)
-	if told := w.alerting.person.since(time.Time{}); len(told) > 0 {
-		t.Errorf("all is well, and yet a person was told:\n%s", list(told))
+	if received := w.alerting.person.since(time.Time{}); len(received) > 0 {
+		t.Errorf("everything is healthy, and yet a person received:\n%s", list(received))
 	}
-	say("all is well: every collector can look, nothing but the Watchdog is told")
+	progress("everything is healthy: every collector succeeds, only the Watchdog is notified")
 }
 
 func (w *world) mayReadNoMore(t *testing.T) {
@@ -191,7 +191,7 @@ func (w *world) metricsAreClean(t *testing.T) {
 	}
 }
 
-// distrust knocks at the door as a client whose CA is of another generation:
+// distrust connects as a client whose CA is from another rotation:
 // it presents a certificate that the server accepts.
 func (w *world) distrust(t *testing.T) {
 	if err := visit(w.api.address, w.stale.CA, w.current.Client, w.current.ClientKey); err == nil {
@@ -204,7 +204,7 @@ func (w *world) trust(t *testing.T) {
 	must(t, visit(w.api.address, w.current.CA, w.current.Client, w.current.ClientKey))
 }
 
-// rotate makes a new generation, as the operator does when a gateway address
+// rotate creates new certificates, as the operator does when a gateway address
 // is added. Everything works until rbd-api restarts.
 func (w *world) rotate(t *testing.T) {
 	w.current = generation(t)
@@ -224,7 +224,7 @@ func (w *world) restartAPI(t *testing.T) {
 func (w *world) copyToConsole(t *testing.T) { w.console.paste(t, w.current) }
 
 func (w *world) onlyTLSUnable(t *testing.T) {
-	until(t, 10*time.Second, "the collector tls cannot look, and all others can", func() error { return w.exporter.onlyUnable("tls") })
+	until(t, 10*time.Second, "only the collector tls fails", func() error { return w.exporter.onlyFailing("tls") })
 }
 
 func (w *world) noDisk() string {

@@ -18,14 +18,14 @@ func (w *world) kubernetesIsAway(t *testing.T) {
 
 	w.kube.server.signal(t, syscall.SIGSTOP)
 	w.exporter.answersInTime(t, "while kube-apiserver hangs")
-	until(t, 10*time.Second, "the collectors that must ask Kubernetes say that they cannot", func() error { return w.exporter.cannot("tls", "cert") })
+	until(t, 10*time.Second, "the collectors that need the Kubernetes API fail", func() error { return w.exporter.cannot("tls", "cert") })
 
 	w.kube.server.kill()
 	w.exporter.answersInTime(t, "while kube-apiserver is dead")
 	took := until(t, 2*time.Minute, "the watch caches refuse to answer from memory", func() error {
 		return w.exporter.cannot("tls", "cert", "node-role", "component", "disk")
 	})
-	say("the watch caches refused to answer %s after kube-apiserver died", seconds(took))
+	progress("the watch caches refused to answer %s after kube-apiserver died", seconds(took))
 	seen, err := w.exporter.scrape()
 	must(t, err)
 	for _, claim := range []string{"rainbond_component_ready", "rainbond_nodes", "rainbond_node_condition"} {
@@ -38,41 +38,41 @@ func (w *world) kubernetesIsAway(t *testing.T) {
 	}
 
 	w.kube.run(t)
-	took = until(t, time.Minute, "every collector can look again", func() error { return w.exporter.onlyUnable() })
-	say("every collector could look %s after kube-apiserver came back, without a restart of the exporter", seconds(took))
+	took = until(t, time.Minute, "every collector succeeds again", func() error { return w.exporter.onlyFailing() })
+	progress("every collector succeeded %s after kube-apiserver came back, without a restart of the exporter", seconds(took))
 	failing := page{alert: "RainbondCollectorFailing"}
 	w.end(t, failing, away)
 	until(t, ends, "no alert fires any more", func() error { return w.alerting.quiet("firing") })
 	for _, n := range w.alerting.person.since(away) {
 		if !failing.is(n) {
-			t.Errorf("Kubernetes was away, and a person was told: %s", n)
+			t.Errorf("Kubernetes was away, and a person was notified: %s", n)
 		}
 	}
 }
 
-// cannot is nil when at least the given collectors cannot look.
+// cannot is nil when at least the given collectors fail.
 func (e *exporter) cannot(collectors ...string) error {
 	seen, err := e.scrape()
 	if err != nil {
 		return err
 	}
-	unable := seen.unable()
+	failing := seen.failing()
 	for _, name := range collectors {
-		if !slices.Contains(unable, name) {
-			return fmt.Errorf("%s claims that it could look; unable: %v", name, unable)
+		if !slices.Contains(failing, name) {
+			return fmt.Errorf("%s reports success; failing: %v", name, failing)
 		}
 	}
 	return nil
 }
 
-// answersInTime looks that a scrape is answered within the time it states.
+// answersInTime checks that a scrape is answered within the time it states.
 func (e *exporter) answersInTime(t *testing.T, when string) {
 	t.Helper()
 	for range 2 {
 		begin := time.Now()
 		_, err := e.get("/metrics")
-		if took := time.Since(begin); err != nil || took > patience {
-			t.Errorf("%s, /metrics took %s (%v); expected an answer within %s", when, seconds(took), err, patience)
+		if took := time.Since(begin); err != nil || took > answerWithin {
+			t.Errorf("%s, /metrics took %s (%v); expected an answer within %s", when, seconds(took), err, answerWithin)
 		}
 	}
 }
@@ -105,16 +105,16 @@ func (w *world) exporterEnds(t *testing.T) {
 		if status != 0 {
 			t.Errorf("%s ended with %d; expected 0", e.name, status)
 		}
-		say("%s ended with %d, %s after SIGTERM", e.name, status, seconds(took))
+		progress("%s ended with %d, %s after SIGTERM", e.name, status, seconds(took))
 	}
 	down := page{alert: "RainbondExporterDown"}
-	until(t, fires, "the webhook is told that the exporter is gone", func() error {
+	until(t, fires, "the webhook receives that the exporter is gone", func() error {
 		_, err := down.find("firing", w.alerting.person.since(gone))
 		return err
 	})
 	for _, n := range w.alerting.person.since(gone) {
 		if n.Status == "firing" && !down.is(n) {
-			t.Errorf("the exporter was stopped, and a person was told: %s", n)
+			t.Errorf("the exporter was stopped, and a person was notified: %s", n)
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // A world is a whole site: a region and its console's copy of it, those who
-// watch, and the person who is told.
+// watch, and the person who is notified.
 type world struct {
 	kube     *platform
 	api      *regionAPI
@@ -24,11 +24,11 @@ type world struct {
 	node     *exporter // of the node role; nil without a disk
 	alerting *alerting
 	current  pki.Generation // what the operator made last
-	stale    pki.Generation // what a client at the door still has
+	stale    pki.Generation // what a client still has
 	token    string         // the exporter's
 }
 
-// newWorld starts everything, and everything is well.
+// newWorld starts everything in a healthy state.
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	folder, logs := t.TempDir(), logFolder(t)
@@ -41,7 +41,7 @@ func newWorld(t testing.TB) *world {
 	w.api.log = k.runs(namespace, podOf("rbd-api"), "rbd-api")
 	w.api.mount(g)
 	w.api.start(t)
-	say("the region API is ready on %s", w.api.address)
+	progress("the region API is ready on %s", w.api.address)
 
 	w.console = newConsole(t, sub(t, folder, "console"), w.api.address)
 	w.console.paste(t, g)
@@ -116,16 +116,16 @@ const diskSize = 64 << 20
 func newDisk(t testing.TB, folder string) *disk {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		say("SKIPPED: only root may mount the small disk; the figures of the node role are not looked at")
+		progress("SKIPPED: only root may mount the small disk; the values of the node role are not checked")
 		return nil
 	}
 	d := &disk{rootfs: sub(t, folder, "rootfs"), procfs: sub(t, folder, "proc")}
 	if err := syscall.Mount("tmpfs", d.rootfs, "tmpfs", 0, fmt.Sprintf("size=%d,nr_inodes=1000", diskSize)); err != nil {
-		say("SKIPPED: no small disk here (mount: %v); the figures of the node role are not looked at", err)
+		progress("SKIPPED: no small disk here (mount: %v); the values of the node role are not checked", err)
 		return nil
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(d.rootfs, syscall.MNT_DETACH) })
-	// What the node's /proc/1/mountinfo says of such a root.
+	// The line of such a root in the node's /proc/1/mountinfo.
 	write(t, filepath.Join(sub(t, d.procfs, "1"), "mountinfo"), []byte("24 1 0:20 / / rw,relatime shared:1 - tmpfs tmpfs rw,size=65536k\n"))
 	return d
 }

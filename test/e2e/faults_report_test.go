@@ -24,7 +24,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// files are the configuration that ships, as far as it says how long things
+// files are the shipped configuration, as far as it defines how long things
 // take.
 type files struct {
 	rules []rulefmt.Rule
@@ -97,16 +97,16 @@ func duration(text string) time.Duration {
 // ruleOf is the rule that the alert came from.
 func (f *files) ruleOf(n notification) rulefmt.Rule {
 	for _, r := range f.rules {
-		if r.Alert == n.Labels["alertname"] && borne(r.Labels, n.Labels) {
+		if r.Alert == n.Labels["alertname"] && hasLabels(r.Labels, n.Labels) {
 			return r
 		}
 	}
 	return rulefmt.Rule{}
 }
 
-// borne tells whether all labels of a rule that differ between rules of one
+// hasLabels reports whether all labels of a rule that differ between rules of one
 // name are the alert's too. Those of a rule may be templates; ours are not.
-func borne(rule, alert map[string]string) bool {
+func hasLabels(rule, alert map[string]string) bool {
 	for name, value := range rule {
 		if alert[name] != value {
 			return false
@@ -166,7 +166,7 @@ func (r *results) add(t testing.TB, o outcome) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.rows = append(r.rows, o)
-	say("%3d/%d %s", len(r.rows), r.of, strings.Trim(o.line(), "| \n"))
+	progress("%3d/%d %s", len(r.rows), r.of, strings.Trim(o.line(), "| \n"))
 	for _, complaint := range o.complaints() {
 		t.Errorf("%s: %s", o.name, complaint)
 	}
@@ -174,9 +174,9 @@ func (r *results) add(t testing.TB, o outcome) {
 
 // line is the row of the table.
 func (o outcome) line() string {
-	told, fired, ended := []string{}, []string{}, []string{}
-	for _, h := range o.told {
-		told = append(told, h.alert)
+	received, fired, ended := []string{}, []string{}, []string{}
+	for _, h := range o.received {
+		received = append(received, h.alert)
 		fired = append(fired, fmt.Sprintf("%.0f of %.0f", h.fired.Seconds(), h.bound.Seconds()))
 		ended = append(ended, fmt.Sprintf("%.0f of %.0f", h.ended.Seconds(), h.latest.Seconds()))
 	}
@@ -184,7 +184,7 @@ func (o outcome) line() string {
 	if complaints := o.complaints(); len(complaints) > 0 {
 		verdict = strings.Join(complaints, "; ")
 	}
-	return fmt.Sprintf("| %s | %s | %s | %d | %s | %s | %s |\n", o.name, o.what, dash(told), o.messages, dash(fired), dash(ended), verdict)
+	return fmt.Sprintf("| %s | %s | %s | %d | %s | %s | %s |\n", o.name, o.what, dash(received), o.messages, dash(fired), dash(ended), verdict)
 }
 
 func prefixed(prefix string, all []string) []string {
@@ -206,7 +206,7 @@ func dash(text []string) string {
 func (r *results) pages() []time.Duration {
 	var all []time.Duration
 	for _, o := range r.rows {
-		for _, h := range o.told {
+		for _, h := range o.received {
 			if h.pages {
 				all = append(all, h.fired)
 			}
@@ -219,7 +219,7 @@ func (r *results) pages() []time.Duration {
 func (r *results) ends() []time.Duration {
 	var all []time.Duration
 	for _, o := range r.rows {
-		for _, h := range o.told {
+		for _, h := range o.received {
 			all = append(all, h.ended-o.keep)
 		}
 	}
@@ -242,14 +242,14 @@ func (r *results) text(t testing.TB, took time.Duration) string {
 		table.WriteString(o.line())
 	}
 	// By how many alerts a row has: none is noise, two are two faults.
-	var rows, messages, silent [3]int
-	recalled, told, right, soaked := 0, 0, 0, "not played"
+	var rows, messages, empty [3]int
+	recalled, received, right, soaked := 0, 0, 0, "not played"
 	for _, o := range r.rows {
 		kind := len(o.want)
 		rows[kind]++
 		messages[kind] += o.messages
-		silent[kind] += 1 - min(1, o.messages)
-		told, right = told+len(o.told)+len(o.wrong), right+len(o.told)
+		empty[kind] += 1 - min(1, o.messages)
+		received, right = received+len(o.received)+len(o.wrong), right+len(o.received)
 		if kind > 0 && len(o.missing) == 0 {
 			recalled++
 		}
@@ -261,8 +261,8 @@ func (r *results) text(t testing.TB, took time.Duration) string {
 	return strings.NewReplacer(
 		"{lasts}", (r.files.longest() + settle).String(),
 		"{recalled}", strconv.Itoa(recalled), "{faults}", strconv.Itoa(rows[1]+rows[2]),
-		"{right}", strconv.Itoa(right), "{told}", strconv.Itoa(told),
-		"{silent}", strconv.Itoa(silent[0]), "{noise}", strconv.Itoa(rows[0]),
+		"{right}", strconv.Itoa(right), "{notified}", strconv.Itoa(received),
+		"{empty}", strconv.Itoa(empty[0]), "{noise}", strconv.Itoa(rows[0]),
 		"{soak}", model.Duration(soak).String(), "{soaked}", soaked,
 		"{messages}", strconv.Itoa(messages[1]), "{single}", strconv.Itoa(rows[1]),
 		"{both}", strconv.Itoa(messages[2]), "{double}", strconv.Itoa(rows[2]),
@@ -277,7 +277,7 @@ func (r *results) text(t testing.TB, took time.Duration) string {
 func (r *results) example(t testing.TB) (zh, en string) {
 	t.Helper()
 	for _, o := range r.rows {
-		for _, h := range o.told {
+		for _, h := range o.received {
 			if h.pages && (o.name == exampleRow || *wantedRows != "") {
 				return o.by.words(t, h.message, "zh"), o.by.words(t, h.message, "en")
 			}

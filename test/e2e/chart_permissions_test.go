@@ -47,16 +47,16 @@ var mayNot = []struct{ what, verb, path string }{
 	{"change a node", http.MethodPut, "/api/v1/nodes/worker-1"},
 	{"write events", http.MethodPost, "/api/v1/namespaces/rbd-system/events"},
 	{"ask for another account's token", http.MethodPost, "/api/v1/namespaces/kube-system/serviceaccounts/admin/token"},
-	{"give itself rights", http.MethodPost, "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"},
+	{"grant itself permissions", http.MethodPost, "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"},
 	{"change the RainbondCluster", http.MethodPut, "/apis/rainbond.io/v1alpha1/namespaces/rbd-system/rainbondclusters/rainbondcluster"},
 }
 
-// without are the rules of the chart, and what cannot look when one is taken
-// away. Where nothing fails, the log says what stays unknown.
+// without lists the rules of the chart, and which collectors fail when one is
+// removed. Where nothing fails, the log names what stays unknown.
 var without = []struct {
 	resource string
-	unable   []string
-	says     string
+	failing  []string
+	words    string
 }{
 	{"pods/log", []string{"tls"}, "the exporter needs get on pods/log in namespace rbd-system"},
 	{"secrets", []string{"cert"}, "the exporter needs get on secrets rbd-api-client-cert in namespace rbd-system"},
@@ -79,11 +79,11 @@ func (h *site) leastPrivilege(t *testing.T, p *platform) {
 	write(t, kubeconfig, h.cluster.kubeconfig(t, token))
 	args = append(args, "--kubeconfig="+kubeconfig)
 
-	t.Run("every collector can look", func(t *testing.T) {
+	t.Run("every collector succeeds", func(t *testing.T) {
 		e := newExporter(t, h.logs, "exporter-chart", args...)
-		until(t, 15*time.Second, "every collector can look", func() error { return e.onlyUnable() })
-		if seen, err := e.scrape(); err != nil || len(seen.looks()) != 6 {
-			t.Errorf("collectors: %q, %v; expected all six", seen.looks(), err)
+		until(t, 15*time.Second, "every collector succeeds", func() error { return e.onlyFailing() })
+		if seen, err := e.scrape(); err != nil || len(seen.collectors()) != 6 {
+			t.Errorf("collectors: %q, %v; expected all six", seen.collectors(), err)
 		}
 		if text := tail(e.log, 100); strings.Contains(text, "the exporter needs") {
 			t.Errorf("a right is missing:\n%s", text)
@@ -96,7 +96,7 @@ func (h *site) leastPrivilege(t *testing.T, p *platform) {
 		client := h.as(t, token).RESTClient()
 		for _, m := range mayNot {
 			if !strings.Contains(string(page), m.what) {
-				t.Errorf("docs/hardening.md does not say that it may not %s", m.what)
+				t.Errorf("docs/hardening.md does not state that it may not %s", m.what)
 			}
 			path, query, _ := strings.Cut(m.path, "?")
 			request := client.Verb(m.verb).AbsPath(path).SetHeader("Content-Type", "application/json")
@@ -110,18 +110,18 @@ func (h *site) leastPrivilege(t *testing.T, p *platform) {
 				t.Errorf("to %s: %v; expected it to be forbidden", m.what, err)
 			}
 		}
-		say("%d things are refused", len(mayNot))
+		progress("%d things are refused", len(mayNot))
 	})
 	for _, w := range without {
 		t.Run("without "+w.resource, func(t *testing.T) {
 			h.takeAway(t, w.resource)
 			e := newExporter(t, h.logs, "exporter-without-"+strings.ReplaceAll(w.resource, "/", "-"), args...)
-			until(t, 15*time.Second, fmt.Sprintf("only %q cannot look, and it is said why", w.unable), func() error {
-				if err := e.onlyUnable(w.unable...); err != nil {
+			until(t, 15*time.Second, fmt.Sprintf("only %q fails, and the log has the reason", w.failing), func() error {
+				if err := e.onlyFailing(w.failing...); err != nil {
 					return err
 				}
-				if text := tail(e.log, 100); !strings.Contains(text, w.says) {
-					return errors.New("the log does not say: " + w.says + "\n" + text)
+				if text := tail(e.log, 100); !strings.Contains(text, w.words) {
+					return errors.New("the log does not contain: " + w.words + "\n" + text)
 				}
 				return nil
 			})
