@@ -101,7 +101,13 @@ func (o *observer) lookup(ctx context.Context, base *net.Resolver, host string) 
 	if base != nil && base.Dial != nil {
 		dial = base.Dial
 	}
-	r := net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+	r := net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, address string) (_ net.Conn, err error) {
+		defer func() {
+			if cause := recover(); cause != nil { // package net calls this in a goroutine of its own
+				err = &fault.UnknownError{Phase: fault.Resolve, Err: fmt.Errorf("panic: %v", cause)}
+				o.observe(0, err)
+			}
+		}()
 		conn, err := dial(ctx, network, address)
 		if err != nil {
 			o.observe(0, err)
