@@ -1,13 +1,16 @@
 package demo
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"sync/atomic"
 )
 
-// A nameServer is a DNS server that returns NXDOMAIN for every name, or does
-// not respond. It lets names fail without a query to the outside.
+// A nameServer is a DNS server that returns NXDOMAIN for every name. A silent
+// one responds to the control query of a probe only: a name server that responds
+// to no query at all is a fault of the exporter's host. It lets names fail
+// without a query to the outside.
 type nameServer struct {
 	socket net.PacketConn
 	silent atomic.Bool
@@ -29,6 +32,9 @@ func (s *nameServer) close() {
 	<-s.ended
 }
 
+// controlLabel is part of the name in the control query (probe/resolve.go).
+var controlLabel = []byte("rainbond-exporter-control")
+
 // serve returns each query as its own response with the code NXDOMAIN (RFC
 // 1035, section 4.1.1).
 func (s *nameServer) serve() {
@@ -40,7 +46,7 @@ func (s *nameServer) serve() {
 		if err != nil {
 			return // closed
 		}
-		if n < header || s.silent.Load() {
+		if n < header || s.silent.Load() && !bytes.Contains(packet[:n], controlLabel) {
 			continue
 		}
 		packet[2] |= response
