@@ -65,6 +65,7 @@ type flags struct {
 	lang       string
 	rulesFile  string
 	checkRules bool
+	rules      rulesFlags
 	timeout    time.Duration
 	watch      bool
 	interval   time.Duration
@@ -142,6 +143,7 @@ func parse(args []string, out io.Writer) (*flags, error) {
 
 	rules := app.Command(cmdRules, "Print the embedded rules, as Prometheus loads them.")
 	rules.Flag("check", "Check the rules instead, or those in FILE (--check=FILE), and print each mistake with its line. Exit status 1 if there is any.").BoolVar(&f.checkRules)
+	f.rules.add(rules)
 	rules.Arg("FILE", "A rule file to check, or a file of Alertmanager templates if its name ends in .tmpl.").StringVar(&f.rulesFile)
 
 	command, err := app.Parse(args)

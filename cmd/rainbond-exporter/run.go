@@ -12,7 +12,6 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/demo"
 	"github.com/rainbond-exporter/rainbond-exporter/doctor"
 	"github.com/rainbond-exporter/rainbond-exporter/report/web"
-	"github.com/rainbond-exporter/rainbond-exporter/rules"
 	"github.com/rainbond-exporter/rainbond-exporter/tour"
 )
 
@@ -48,8 +47,7 @@ func (f *flags) do(ctx context.Context, out, errs io.Writer) (int, error) {
 		if f.checkRules {
 			return f.lint(ctx, errs)
 		}
-		_, err := out.Write(rules.Rules)
-		return healthy, err
+		return healthy, f.rules.print(out)
 	case cmdServe:
 		return healthy, f.serve(ctx, &extension{})
 	case cmdCheck:

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"github.com/rainbond-exporter/rainbond-exporter/rules"
+	"github.com/rainbond-exporter/rainbond-exporter/rules/variant"
+)
+
+// rulesFlags holds the flags of the command rules.
+type rulesFlags struct {
+	variant  variant.Options
+	identity string
+}
+
+// add defines the flags that select a variant of the rules.
+func (r *rulesFlags) add(c *kingpin.CmdClause) {
+	identity := strings.Join(append(append([]string{}, rules.DefaultIdentity...), rules.RegionLabel), ",")
+	c.Flag("format", "What to print: "+strings.Join(variant.Formats, ", ")+".").Default(variant.Formats[0]).StringVar(&r.variant.Format)
+	c.Flag("lang", "Language of the texts: "+strings.Join(variant.Langs, ", ")+".").Default(variant.Langs[0]).StringVar(&r.variant.Lang)
+	c.Flag("identity", "Labels that identify a platform, comma-separated.").Default(identity).StringVar(&r.identity)
+	c.Flag("interval", "Scrape interval of the exporter.").Default(variant.DefaultInterval.String()).DurationVar(&r.variant.Interval)
+	c.Flag("web.external-url", "URL of the exporter for people, for links in notifications.").PlaceHolder("URL").StringVar(&r.variant.ExporterURL)
+	c.Flag("guide.external-url", "URL of the guide for people. By default /guide of the exporter.").PlaceHolder("URL").StringVar(&r.variant.GuideURL)
+	c.Flag("grafana.external-url", "URL of Grafana for people, for links in notifications.").PlaceHolder("URL").StringVar(&r.variant.GrafanaURL)
+}
+
+// print writes the rules that the flags select to out.
+func (r *rulesFlags) print(out io.Writer) error {
+	r.variant.Identity = strings.Split(r.identity, ",")
+	text, err := variant.Generate(r.variant)
+	if err != nil {
+		return fmt.Errorf("rules: %w", err)
+	}
+	_, err = out.Write(text)
+	return err
+}

@@ -1,0 +1,267 @@
+// Package variant makes variants of the rules, of the Alertmanager
+// configuration and of the message templates: for other identity labels, scrape
+// intervals, languages and file formats, and with complete links.
+package variant
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+
+	"github.com/rainbond-exporter/rainbond-exporter/rules"
+)
+
+// The formats of a variant.
+const (
+	Prometheus     = "prometheus"     // a rule file of Prometheus, Thanos, Mimir or vmalert
+	PrometheusRule = "prometheusrule" // an object of the Prometheus Operator
+	VMRule         = "vmrule"         // an object of the VictoriaMetrics Operator
+	Alertmanager   = "alertmanager"   // alertmanager.yaml
+	Templates      = "templates"      // templates/rainbond.tmpl
+)
+
+// Formats are all formats, the default first.
+var Formats = []string{Prometheus, PrometheusRule, VMRule, Alertmanager, Templates}
+
+// Langs are the languages of the texts, the default first.
+var Langs = []string{"both", "en", "zh"}
+
+// The scrape intervals. DefaultInterval is the one for which the rules are
+// written. Prometheus forgets a sample after five minutes, and a fault must be
+// scraped twice before it notifies.
+const (
+	DefaultInterval = 15 * time.Second
+	MaxInterval     = 2 * time.Minute
+)
+
+// Options select a variant. The zero value is the embedded rule file.
+type Options struct {
+	Format   string        // one of Formats
+	Lang     string        // one of Langs
+	Identity []string      // labels that identify a platform, with rules.RegionLabel
+	Interval time.Duration // scrape interval
+	// External URLs of the exporter, of its guide and of Grafana, for complete
+	// links. An empty URL leaves the links out. The guide is by default at
+	// /guide of the exporter.
+	ExporterURL, GuideURL, GrafanaURL string
+}
+
+// Generate returns the variant. An error names the option, its value and what
+// was expected.
+func Generate(o Options) ([]byte, error) {
+	o, err := o.complete()
+	if err != nil {
+		return nil, err
+	}
+	identity := slices.DeleteFunc(slices.Clone(o.Identity), func(name string) bool { return name == rules.RegionLabel })
+	switch o.Format {
+	case Alertmanager:
+		return []byte(identify(string(rules.Alertmanager), identity)), nil
+	case Templates:
+		return []byte(identify(string(rules.Messages), identity)), nil
+	}
+	text := identify(string(rules.Rules), identity)
+	text = forInterval(text, o.Interval)
+	text = o.withLinks(text)
+	text = inLanguage(text, o.Lang)
+	return []byte(asObject(text, o.Format)), nil
+}
+
+// reserved are the labels that the rules themselves set or group by.
+var reserved = []string{"alertname", "severity", "job", "instance", "node", "mountpoint", "component", "collector", "role", "place", "kind", "reference", "reason", "phase", "class", "cause", "pods", "measure", "between"}
+
+// complete fills in the defaults and validates the options.
+func (o Options) complete() (Options, error) {
+	if o.Format == "" {
+		o.Format = Prometheus
+	}
+	if o.Lang == "" {
+		o.Lang = Langs[0]
+	}
+	if o.Identity == nil {
+		o.Identity = append(slices.Clone(rules.DefaultIdentity), rules.RegionLabel)
+	}
+	if o.Interval == 0 {
+		o.Interval = DefaultInterval
+	}
+	var errs []error
+	if !slices.Contains(Formats, o.Format) {
+		errs = append(errs, fmt.Errorf("--format: unknown value %q; expected %s", o.Format, strings.Join(Formats, ", ")))
+	}
+	if !slices.Contains(Langs, o.Lang) {
+		errs = append(errs, fmt.Errorf("--lang: unknown value %q; expected %s", o.Lang, strings.Join(Langs, ", ")))
+	}
+	for i, name := range o.Identity {
+		switch {
+		case !model.LabelName(name).IsValidLegacy() || strings.HasPrefix(name, model.ReservedLabelPrefix):
+			errs = append(errs, fmt.Errorf("--identity: %q is not a label name; expected letters, digits and underscores", name))
+		case slices.Contains(reserved, name):
+			errs = append(errs, fmt.Errorf("--identity: the rules use the label %s; expected labels that identify a platform, such as cluster", name))
+		case slices.Contains(o.Identity[:i], name):
+			errs = append(errs, fmt.Errorf("--identity: %s occurs twice; expected each label once", name))
+		}
+	}
+	if !slices.Contains(o.Identity, rules.RegionLabel) {
+		errs = append(errs, fmt.Errorf("--identity: %q lacks %s; expected for example cluster,%[2]s", strings.Join(o.Identity, ","), rules.RegionLabel))
+	}
+	if o.Interval < time.Second || o.Interval > MaxInterval {
+		errs = append(errs, fmt.Errorf("--interval: %s; expected a scrape interval from 1s to %s: Prometheus forgets a sample after 5m, and a fault must be scraped twice", o.Interval, MaxInterval))
+	}
+	if o.GuideURL == "" && o.ExporterURL != "" {
+		o.GuideURL = strings.TrimRight(o.ExporterURL, "/") + "/guide"
+	}
+	for flag, value := range map[string]*string{"web": &o.ExporterURL, "guide": &o.GuideURL, "grafana": &o.GrafanaURL} {
+		*value = strings.TrimRight(*value, "/")
+		u, err := url.Parse(*value)
+		if *value != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(*value, "{}\"'\\ ")) {
+			errs = append(errs, fmt.Errorf("--%s.external-url: %q; expected a URL such as https://%[1]s.example.com", flag, *value))
+		}
+	}
+	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return o, errors.Join(errs...)
+}
+
+// The places of rules.DefaultIdentity in the files.
+var (
+	groupings  = regexp.MustCompile(`\b(by|on) \(cluster(, |\))`)
+	equals     = regexp.MustCompile(`(equal: \[|group_by: \[alertname, )cluster, `)
+	queries    = regexp.MustCompile(`cluster=%q(, |\})`)
+	prefix     = regexp.MustCompile(`\{\{ with (\$labels|\$\.CommonLabels)\.cluster \}\}\{\{ \. \}\}/\{\{ end \}\}`)
+	arguments  = regexp.MustCompile(`([^h]) (\$labels|\.CommonLabels)\.cluster\b`) // not after with
+	titleParts = regexp.MustCompile(`%s/%s %s %s 99999`)
+)
+
+// identify replaces the labels of rules.DefaultIdentity with other labels.
+func identify(text string, labels []string) string {
+	if slices.Equal(labels, rules.DefaultIdentity) {
+		return text
+	}
+	each := func(form, separator string) string {
+		var all []string
+		for _, name := range labels {
+			all = append(all, strings.ReplaceAll(form, "LABEL", name))
+		}
+		return strings.Join(all, separator)
+	}
+	list := func(names, rest string) string { // rest is what follows the list: a comma, or its end
+		if names == "" && rest == ", " {
+			return ""
+		}
+		return names + rest
+	}
+	names := each("LABEL", ", ")
+	text = replaceGroups(groupings, text, func(g []string) string { return g[1] + " (" + list(names, g[2]) })
+	text = replaceGroups(equals, text, func(g []string) string { return g[1] + list(names, ", ") })
+	text = replaceGroups(queries, text, func(g []string) string { return list(each("LABEL=%q", ", "), g[1]) })
+	text = replaceGroups(prefix, text, func(g []string) string { return each("{{ with "+g[1]+".LABEL }}{{ . }}/{{ end }}", "") })
+	text = replaceGroups(arguments, text, func(g []string) string { return g[1] + each(" "+g[2]+".LABEL", "") })
+	text = titleParts.ReplaceAllString(text, strings.Repeat("%s/", len(labels))+"%s %s %s 99999")
+	return strings.ReplaceAll(text, "by the labels cluster and rainbond_region. `rainbond-exporter rules --identity` replaces cluster\n# with other labels.",
+		"by the labels "+each("LABEL, ", "")+"rainbond_region (--identity).")
+}
+
+func replaceGroups(of *regexp.Regexp, text string, with func(groups []string) string) string {
+	return of.ReplaceAllStringFunc(text, func(found string) string { return with(of.FindStringSubmatch(found)) })
+}
+
+var (
+	alertLine = regexp.MustCompile(`^ +- alert: (\S+)`)
+	forLine   = regexp.MustCompile(`^( +for: )(\S+)$`)
+	// probeAlerts fire when the same failure occurs in several probes.
+	probeAlerts = []string{"RainbondRegionUnreachable", "RainbondRegionPortClosed", "RainbondRegionAPIDown", "RainbondRegionTLSFailing"}
+)
+
+// forInterval adapts the rules to a longer scrape interval: no alert fires
+// after a single scrape, two failures in turn are held, and so is everything
+// that one lost scrape hides.
+func forInterval(text string, interval time.Duration) string {
+	if interval <= DefaultInterval {
+		return text
+	}
+	atLeast := func(d time.Duration, text string) string {
+		if given, err := model.ParseDuration(text); err == nil && time.Duration(given) >= d {
+			return text
+		}
+		return model.Duration(d).String()
+	}
+	lines, alert := strings.Split(text, "\n"), ""
+	for i, line := range lines {
+		if m := alertLine.FindStringSubmatch(line); m != nil {
+			alert = m[1]
+		}
+		if m := forLine.FindStringSubmatch(line); m != nil {
+			least := interval
+			if slices.Contains(probeAlerts, alert) {
+				least = 2 * interval
+			}
+			lines[i] = m[1] + atLeast(least, m[2])
+		}
+	}
+	return strings.NewReplacer(
+		"(rainbond_api_probe_failed[30s])", "(rainbond_api_probe_failed["+atLeast(2*interval, "30s")+"])",
+		"(rainbond_api_probe_failed[1m])", "(rainbond_api_probe_failed["+atLeast(2*interval+DefaultInterval, "1m")+"])",
+		"(rainbond_certificate_mismatch[1m])", "(rainbond_certificate_mismatch["+atLeast(2*interval+DefaultInterval, "1m")+"])",
+		"(rainbond_collector_success[2m])", "(rainbond_collector_success["+atLeast(2*interval+DefaultInterval, "2m")+"])",
+	).Replace(strings.Join(lines, "\n"))
+}
+
+var (
+	sectionLine   = regexp.MustCompile(`(?m)^( +)section: (\S+)$`)
+	dashboardLine = regexp.MustCompile(`(?m)^( +)dashboard: (\S.*)$`)
+)
+
+// withLinks adds the annotations of rules.LinkAnnotations.
+func (o Options) withLinks(text string) string {
+	if o.GuideURL != "" {
+		lang := "en"
+		if o.Lang == "zh" {
+			lang = "zh"
+		}
+		text = replaceGroups(sectionLine, text, func(g []string) string {
+			return fmt.Sprintf("%s\n%sguide_url: \"%s?lang=%s#%s\"\n%[2]sguide_url_zh: \"%[3]s?lang=zh#%[5]s\"", g[0], g[1], o.GuideURL, lang, g[2])
+		})
+	}
+	if o.GrafanaURL != "" {
+		text = replaceGroups(dashboardLine, text, func(g []string) string {
+			return fmt.Sprintf("%s\n%sdashboard_url: '%s%s'", g[0], g[1], o.GrafanaURL, g[2])
+		})
+	}
+	return text
+}
+
+var (
+	english = regexp.MustCompile(`(?m)^ +summary: .*\n +description: \|-\n(?: {12}.*\n)+`)
+	chinese = regexp.MustCompile(`(?m)^ +summary_zh: .*\n +description_zh: \|-\n(?: {12}.*\n)+`)
+)
+
+// inLanguage leaves one language in summary and description.
+func inLanguage(text, lang string) string {
+	switch lang {
+	case "en":
+		return chinese.ReplaceAllString(text, "")
+	case "zh":
+		text = english.ReplaceAllString(text, "")
+		return strings.NewReplacer(" summary_zh:", " summary:", " description_zh:", " description:", "/docs/guide.en.md#", "/docs/guide.zh.md#").Replace(text)
+	}
+	return text
+}
+
+// asObject puts the groups into an object of an operator.
+func asObject(text, format string) string {
+	header := map[string]string{
+		PrometheusRule: "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\n",
+		VMRule:         "apiVersion: operator.victoriametrics.com/v1beta1\nkind: VMRule\n",
+	}[format]
+	if header == "" {
+		return text
+	}
+	comments, groups, _ := strings.Cut(text, "\ngroups:\n")
+	indented := regexp.MustCompile(`(?m)^(.)`).ReplaceAllString("groups:\n"+groups, "  $1")
+	return comments + "\n" + header + "metadata:\n  name: rainbond-exporter\nspec:\n" + indented
+}
