@@ -90,7 +90,7 @@ e2e-browser: build ## the pages in Chromium: every scenario, both languages, pho
 	@tools/browser
 	@go test -tags e2e -count=1 -v -timeout 15m ./test/browser
 
-pictures: build ## makes docs/pictures anew, of the real pages
+pictures: build ## makes docs/pictures again, of the real pages
 	@tools/browser
 	@go test -tags e2e -count=1 -v -timeout 5m -run '^TestPictures$$' ./test/browser -pictures
 

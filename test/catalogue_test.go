@@ -20,11 +20,11 @@ import (
 // alerts are the alerting rules, each name once.
 func alerts(t *testing.T) []doctor.Alert {
 	t.Helper()
-	judge, err := doctor.New(rules.Rules, rules.Alertmanager)
+	d, err := doctor.New(rules.Rules, rules.Alertmanager)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return judge.Alerts()
+	return d.Alerts()
 }
 
 func read(t *testing.T, path string) string {
@@ -36,7 +36,7 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-// uses says whether a text names the metric as a word, as queries do.
+// uses reports whether a text has the metric as a word, as queries do.
 func uses(text, metric string) bool {
 	return regexp.MustCompile(`\b` + metric + `(_bucket|_sum|_count)?\b`).MatchString(text)
 }
@@ -54,7 +54,7 @@ func TestEveryAlertHasItsSectionPanelAndTests(t *testing.T) {
 			t.Errorf("%s: rules/rainbond.test.yaml does not test it", a.Name)
 		}
 		if !strings.Contains(page, a.Name) {
-			t.Errorf("%s: docs/alerts.md does not tell of it", a.Name)
+			t.Errorf("%s: docs/alerts.md does not list it", a.Name)
 		}
 	}
 }

@@ -1,5 +1,4 @@
-// Package test holds what no single package can: that the house stands as
-// docs/design.md says, and that whatever bears one symptom's slug is there.
+// Package test holds what no single package can: as docs/design.md describes, and that whatever has one symptom's slug is there.
 package test
 
 import (
@@ -69,7 +68,7 @@ func packages(t *testing.T) []goPackage {
 	}
 }
 
-func TestImportsPointTheWayThePlanSays(t *testing.T) {
+func TestImportsFollowThePlan(t *testing.T) {
 	seen := 0
 	for _, p := range packages(t) {
 		folder := strings.TrimPrefix(p.ImportPath, module)

@@ -15,7 +15,7 @@ import (
 
 // BenchmarkDisk scrapes the exporter of the node role, as it ships, and
 // Debian's node_exporter with nothing but its filesystem collector, in turns.
-// Both tell of their own process as well.
+// Both report their own process as well.
 func BenchmarkDisk(b *testing.B) {
 	const program = "prometheus-node-exporter"
 	binary := filepath.Join("..", "..", "bin", "rainbond-exporter")
@@ -34,22 +34,22 @@ func BenchmarkDisk(b *testing.B) {
 	b.ReportMetric(1e6*us.median(us.scrapes), "µs/scrape")
 	b.ReportMetric(us.median(us.scrapes)/them.median(them.scrapes), "x-scrape")
 	b.ReportMetric(float64(us.cpu(b))/float64(them.cpu(b)), "x-scrape-cpu")
-	b.ReportMetric(us.median(us.looks)/them.median(them.looks), "x-look")
+	b.ReportMetric(us.median(us.collections)/them.median(them.collections), "x-collection")
 }
 
 // A scraped exporter is a peer with what its scrapes took.
 type scraped struct {
 	*peer
-	sample         string // says how long the look alone took
-	begin          time.Duration
-	scrapes, looks []float64 // seconds
+	sample               string // the metric with the duration of the collection alone
+	begin                time.Duration
+	scrapes, collections []float64 // seconds
 }
 
 func newScraped(b *testing.B, sample, program string, args ...string) *scraped {
 	b.Helper()
 	s := &scraped{peer: startPeer(b, program, args...), sample: sample}
 	s.scrape(b) // the first is dearer
-	s.scrapes, s.looks, s.begin = nil, nil, theirs(b, s.pid)
+	s.scrapes, s.collections, s.begin = nil, nil, theirs(b, s.pid)
 	return s
 }
 
@@ -68,16 +68,16 @@ func (s *scraped) scrape(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	var look float64
+	var collected float64
 	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
 		if value, ok := strings.CutPrefix(lines.Text(), s.sample+" "); ok {
-			if _, err := fmt.Sscan(value, &look); err != nil {
+			if _, err := fmt.Sscan(value, &collected); err != nil {
 				b.Fatal(err)
 			}
 		}
 	}
-	if look == 0 {
+	if collected == 0 {
 		b.Fatalf("no %s on %s/metrics", s.sample, s.url)
 	}
-	s.scrapes, s.looks = append(s.scrapes, time.Since(clock).Seconds()), append(s.looks, look)
+	s.scrapes, s.collections = append(s.scrapes, time.Since(clock).Seconds()), append(s.collections, collected)
 }

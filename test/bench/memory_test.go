@@ -14,7 +14,7 @@ import (
 )
 
 // exporter starts the binary that ships over n regions, all at the stage's
-// server, each a target of its own unless the collectors are said to look.
+// server, each a target of its own unless the collectors probe them.
 func (s stage) exporter(b *testing.B, n int, collectors string) *peer {
 	b.Helper()
 	binary, err := filepath.Abs(filepath.Join("..", "..", "bin", "rainbond-exporter"))
@@ -53,7 +53,7 @@ func resident(b *testing.B, pid int) float64 {
 	return 0
 }
 
-// BenchmarkMemory looks at 1,000 regions, and as often at one, as Prometheus
+// BenchmarkMemory probes 1,000 regions, and one region as often, as Prometheus
 // would, and compares what the two processes then hold. All regions have the
 // same certificates, of which nothing is shared between regions.
 func BenchmarkMemory(b *testing.B) {

@@ -113,7 +113,7 @@ func start(b *testing.B, cmd *exec.Cmd, env ...string) *bufio.Reader {
 }
 
 // own is the CPU time that this process has used.
-func own(b *testing.B) time.Duration {
+func busy(b *testing.B) time.Duration {
 	b.Helper()
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -155,16 +155,16 @@ func (s stage) floor(b *testing.B, pair tls.Certificate, roots *x509.CertPool) {
 // peer.
 type asked struct {
 	*peer
-	name string
-	well string // the line of its answer that says that all is well
-	cpu  time.Duration
+	name    string
+	healthy string // the line of its answer that reports that everything is healthy
+	cpu     time.Duration
 }
 
 // ours is the binary that ships, over one region.
 func (s stage) ours(b *testing.B) *asked {
 	p := s.exporter(b, 1, "none")
 	p.url += "/probe?region=region-0"
-	return &asked{peer: p, name: "exporter", well: `rainbond_api_up{rainbond_region="region-0"} 1`}
+	return &asked{peer: p, name: "exporter", healthy: `rainbond_api_up{rainbond_region="region-0"} 1`}
 }
 
 // blackbox is a blackbox_exporter asked to make the same request; nil when
@@ -182,7 +182,7 @@ func (s stage) blackbox(b *testing.B, name, program string) *asked {
 	}
 	p := startPeer(b, program, "--config.file="+config, "--log.level=error")
 	p.url += "/probe?module=region&target=https://" + s.address + "/v2/show"
-	return &asked{peer: p, name: name, well: "probe_success 1"}
+	return &asked{peer: p, name: name, healthy: "probe_success 1"}
 }
 
 // A peer is an exporter in a process of its own.
@@ -233,7 +233,7 @@ func (p *asked) probe(b *testing.B, n int) {
 	b.Helper()
 	begin := theirs(b, p.pid)
 	for range n {
-		if text := fetch(b, p.url); !strings.Contains(text, "\n"+p.well+"\n") {
+		if text := fetch(b, p.url); !strings.Contains(text, "\n"+p.healthy+"\n") {
 			b.Fatalf("%s does not succeed: %s", p.name, text)
 		}
 	}
@@ -275,16 +275,16 @@ func BenchmarkProbe(b *testing.B) {
 	var floor, bare time.Duration
 	n := 0
 	for b.Loop() {
-		begin := own(b)
+		begin := busy(b)
 		for range atATime {
 			s.floor(b, pair, roots)
 		}
-		between := own(b)
+		between := busy(b)
 		for range atATime {
 			probe()
 		}
 		floor += between - begin
-		bare += own(b) - between
+		bare += busy(b) - between
 		for _, p := range append(peers, us) {
 			p.probe(b, atATime)
 		}

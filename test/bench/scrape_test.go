@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// BenchmarkScrapeOfAThousand takes one scrape of /metrics that looks at 1,000
+// BenchmarkScrapeOfAThousand takes one scrape of /metrics that probes 1,000
 // regions at once: how long it takes, how much of our CPU, and how much it
-// says. A second one has Prometheus' default of 10 s, which may not be long
+// reports. A second one has Prometheus' default of 10 s, which may not be long
 // enough for all.
 func BenchmarkScrapeOfAThousand(b *testing.B) {
 	const many = 1000
@@ -26,10 +26,10 @@ func BenchmarkScrapeOfAThousand(b *testing.B) {
 		took += time.Since(begin)
 		cpu += theirs(b, p.pid) - cpuBegin
 		plain = unpack(b, packed)
-		if up, down := told(plain); up != many || down != 0 {
+		if up, down := reported(plain); up != many || down != 0 {
 			b.Fatalf("of %d regions %d are up and %d down", many, up, down)
 		}
-		up, down := told(unpack(b, scrape(b, p.url+"/metrics", "10")))
+		up, down := reported(unpack(b, scrape(b, p.url+"/metrics", "10")))
 		inTime, wrong = inTime+up, wrong+down
 	}
 	samples := 0
@@ -48,9 +48,9 @@ func BenchmarkScrapeOfAThousand(b *testing.B) {
 	b.ReportMetric(float64(wrong)/float64(b.N), "regions-down")
 }
 
-// told is how many regions the answer says to be up and down; others it does
-// not tell at all.
-func told(answer []byte) (up, down int) {
+// reported is how many regions the answer reports as up and down. Others
+// are missing.
+func reported(answer []byte) (up, down int) {
 	for line := range bytes.Lines(answer) {
 		switch {
 		case !bytes.HasPrefix(line, []byte("rainbond_api_up{")):

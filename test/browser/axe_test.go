@@ -27,7 +27,7 @@ func TestThePagesAreAccessible(t *testing.T) {
 	home := run(t, "demo")
 	for _, target := range []struct{ scenario, path string }{
 		{"healthy", "/?lang=en"},
-		{telling, "/?lang=zh"},
+		{visible, "/?lang=zh"},
 		{"healthy", "/?lang=zh"}, // just mended
 		{"two-regions", "/?lang=en"},
 		{"two-regions", "/?lang=zh&region=nowhere"},
@@ -51,6 +51,6 @@ func TestThePagesAreAccessible(t *testing.T) {
 				b.layout(name, screen)
 			}
 		}
-		say("accessible: %s %s", target.scenario, target.path)
+		progress("accessible: %s %s", target.scenario, target.path)
 	}
 }

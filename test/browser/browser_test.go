@@ -34,8 +34,8 @@ import (
 // screenshots is where what was seen is kept.
 const screenshots = "screenshots"
 
-// patience bounds everything that one tab does.
-const patience = 10 * time.Minute
+// answerTimeout bounds everything that one tab does.
+const answerTimeout = 10 * time.Minute
 
 // A size is a screen.
 type size struct {
@@ -56,8 +56,8 @@ var (
 	other    = map[string]string{"en": "zh", "zh": "en"}
 )
 
-// say prints a line of progress at once.
-func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "browser: "+format+"\n", args...) }
+// progress prints a line of progress at once.
+func progress(format string, args ...any) { fmt.Fprintf(os.Stderr, "browser: "+format+"\n", args...) }
 
 // browsers starts one Chromium for all tests.
 var browsers = sync.OnceValues(func() (context.Context, error) {
@@ -107,7 +107,7 @@ func newTab(t testing.TB, screen size) *tab {
 	if err := chromedp.Listen(ctx, b.hear); err != nil {
 		t.Fatal(err)
 	}
-	ctx, done := context.WithTimeout(ctx, patience)
+	ctx, done := context.WithTimeout(ctx, answerTimeout)
 	t.Cleanup(done)
 	b.ctx = ctx
 	call(b, log.Enable, cdp.Empty{})
@@ -145,7 +145,7 @@ func (b *tab) quiet(what string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, complaint := range b.complaints {
-		b.Errorf("%s: the console says: %s", what, complaint)
+		b.Errorf("%s: the browser console has: %s", what, complaint)
 	}
 	b.complaints = nil
 }
@@ -298,7 +298,7 @@ func run(t testing.TB, args ...string) string {
 	t.Cleanup(func() { _ = cmd.Wait() }) // killed by the test's context
 	select {
 	case <-listening:
-	case <-time.After(patience):
+	case <-time.After(answerTimeout):
 	}
 	if !strings.Contains(last, "Listening on") {
 		t.Fatalf("%s did not begin to listen: %s", strings.Join(args, " "), last)

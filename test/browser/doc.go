@@ -1,7 +1,7 @@
-// Package browser looks at the pages as people do: in Chromium, on a phone
+// Package browser opens the pages as people do: in Chromium, on a phone
 // and on a desktop, in both languages, light and dark, by mouse and by
 // keyboard. The pages are those of the real binary.
 //
-// Run it with make e2e-browser; the tests bear the build tag e2e. What was
+// Run it with make e2e-browser; the tests have the build tag e2e. What was
 // seen is kept in screenshots/.
 package browser

@@ -3,7 +3,7 @@
 (width) => {
   const problems = new Set(), slack = 1.5;
   const name = (e) => `${e.tagName.toLowerCase()}${e.className ? "." + String(e.className).replaceAll(" ", ".") : ""} "${e.textContent.trim().slice(0, 40)}"`;
-  const unseen = (e) => !e.checkVisibility({ visibilityProperty: true }) || e.closest(".skip, #said");
+  const unseen = (e) => !e.checkVisibility({ visibilityProperty: true }) || e.closest(".skip, #notice");
   const scrolls = (e, axis) => ["auto", "scroll"].includes(getComputedStyle(e)["overflow" + axis]);
   const clips = (e, axis) => ["hidden", "clip"].includes(getComputedStyle(e)["overflow" + axis]);
 

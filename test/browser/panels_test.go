@@ -22,7 +22,7 @@ import (
 // and where the pictures are kept.
 var drawn = filepath.Join("..", "..", "dist", "panels")
 
-// What is drawn has settled when two looks, so far apart, see the same and
+// What is drawn has settled when two snapshots, so far apart, show the same and
 // nothing is wrong; what is wrong for as long as settles stays so.
 const (
 	apart   = 300 * time.Millisecond
@@ -59,8 +59,8 @@ type sight struct {
 }
 
 // TestEveryPanelIsDrawn draws every panel of every dashboard with Grafana's own
-// components, and looks at each. With -pictures it takes those of the
-// documentation anew.
+// components, and checks each. With -pictures it takes those of the
+// documentation again.
 func TestEveryPanelIsDrawn(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(drawn, "requests.json"))
 	if err != nil {
@@ -82,7 +82,7 @@ func TestEveryPanelIsDrawn(t *testing.T) {
 			b.loads(chromedp.Navigate(gallery.URL))
 			b.run(fmt.Sprintf("draw(%s)", raw))
 			panels := slices.DeleteFunc(r.Dashboard.Panels, func(p panel) bool { return p.Type == "row" })
-			b.wait(patience, "every panel has its place", fmt.Sprintf("document.querySelectorAll('[data-panel]').length == %d", len(panels)))
+			b.wait(answerTimeout, "every panel has its place", fmt.Sprintf("document.querySelectorAll('[data-panel]').length == %d", len(panels)))
 			if r.Whole { // what is outside the window is not drawn
 				b.resize(size{r.Name, r.Width, ask[int64](b, "document.documentElement.scrollHeight"), false})
 			}
@@ -101,12 +101,12 @@ func TestEveryPanelIsDrawn(t *testing.T) {
 			if *pictures && !r.Whole {
 				b.picture(r.Name, chromedp.CaptureScreenshot())
 			}
-			say("%s: %d panels drawn", r.Name, len(panels))
+			progress("%s: %d panels drawn", r.Name, len(panels))
 		})
 	}
 }
 
-// settled waits until what is drawn does not change any more, and says what is
+// settled waits until what is drawn does not change any more, and returns what is
 // wrong with it.
 func (r request) settled(b *tab, panels []panel) (all []string) {
 	var before []sight
@@ -119,7 +119,7 @@ func (r request) settled(b *tab, panels []panel) (all []string) {
 				all = append(all, fmt.Sprintf("%d %q is not to be seen", p.ID, p.Title))
 				continue
 			}
-			for _, complaint := range r.judge(p, seen[i]) {
+			for _, complaint := range r.evaluate(p, seen[i]) {
 				all = append(all, fmt.Sprintf("%d %q: %s", p.ID, p.Title, complaint))
 			}
 		}
@@ -129,13 +129,13 @@ func (r request) settled(b *tab, panels []panel) (all []string) {
 		before = seen
 	}
 	if len(all) == 0 {
-		all = []string{"it goes on changing"}
+		all = []string{"it keeps changing"}
 	}
 	return all
 }
 
-// pardon forgets what Grafana's components say of their own future, what its
-// server has beside them (icons and fonts), and that we read a canvas twice.
+// pardon forgets what Grafana's components log about their own future, what its
+// server also has (icons and fonts), and that we read a canvas twice.
 func (b *tab) pardon() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -147,12 +147,12 @@ func (b *tab) pardon() {
 // broken is what no person should read.
 var broken = regexp.MustCompile(`undefined|\bNaN\b|\[object|\$\{`)
 
-// judge says what a person would call broken.
-func (r request) judge(p panel, s sight) (all []string) {
+// evaluate returns what a person would call broken.
+func (r request) evaluate(p panel, s sight) (all []string) {
 	wrong := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	body := strings.TrimSpace(strings.Replace(s.Text, p.Title, "", 1))
 	if broken.MatchString(s.Text) {
-		wrong("it says %q", s.Text)
+		wrong("it shows %q", s.Text)
 	}
 	if s.None {
 		if p.FieldConfig.Defaults.NoValue == "" {
@@ -177,7 +177,7 @@ func (r request) judge(p panel, s sight) (all []string) {
 			wrong("%d rows and no cell: %q", s.Rows, body)
 		}
 		for field, title := range p.columns() {
-			if r.bears(p, field) && !strings.Contains(s.Text, title) {
+			if r.has(p, field) && !strings.Contains(s.Text, title) {
 				wrong("there is no column %q: %.300q", title, body)
 			}
 		}
@@ -195,9 +195,9 @@ func (p panel) columns() map[string]string {
 	return nil
 }
 
-// bears says whether the answers have a field: a label that no series bears has
+// has reports whether the answers have a field: a label of no series has
 // no column.
-func (r request) bears(p panel, field string) bool {
+func (r request) has(p panel, field string) bool {
 	for _, q := range p.Targets {
 		for _, series := range r.Answers[fmt.Sprintf("%d %s", p.ID, q.RefID)] {
 			if series.Metric[field] != "" {

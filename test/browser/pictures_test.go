@@ -17,18 +17,18 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-var pictures = flag.Bool("pictures", false, "make docs/pictures anew")
+var pictures = flag.Bool("pictures", false, "make docs/pictures again")
 
 // maxPicture is what a picture in the documentation may weigh.
 const maxPicture = 120_000
 
 // TestPictures makes the pictures of the documentation, of the real pages:
-// what stands above the fold, and the message on the phone.
+// what is above the fold, and the message on the phone.
 func TestPictures(t *testing.T) {
 	if !*pictures {
 		t.Skip("make pictures makes them")
 	}
-	home := run(t, "demo", "--scenario="+telling)
+	home := run(t, "demo", "--scenario="+visible)
 	for _, lang := range langs {
 		b := newTab(t, size{"page", 1120, 900, false})
 		b.theme("light")
@@ -58,7 +58,7 @@ func (b *tab) picture(name string, take chromedp.Action[[]byte]) {
 	if err := os.WriteFile(filepath.Join("..", "..", "docs", "pictures", name+".png"), small.Bytes(), 0o644); err != nil {
 		b.Fatal(err)
 	}
-	say("docs/pictures/%s.png: %d bytes, of %d", name, small.Len(), len(taken))
+	progress("docs/pictures/%s.png: %d bytes, of %d", name, small.Len(), len(taken))
 }
 
 // fewColours is the picture in the 256 colours that it has most of, or their

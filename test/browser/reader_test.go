@@ -17,18 +17,18 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// The scenario in which most is told.
-const telling = "cert-rotated-broken"
+// The scenario in which most is reported.
+const visible = "cert-rotated-broken"
 
 func TestAReaderOfTheDemo(t *testing.T) {
-	home := run(t, "demo", "--scenario="+telling)
+	home := run(t, "demo", "--scenario="+visible)
 	t.Run("copies a command", func(t *testing.T) { copies(t, home) })
 	t.Run("switches between light and dark", func(t *testing.T) { switches(t, home) })
 	t.Run("gets one small answer", func(t *testing.T) { weighs(t, home) })
 	t.Run("walks by keyboard", func(t *testing.T) { walks(t, home) })
 	t.Run("needs no script", func(t *testing.T) { reads(t, home) })
 	t.Run("sees the repair without a jump", func(t *testing.T) { stays(t, home) })
-	t.Run("is told when the exporter is gone", func(t *testing.T) { old(t) })
+	t.Run("is reported when the exporter is gone", func(t *testing.T) { old(t) })
 }
 
 // copies reads the clipboard back, both where the page may write it and where
@@ -48,12 +48,12 @@ func copies(t *testing.T, home string) {
 			b.run(lends)
 		}
 		b.do(chromedp.Click(fmt.Sprintf(".commands li:nth-child(%d) .copy", i+1)))
-		b.wait(5*time.Second, "it says so", `document.querySelector("#said").textContent === "已复制"`)
+		b.wait(5*time.Second, "it shows so", `document.querySelector("#notice").textContent === "已复制"`)
 		b.run("delete navigator.clipboard")
 		if got := ask[string](b, "navigator.clipboard.readText()"); got != commands[i] {
 			t.Errorf("copied %q, want %q", got, commands[i])
 		}
-		b.wait(5*time.Second, "the button is as before", `document.querySelector("#said").textContent === "" && document.querySelectorAll(".copy")[`+fmt.Sprint(i)+`].textContent === "复制"`)
+		b.wait(5*time.Second, "the button is as before", `document.querySelector("#notice").textContent === "" && document.querySelectorAll(".copy")[`+fmt.Sprint(i)+`].textContent === "复制"`)
 	}
 	b.quiet("copying")
 }
@@ -69,10 +69,10 @@ func switches(t *testing.T, home string) {
 	if light == dark {
 		t.Errorf("light and dark are both %s", light)
 	}
-	for _, want := range []struct{ says, ground string }{{"Theme: light", light}, {"Theme: dark", dark}, {"Theme: auto", dark}, {"Theme: light", light}} {
+	for _, want := range []struct{ label, ground string }{{"Theme: light", light}, {"Theme: dark", dark}, {"Theme: auto", dark}, {"Theme: light", light}} {
 		b.do(chromedp.Click(chromedp.CSS(".theme")))
-		if says, got := ask[string](b, `document.querySelector(".theme").textContent`), ask[string](b, ground); says != want.says || got != want.ground {
-			t.Errorf("got %s on %s, want %s on %s", says, got, want.says, want.ground)
+		if label, got := ask[string](b, `document.querySelector(".theme").textContent`), ask[string](b, ground); label != want.label || got != want.ground {
+			t.Errorf("got %s on %s, want %s on %s", label, got, want.label, want.ground)
 		}
 	}
 	b.loads(chromedp.Click(chromedp.CSS(`header a[href^="guide"]`))) // the choice is kept
@@ -95,7 +95,7 @@ func weighs(t *testing.T, home string) {
 		if len(b.requests) != 1 || b.bytes > maxBytes {
 			t.Errorf("%d bytes in %q, want one request of less than %d", int(b.bytes), b.requests, maxBytes)
 		}
-		say("the page in %s with the tour weighs %d bytes", lang, int(b.bytes))
+		progress("the page in %s with the tour weighs %d bytes", lang, int(b.bytes))
 		b.mu.Unlock()
 	}
 }
@@ -133,7 +133,7 @@ func walks(t *testing.T, home string) {
 		t.Errorf("the skip link leads to %q", got)
 	}
 	b.do(chromedp.Focus(chromedp.CSS(".copy")), chromedp.KeyEvent(" "))
-	b.wait(5*time.Second, "space copies", `document.querySelector("#said").textContent !== ""`)
+	b.wait(5*time.Second, "space copies", `document.querySelector("#notice").textContent !== ""`)
 	b.quiet("the keyboard")
 }
 
@@ -143,7 +143,7 @@ func reads(t *testing.T, home string) {
 	call(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 	b.loads(chromedp.Navigate(home + "/?lang=en"))
 	text := b.text("body")
-	for _, want := range []string{"1 fault", "the console holds certificates of another generation", "kubectl -n rbd-system", "Repair it"} {
+	for _, want := range []string{"1 fault", "the console holds certificates of another rotation", "kubectl -n rbd-system", "Repair it"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
@@ -154,10 +154,10 @@ func reads(t *testing.T, home string) {
 		}
 	}
 	b.loads(chromedp.Click(chromedp.CSS("#lead .repair")))
-	if text := b.text("h1"); text != "Everything looked at is well" {
+	if text := b.text("h1"); text != "Everything that was checked is healthy" {
 		t.Errorf("after the repair: %q", text)
 	}
-	breaks(t, home, telling)
+	breaks(t, home, visible)
 }
 
 // stays holds the keyboard on a button and marks the page, while somebody
@@ -167,12 +167,12 @@ func stays(t *testing.T, home string) {
 	b.loads(chromedp.Navigate(home + "/?lang=en"))
 	b.run(`window.mark = 1; document.querySelector('[href^="?"][href*="refresh=off"]').focus(); scrollTo(0, 100)`)
 	breaks(t, home, "healthy")
-	b.wait(40*time.Second, "the page turns well by itself", `document.body.className === "healthy"`)
-	if got := ask[[]string](b, `[String(window.mark), document.activeElement.textContent, String(scrollY > 0), document.title.split(" · ")[0]]`); !slices.Equal(got, []string{"1", "Pause", "true", "Everything looked at is well"}) {
+	b.wait(40*time.Second, "the page becomes healthy by itself", `document.body.className === "healthy"`)
+	if got := ask[[]string](b, `[String(window.mark), document.activeElement.textContent, String(scrollY > 0), document.title.split(" · ")[0]]`); !slices.Equal(got, []string{"1", "Pause", "true", "Everything that was checked is healthy"}) {
 		t.Errorf("mark, focus, whether still scrolled, and title are %q", got)
 	}
-	b.quiet("looking again")
-	breaks(t, home, telling)
+	b.quiet("checking again")
+	breaks(t, home, visible)
 }
 
 // old loses its exporter.
@@ -181,7 +181,7 @@ func old(t *testing.T) {
 	t.Run("while it runs", func(t *testing.T) {
 		b.loads(chromedp.Navigate(run(t, "demo") + "/?lang=zh"))
 	})
-	b.wait(40*time.Second, "the page says that it is old", `document.querySelector("#stale").checkVisibility()`)
+	b.wait(40*time.Second, "the page shows that it is old", `document.querySelector("#stale").checkVisibility()`)
 	b.layout("an old page", phone)
 	b.keep("stale.zh.phone")
 }

@@ -113,25 +113,25 @@ func objects(rendered string) []string {
 }
 
 // carried begins text that the chart takes from its files, which have tests of
-// their own: a golden would only stand in the way of who edits them.
+// their own: a golden would only hinder a person who edits them.
 var carried = regexp.MustCompile(`^ *(groups:|rainbond\.rules\.yml: \||[a-z-]+\.json: \|-)$`)
 
-// withoutCarried leaves out what stands under such a line.
+// withoutCarried leaves out what is under such a line.
 func withoutCarried(object string) string {
-	var kept strings.Builder
+	var rest strings.Builder
 	under := ""
 	for line := range strings.Lines(object) {
 		if under != "" && (strings.TrimSpace(line) == "" || strings.HasPrefix(line, under+" ") || strings.HasPrefix(line, under+"- ")) {
 			continue
 		}
 		under = ""
-		kept.WriteString(line)
+		rest.WriteString(line)
 		if carried.MatchString(strings.TrimSuffix(line, "\n")) {
 			under = line[:len(line)-len(strings.TrimLeft(line, " "))]
-			kept.WriteString(under + "  # from files/\n")
+			rest.WriteString(under + "  # from files/\n")
 		}
 	}
-	return kept.String()
+	return rest.String()
 }
 
 func TestEachGoodFixtureRendersAsExpected(t *testing.T) {
@@ -172,12 +172,12 @@ func TestEachBadValueIsRefusedWithASentenceThatNamesIt(t *testing.T) {
 	const path = "testdata/bad.yaml"
 	var cases []struct {
 		Values yaml.Node `yaml:"values"`
-		Says   string    `yaml:"says"`
+		Error  string    `yaml:"error"`
 	}
 	if err := yaml.Unmarshal([]byte(read(t, path)), &cases); err != nil {
 		t.Fatal(err)
 	}
-	says := map[string]string{}
+	complaints := map[string]string{}
 	for i := range cases {
 		values, err := yaml.Marshal(&cases[i].Values)
 		if err != nil {
@@ -191,19 +191,19 @@ func TestEachBadValueIsRefusedWithASentenceThatNamesIt(t *testing.T) {
 			}
 			for _, helm := range helms {
 				_, complaint := template(t, helm, "--values="+file)
-				says[line] = sentence(complaint)
-				if got := says[line]; got != cases[i].Says && !*update {
-					t.Errorf("%s says:\n%s\nexpected:\n%s", helm, got, cases[i].Says)
+				complaints[line] = sentence(complaint)
+				if got := complaints[line]; got != cases[i].Error && !*update {
+					t.Errorf("%s reports:\n%s\nexpected:\n%s", helm, got, cases[i].Error)
 				}
 			}
 		})
 	}
 	if *update {
-		text := "# Values that are refused, each with what Helm 3 and Helm 4 say of them.\n"
+		text := "# Values that are refused, each with the errors of Helm 3 and Helm 4.\n"
 		for _, c := range cases {
 			values, _ := yaml.Marshal(&c.Values)
 			line := strings.TrimSpace(string(values))
-			text += "- values: " + line + "\n  says: |-\n    " + strings.ReplaceAll(says[line], "\n", "\n    ") + "\n"
+			text += "- values: " + line + "\n  error: |-\n    " + strings.ReplaceAll(complaints[line], "\n", "\n    ") + "\n"
 		}
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -250,7 +250,7 @@ func TestTheDashboardsSpeakOneLanguageAndLeadToTheWantedGuide(t *testing.T) {
 		}
 		for text, want := range map[string]int{"rainbond-overview.json: |-": 1, "总览": 1, "Rainbond / Overview": 0, `"query": "` + guide + `"`: 5, "/docs/guide.": 0} {
 			if got := strings.Count(rendered, text); got != want {
-				t.Errorf("%s: %q stands there %d times, want %d", helm, text, got, want)
+				t.Errorf("%s: %q occurs %d times, want %d", helm, text, got, want)
 			}
 		}
 	}

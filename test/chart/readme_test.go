@@ -11,14 +11,14 @@ import (
 const readmeHead = `<!-- Made from values.yaml by make sync. -->
 # rainbond-exporter
 
-Says, within a minute, why a [Rainbond](https://www.rainbond.com) console cannot work with its region. Helm 3 and Helm 4.
+Reports, within a minute, why a [Rainbond](https://www.rainbond.com) console cannot work with its region. Helm 3 and Helm 4.
 
 ` + "```console" + `
 $ helm install rainbond-exporter oci://ghcr.io/rainbond-exporter/charts/rainbond-exporter --namespace monitoring --create-namespace
 ` + "```" + `
 
 The defaults work on a stock Rainbond: nothing that needs an operator is on. [Install](../../docs/install.md) has the ways in as
-commands, for kube-prometheus-stack, plain Prometheus, a stock Rainbond, a console that lives elsewhere, and sites without a way out;
+commands, for kube-prometheus-stack, plain Prometheus, a stock Rainbond, a console that lives elsewhere, and air-gapped sites;
 [hardening](../../docs/hardening.md) what it may read and why. A wrong value is refused with a sentence that names its path.
 
 | role | is | runs when | may |
@@ -69,7 +69,7 @@ func rows(t *testing.T, prefix string, mapping *yaml.Node) string {
 	return table.String()
 }
 
-// documented says whether a mapping's keys have comments.
+// documented reports whether a mapping's keys have comments.
 func documented(mapping *yaml.Node) bool {
 	for i := 0; i < len(mapping.Content); i += 2 {
 		if mapping.Content[i].HeadComment != "" || documented(mapping.Content[i+1]) {

@@ -55,7 +55,7 @@ func values(t *testing.T, text string) []string {
 	return all
 }
 
-// TestWithDefaultsTheRulesAreTheProjectsOwn compares what the two say, word
+// TestWithDefaultsTheRulesAreTheProjectsOwn compares the two, word
 // for word, whatever the order in which Helm writes keys.
 func TestWithDefaultsTheRulesAreTheProjectsOwn(t *testing.T) {
 	want := values(t, strings.ReplaceAll(read(t, root+"/rules/rainbond.rules.yaml"), "-n NAMESPACE", "-n monitoring"))

@@ -1,5 +1,5 @@
-// Package clients proves with real programs what the log of rbd-api's door
-// says when they fail there, and what we make of it.
+// Package clients proves with real programs what the log of rbd-api
+// contains when they fail, and how it is classified.
 package clients
 
 import (
@@ -28,7 +28,7 @@ import (
 
 var update = flag.Bool("update", false, "write docs/handshakes.md instead of comparing it")
 
-// A visit is one knock at the door.
+// A visit is one connection to the TLS listener.
 type visit struct {
 	tls12  bool   // at most TLS 1.2; else TLS 1.3
 	verify string // whose CA the client verifies with: "" (not at all), "right" or "stale"
@@ -55,21 +55,21 @@ func visits() []visit {
 	return all
 }
 
-// A client knocks with a real program.
+// A client connects with a real program.
 type client struct {
 	name    string
 	program string   // "" is this very program
-	library []string // the arguments with which it tells its TLS library
-	knock   func(ctx context.Context, f files, address string, v visit)
+	library []string // the arguments for its TLS library
+	connect func(ctx context.Context, f files, address string, v visit)
 }
 
-// files is where both generations lie: right-ca.pem, stale-client.pem, ...
+// files is where both sets of certificates are: right-ca.pem, stale-client.pem, ...
 type files string
 
 func (f files) path(whose, what string) string { return filepath.Join(string(f), whose+"-"+what) }
 
 func (f files) authorities(whose string) *x509.CertPool {
-	ca, _ := os.ReadFile(f.path(whose, "ca.pem")) // without it nobody is trusted, which a test says
+	ca, _ := os.ReadFile(f.path(whose, "ca.pem")) // without it nobody is trusted, which a test reports
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(ca)
 	return pool
@@ -79,10 +79,10 @@ func (f files) authorities(whose string) *x509.CertPool {
 const serverName = fault.DefaultServerName
 
 var programs = []client{
-	{"Go", "", nil, knockGo},
+	{"Go", "", nil, connectGo},
 	{"curl", "curl", []string{"--version"}, func(ctx context.Context, f files, address string, v visit) {
 		_, port, _ := net.SplitHostPort(address)
-		args := []string{"--silent", "--max-time", "5", "--resolve", serverName + ":" + port + ":127.0.0.1"}
+		args := []string{"-s", "--max-time", "5", "--resolve", serverName + ":" + port + ":127.0.0.1"}
 		if v.tls12 {
 			args = append(args, "--tls-max", "1.2")
 		}
@@ -150,7 +150,7 @@ func execute(ctx context.Context, input, name string, args ...string) {
 	_ = cmd.Run()
 }
 
-func knockGo(ctx context.Context, f files, address string, v visit) {
+func connectGo(ctx context.Context, f files, address string, v visit) {
 	config := &tls.Config{ServerName: serverName, InsecureSkipVerify: v.verify == ""}
 	if v.tls12 {
 		config.MaxVersion = tls.VersionTLS12
@@ -165,8 +165,8 @@ func knockGo(ctx context.Context, f files, address string, v visit) {
 	goes(ctx, address, config)
 }
 
-// missing says why a client cannot be used; "" when it can. What the others
-// say under other libraries than OpenSSL 3 is not known here.
+// missing returns why a client cannot be used; "" when it can. The messages of
+// the others with another library than OpenSSL 3 are not known here.
 func (c client) missing(ctx context.Context) string {
 	if c.program == "" {
 		return ""
@@ -181,7 +181,7 @@ func (c client) missing(ctx context.Context) string {
 	return ""
 }
 
-// expected is what the door must be seen to say, by who distrusts whom. A
+// expected is what the log must contain, by who distrusts whom. A
 // client on OpenSSL 3 cannot verify a region's certificate even by the right
 // CA: issuer and subject are the same name, so it takes it for self-signed.
 func expected(c client, v visit) string {
@@ -201,7 +201,7 @@ func expected(c client, v visit) string {
 	return ""
 }
 
-// A place is one of the demo's regions with what is needed to knock.
+// A place is one of the demo's regions with what is needed to connect.
 type place struct {
 	files   files
 	regions func(context.Context) ([]fault.Region, error)
@@ -246,11 +246,11 @@ func newPlace(t *testing.T, scenario string) *place {
 			t.Fatal(err)
 		}
 	}
-	p.heard(t, false) // what was said before
+	p.heard(t, false) // earlier lines
 	return p
 }
 
-// heard returns what the door's log says that it did not say before, waiting
+// heard returns the new lines of the log, waiting
 // for it when something must come.
 func (p *place) heard(t *testing.T, must bool) (all []fault.Handshake) {
 	t.Helper()
@@ -271,7 +271,7 @@ func (p *place) heard(t *testing.T, must bool) (all []fault.Handshake) {
 	}
 }
 
-// ours is what our own probe says with the copy that the client used.
+// ours is the result of our own probe with the copy that the client used.
 func (p *place) ours(t *testing.T, v visit) string {
 	t.Helper()
 	if v.cert == "" {
@@ -293,15 +293,15 @@ func (p *place) ours(t *testing.T, v visit) string {
 	failure, failed := fault.FromTrace(new(probe.Prober).Probe(ctx, r))
 	p.heard(t, failed && failure.Reason == fault.ClientRefused) // the line that our own probe leaves
 	if !failed {
-		return "well"
+		return "healthy"
 	}
 	return string(failure.Phase) + "/" + string(failure.Reason)
 }
 
-// said is how we say a handshake's failure.
-func said(h fault.Handshake) string { return fmt.Sprintf("%s/%s", h.Class, h.Reason) }
+// class returns class and reason of a failed handshake.
+func class(h fault.Handshake) string { return fmt.Sprintf("%s/%s", h.Class, h.Reason) }
 
-func TestWhatTheDoorSaysOfEachClient(t *testing.T) {
+func TestLogOfEachClient(t *testing.T) {
 	var missing []string
 	p := newPlace(t, "healthy")
 	table := map[visit]map[string]string{}
@@ -317,16 +317,16 @@ func TestWhatTheDoorSaysOfEachClient(t *testing.T) {
 		for _, v := range visits() {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			want := expected(c, v)
-			c.knock(ctx, p.files, p.address, v)
+			c.connect(ctx, p.files, p.address, v)
 			cancel()
 			var got []string
 			for _, h := range p.heard(t, want != "") {
-				got = append(got, said(h))
+				got = append(got, class(h))
 				words.add(h, c.name+" "+v.version())
 			}
 			table[v][c.name] = strings.Join(got, " ")
 			if table[v][c.name] != want {
-				t.Errorf("%s %+v: the door says %q, want %q", c.name, v, got, want)
+				t.Errorf("%s %+v: the log has %q, want %q", c.name, v, got, want)
 			}
 		}
 	}
@@ -336,7 +336,7 @@ func TestWhatTheDoorSaysOfEachClient(t *testing.T) {
 	compare(t, page(table, words)+others(t, p))
 }
 
-// spoken is what the log said, word for word, in the order of first hearing.
+// spoken is the text of the log, word for word, in the order of first hearing.
 type spoken []spokenOf
 
 type spokenOf struct {
@@ -359,11 +359,11 @@ func (s *spoken) add(h fault.Handshake, by string) {
 // page is docs/handshakes.md.
 func page(table map[visit]map[string]string, words spoken) string {
 	var text strings.Builder
-	text.WriteString(`# Who fails at the door, and what is said of it
+	text.WriteString(`# TLS clients that fail, and the log lines
 
 Made by ` + "`go test ./test/clients -update`" + ` with real programs (OpenSSL 3) against a server with rbd-api's TLS settings; a test holds it.
 Each cell is what ` + "`rainbond_api_tls_handshake_errors_total`" + ` counts, as class/reason. The last column is what our own probe
-says when it holds the same CA and certificate.
+reports when it has the same CA and certificate.
 
 | the client verifies with | shows the certificate | TLS |`)
 	columns := []string{"Go", "curl", "openssl s_client", "Python ssl", "our probe"}
@@ -382,18 +382,18 @@ says when it holds the same CA and certificate.
 		text.WriteString("\n")
 	}
 	text.WriteString(`
-"right" is what the region holds, "stale" is of another generation: a CA of the same name and serial.
+"right" is what the region holds, "stale" is of another rotation: a CA of the same name and serial.
 
 A client on OpenSSL 3 distrusts a healthy region, too, if it verifies at all: issuer and subject of the region's certificate are
 the same name, so it takes it for self-signed. The console does not verify (` + "`REGION_SSL_VERIFY`" + ` is false by default).
 
-## What the log says, word for word
+## What the log contains, word for word
 
-| after ` + "`http: TLS handshake error from IP:PORT:`" + ` | counted as | said of |
+| after ` + "`http: TLS handshake error from IP:PORT:`" + ` | counted as | clients |
 |---|---|---|
 `)
 	for _, w := range words {
-		fmt.Fprintf(&text, "| `%s` | %s | %s |\n", w.Text, said(w.Handshake), strings.Join(w.by, ", "))
+		fmt.Fprintf(&text, "| `%s` | %s | %s |\n", w.Text, class(w.Handshake), strings.Join(w.by, ", "))
 	}
 	return text.String()
 }

@@ -114,11 +114,11 @@ func TestGo119(t *testing.T) {
 		h, ok := fault.FromLogLine([]byte(line))
 		switch {
 		case want == "" && line == "":
-		case !ok || said(h) != want:
-			t.Errorf("%s: %q is %s, want %s", who, line, said(h), want)
+		case !ok || class(h) != want:
+			t.Errorf("%s: %q is %s, want %s", who, line, class(h), want)
 		case !seen[steady(h.Text)]:
 			seen[steady(h.Text)] = true
-			fmt.Fprintf(&captured, "%s\t%s\t%s\n", said(h), who, h.Text)
+			fmt.Fprintf(&captured, "%s\t%s\t%s\n", class(h), who, h.Text)
 		}
 	}
 	for _, c := range programs {
@@ -128,7 +128,7 @@ func TestGo119(t *testing.T) {
 		}
 		for _, v := range visits() {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-			c.knock(ctx, f, server.address, v)
+			c.connect(ctx, f, server.address, v)
 			cancel()
 			check(fmt.Sprintf("%s %s, verify %q, certificate %q", c.name, v.version(), v.verify, v.cert), expected(c, v))
 		}
@@ -141,7 +141,7 @@ func TestGo119(t *testing.T) {
 		if !ok {
 			want = o.want
 		}
-		o.knock(t.Context(), f, server.address)
+		o.connect(t.Context(), f, server.address)
 		check(o.who, want)
 	}
 	goes(t.Context(), server.address, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}})

@@ -11,21 +11,21 @@ import (
 	"time"
 )
 
-// An other is somebody at the door who fails there for another reason than
+// An other is somebody at the TLS listener who fails there for another reason than
 // whose certificates they have.
 type other struct {
-	who   string
-	knock func(ctx context.Context, f files, address string)
-	want  string
+	who     string
+	connect func(ctx context.Context, f files, address string)
+	want    string
 }
 
-// others knock where all is well, and the clients where certificates have
-// expired; what is said of them is the end of the page.
+// others connect where everything is healthy, and the clients where certificates have
+// expired; their lines are the end of the page.
 func others(t *testing.T, healthy *place) string {
 	t.Helper()
 	var text strings.Builder
 	text.WriteString(`
-## Others at the door
+## Other clients
 
 | who | after ` + "`http: TLS handshake error from IP:PORT:`" + ` | counted as |
 |---|---|---|
@@ -33,10 +33,10 @@ func others(t *testing.T, healthy *place) string {
 	words := func(p *place, o other) string {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
-		o.knock(ctx, p.files, p.address)
+		o.connect(ctx, p.files, p.address)
 		heard := p.heard(t, true)
-		if len(heard) != 1 || said(heard[0]) != o.want {
-			t.Errorf("%s: the door says %q, want %s once", o.who, heard, o.want)
+		if len(heard) != 1 || class(heard[0]) != o.want {
+			t.Errorf("%s: the log has %q, want %s once", o.who, heard, o.want)
 			return ""
 		}
 		return steady(heard[0].Text)
@@ -49,7 +49,7 @@ func others(t *testing.T, healthy *place) string {
 	for _, c := range programs {
 		for _, tls12 := range []bool{true, false} {
 			v := visit{tls12: tls12, cert: "right"}
-			of[words(expired, other{c.name + " " + v.version(), func(ctx context.Context, f files, address string) { c.knock(ctx, f, address, v) }, refused})] = true
+			of[words(expired, other{c.name + " " + v.version(), func(ctx context.Context, f files, address string) { c.connect(ctx, f, address, v) }, refused})] = true
 		}
 	}
 	for words := range of { // the same for all
@@ -58,7 +58,7 @@ func others(t *testing.T, healthy *place) string {
 	return text.String()
 }
 
-// strangers are who comes to a door where all is well.
+// strangers are clients of a region where everything is healthy.
 var strangers = []other{
 	{"Go that wants another name", func(ctx context.Context, f files, address string) {
 		goes(ctx, address, &tls.Config{RootCAs: f.authorities("right"), ServerName: "rbd-api.example.com"})
@@ -67,16 +67,16 @@ var strangers = []other{
 		goes(ctx, address, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11})
 	}, "benign/old_tls"},
 	{"`curl --tls-max 1.1`", func(ctx context.Context, _ files, address string) {
-		execute(ctx, "", "curl", "--silent", "--insecure", "--tlsv1.0", "--tls-max", "1.1", "--ciphers", "DEFAULT@SECLEVEL=0", "https://"+address)
+		execute(ctx, "", "curl", "-s", "--insecure", "--tlsv1.0", "--tls-max", "1.1", "--ciphers", "DEFAULT@SECLEVEL=0", "https://"+address)
 	}, "benign/old_tls"},
 	{"`openssl s_client -tls1_1`", func(ctx context.Context, _ files, address string) {
 		execute(ctx, "", "openssl", "s_client", "-connect", address, "-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0")
 	}, "benign/old_tls"},
 	{"`curl http://`", func(ctx context.Context, _ files, address string) {
-		execute(ctx, "", "curl", "--silent", "http://"+address+"/v2/show")
+		execute(ctx, "", "curl", "-s", "http://"+address+"/v2/show")
 	}, "benign/plain_http"},
-	{"`curl telnet://`, which says what an SSH client says", func(ctx context.Context, _ files, address string) {
-		execute(ctx, "SSH-2.0-OpenSSH_9.2\r\n", "curl", "--silent", "--max-time", "2", "telnet://"+address)
+	{"`curl telnet://`, which sends what an SSH client sends", func(ctx context.Context, _ files, address string) {
+		execute(ctx, "SSH-2.0-OpenSSH_9.2\r\n", "curl", "-s", "--max-time", "2", "telnet://"+address)
 	}, "benign/not_tls"},
 	{"a load balancer that connects and closes", func(ctx context.Context, _ files, address string) {
 		if conn, err := new(net.Dialer).DialContext(ctx, "tcp", address); err == nil {
@@ -85,14 +85,14 @@ var strangers = []other{
 	}, "benign/closed"},
 	{"a load balancer that connects and resets", func(ctx context.Context, _ files, address string) {
 		if conn, err := new(net.Dialer).DialContext(ctx, "tcp", address); err == nil {
-			_, _ = conn.Write([]byte{22}) // so that the door is reading
+			_, _ = conn.Write([]byte{22}) // so that the server is reading
 			_ = conn.(*net.TCPConn).SetLinger(0)
 			_ = conn.Close()
 		}
 	}, "benign/reset"},
 }
 
-// goes knocks as a Go program does.
+// goes connects as a Go program does.
 func goes(ctx context.Context, address string, config *tls.Config) {
 	dialer := tls.Dialer{Config: config}
 	if conn, err := dialer.DialContext(ctx, "tcp", address); err == nil {

@@ -80,16 +80,16 @@ func newServer(t *testing.T, options ...string) *server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.root.Close() })
-	_ = mysql.SetLogger(silent{})
+	_ = mysql.SetLogger(discard{})
 	until(t, func() error { return s.root.PingContext(t.Context()) })
 	s.do(t, "CREATE DATABASE console; USE console; "+table)
 	return s
 }
 
-// silent drops the driver's messages about a server that has not started.
-type silent struct{}
+// discard drops the driver's messages about a server that has not started.
+type discard struct{}
 
-func (silent) Print(...any) {}
+func (discard) Print(...any) {}
 
 func freePort(t *testing.T) int {
 	t.Helper()

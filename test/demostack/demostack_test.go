@@ -44,11 +44,11 @@ func TestThePhoneShowsMessagesAndTheWatchdogOnce(t *testing.T) {
 	}
 }
 
-// Where there is a Grafana, it is told where data source and dashboards are.
-// The one here is a script that writes down what it was told.
+// Where there is a Grafana, it receives where data source and dashboards are.
+// The one here is a script that writes down what it received.
 func TestAGrafanaIsStartedWhereThereIsOne(t *testing.T) {
 	folder, path := t.TempDir(), t.TempDir()
-	script := "#!/bin/sh\necho \"$@\" \"$GF_SERVER_HTTP_PORT\" >" + folder + "/told\ncat \"$GF_PATHS_PROVISIONING\"/*/*.yaml >>" + folder + "/told\ntouch " + folder + "/done\nexec sleep 60\n"
+	script := "#!/bin/sh\necho \"$@\" \"$GF_SERVER_HTTP_PORT\" >" + folder + "/reported\ncat \"$GF_PATHS_PROVISIONING\"/*/*.yaml >>" + folder + "/reported\ntouch " + folder + "/done\nexec sleep 60\n"
 	if err := os.WriteFile(filepath.Join(path, "grafana"), []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -67,14 +67,14 @@ func TestAGrafanaIsStartedWhereThereIsOne(t *testing.T) {
 		<-tick.C
 	}
 	programs.end()
-	told, err := os.ReadFile(filepath.Join(folder, "told"))
+	reported, err := os.ReadFile(filepath.Join(folder, "reported"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	port := strings.TrimSuffix(strings.TrimPrefix(say, "http://127.0.0.1:"), "/dashboards")
 	for _, want := range []string{"server --homepath=/usr/share/grafana " + port + "\n", `url: "http://127.0.0.1:9090"`, `options: {path: "`} {
-		if !strings.Contains(string(told), want) {
-			t.Errorf("no %q in\n%s", want, told)
+		if !strings.Contains(string(reported), want) {
+			t.Errorf("no %q in\n%s", want, reported)
 		}
 	}
 	if err := <-programs.ended; !strings.HasPrefix(err.Error(), "grafana has ended (") {

@@ -9,7 +9,7 @@ import (
 )
 
 // dashboards writes what a Grafana needs to show our dashboards, and starts
-// one where there is one. It returns what to say of it.
+// one where there is one. It returns what to print about it.
 func dashboards(programs *programs, folder, prometheus string) (string, error) {
 	provisioning := filepath.Join(folder, "grafana")
 	lang := "en" // of two languages one, for they share their uids

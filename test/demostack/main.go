@@ -1,7 +1,7 @@
-// Command demostack is make demo-stack: the demo, and beside it a real
+// Command demostack is make demo-stack: the demo, with a real
 // Prometheus and a real Alertmanager with the configuration that ships, whose
 // messages it prints as a phone would show them. It ends everything when it
-// is told to end.
+// must end.
 package main
 
 import (
@@ -32,7 +32,7 @@ func main() {
 	}
 }
 
-// scrapes is at the pace that docs/install.md advises; a phone rings as it
+// scrapes is at the pace that docs/install.md advises; a phone notifies as it
 // would.
 const scrapes = `
 global: {scrape_interval: 15s, scrape_timeout: 10s, evaluation_interval: 15s}
@@ -93,7 +93,7 @@ func run(ctx context.Context, out io.Writer) error {
 const welcome = `
 demo          http://%s                 break something here (up in some seconds)
 Prometheus    http://%s/api/v1/alerts   what is pending and what fires; built without pages
-Alertmanager  http://%s                 what was sent, and what is kept back
+Alertmanager  http://%s                 what was sent, and what is inhibited
 Grafana       %s
 logs          %s
 
@@ -110,7 +110,7 @@ func address(ctx context.Context, port string) string {
 			return l.Addr().String()
 		}
 	}
-	return "127.0.0.1:" + port // whoever starts there says what is wrong
+	return "127.0.0.1:" + port // the program that starts there reports what is wrong
 }
 
 // language is the one of the messages.
@@ -126,7 +126,7 @@ func language() string {
 	return "en"
 }
 
-// programs run beside us and end with us.
+// programs run next to us and end with us.
 type programs struct {
 	ctx    context.Context // ends with end, or before
 	cancel context.CancelFunc
@@ -144,8 +144,8 @@ func newPrograms(ctx context.Context, folder string) *programs {
 	return p
 }
 
-// patience is how long a program may take to end.
-const patience = 10 * time.Second
+// answerTimeout is how long a program may take to end.
+const answerTimeout = 10 * time.Second
 
 // start starts a program in a group of its own: Ctrl-C is ours to pass on.
 func (p *programs) start(name, path string, env []string, args ...string) error {
@@ -155,7 +155,7 @@ func (p *programs) start(name, path string, env []string, args ...string) error 
 	}
 	cmd := exec.CommandContext(p.ctx, path, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = patience
+	cmd.WaitDelay = answerTimeout
 	cmd.Stdout, cmd.Stderr, cmd.Env = log, log, append(os.Environ(), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {

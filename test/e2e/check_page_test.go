@@ -81,9 +81,11 @@ func (h *site) runsTheCheckPage(t *testing.T) {
 	if !strings.Contains(printed[2], "CRITICAL") || strings.Contains(printed[2], "Check failed") {
 		t.Errorf("kubectl rainbond check prints:\n%s", printed[2])
 	}
-	var diagnosis struct{ Looked []string }
-	if err := json.Unmarshal([]byte(printed[3]), &diagnosis); err != nil || !slices.Equal(diagnosis.Looked, []string{"node-role"}) {
-		t.Errorf("%v, looked %q:\n%s", err, diagnosis.Looked, printed[3])
+	var diagnosis struct {
+		Collected []string `json:"looked"`
+	}
+	if err := json.Unmarshal([]byte(printed[3]), &diagnosis); err != nil || !slices.Equal(diagnosis.Collected, []string{"node-role"}) {
+		t.Errorf("%v, collected %q:\n%s", err, diagnosis.Collected, printed[3])
 	}
 	progress("kubectl calls check as its plugin, and the server takes %d manifests", manifests)
 }
@@ -94,11 +96,11 @@ func checksAsItsAccount(t *testing.T, kubeconfig string) {
 	binary := built(t, "../../bin/rainbond-exporter", "make build")
 	out, _ := exec.CommandContext(t.Context(), binary, "check", "--timeout=30s", "--output=json", "--region.route=api_address", "--kubeconfig="+kubeconfig).Output() // ends with 1
 	var diagnosis struct {
-		Verdict string
-		Looked  []string
-		Unable  []any
+		Verdict   string
+		Collected []string `json:"looked"`
+		Unable    []any
 	}
-	if err := json.Unmarshal(out, &diagnosis); err != nil || len(diagnosis.Looked) != 6 || len(diagnosis.Unable) != 0 {
-		t.Errorf("%v, looked %q, unable %v:\n%s", err, diagnosis.Looked, diagnosis.Unable, out)
+	if err := json.Unmarshal(out, &diagnosis); err != nil || len(diagnosis.Collected) != 6 || len(diagnosis.Unable) != 0 {
+		t.Errorf("%v, collected %q, unable %v:\n%s", err, diagnosis.Collected, diagnosis.Unable, out)
 	}
 }

@@ -1,7 +1,7 @@
 //go:build linux
 
 // Package mutefs mounts file systems that never answer, as those of a dead NFS
-// server do not: their FUSE server shakes hands and falls silent.
+// server do not: their FUSE server shakes hands and stops responding.
 package mutefs
 
 import (

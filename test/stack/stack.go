@@ -11,7 +11,7 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/rules"
 )
 
-// A Stack says what differs from the files that ship.
+// A Stack contains what differs from the files that ship.
 type Stack struct {
 	Webhook      string              // the URL that gets the messages
 	Alertmanager string              // its address, for Prometheus
@@ -19,8 +19,8 @@ type Stack struct {
 	Edit         func([]byte) []byte // is done to the rules and to Alertmanager's configuration; nil: nothing
 }
 
-// urlFile is where Alertmanager's configuration says in which file a
-// receiver's address stands.
+// urlFile is where Alertmanager's configuration sets in which file a
+// receiver's address is.
 var urlFile = regexp.MustCompile(`(?m)^([ -]*url_file: *)(\S+)`)
 
 // Write writes everything into the folder and returns the paths of the two

@@ -1,4 +1,4 @@
-// Sample prints random English sentences of the documentation, the rules and the comments in Go files, for a reader to judge the style.
+// Sample prints random English sentences of the documentation, the rules and the comments in Go files, for a reader to evaluate the style.
 //
 //	go run ./tools/sample [-seed=1] [-n=60] [PATH...]
 //
