@@ -80,12 +80,13 @@ func TestHandshakeErrorsAreCountedByClass(t *testing.T) {
 		}
 		lines = nil
 		return nil
-	})
+	}, func() int { return 2 })
 	want := `
+		rainbond_api_log_gaps_total{rainbond_region="rainbond"} 2
 		rainbond_api_tls_handshake_error_last_timestamp_seconds{class="trust",rainbond_region="rainbond"} 1.764e+09
 		rainbond_api_tls_handshake_error_last_timestamp_seconds{class="benign",rainbond_region="rainbond"} 1.764000001e+09`
 	for range 2 { // nothing new, nothing lost
-		report := shows(t, c, want, "rainbond_api_tls_handshake_error_last_timestamp_seconds")
+		report := shows(t, c, want, "rainbond_api_tls_handshake_error_last_timestamp_seconds", "rainbond_api_log_gaps_total")
 		if got := evidenceText(report); got != "log line: 2025-11-24T16:00:00Z 10.42.0.1:1: remote error: tls: bad certificate" {
 			t.Errorf("evidence: %s", got)
 		}

@@ -59,6 +59,7 @@ var Catalogue = []Metric{
 
 	{SlugTLS, "rainbond_api_tls_handshake_errors_total", "Total TLS handshake errors in the log of rbd-api, by class and reason. The class benign contains port scans and load balancer checks.", counter, []string{labelRegion, "class", "reason"}},
 	{SlugTLS, "rainbond_api_tls_handshake_error_last_timestamp_seconds", "Time of the last TLS handshake error of this class in the log of rbd-api. Absent if there was none.", gauge, []string{labelRegion, "class"}},
+	{SlugTLS, "rainbond_api_log_gaps_total", "Total times at which lines of the log of a rbd-api pod were lost between two collections, because the log was rotated or the container restarted twice. Handshake errors in these lines are not counted.", counter, []string{labelRegion}},
 
 	{SlugCert, "rainbond_certificate_info", "A certificate in a place, by the SHA-256 of its DER. Always 1.", gauge, []string{labelRegion, "place", "kind", "sha256"}},
 	{SlugCert, "rainbond_certificate_mismatch", "Whether the certificate of this kind in this place does not match the one in the reference place.", gauge, []string{labelRegion, "kind", "place", "reference"}},

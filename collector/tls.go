@@ -18,6 +18,7 @@ type LogReader func(ctx context.Context, handle func(at time.Time, line []byte))
 type handshakes struct {
 	region string
 	read   LogReader
+	gaps   func() int
 
 	mu           sync.Mutex
 	errors       *prometheus.CounterVec
@@ -30,9 +31,13 @@ type handshakeAt struct {
 	fault.Handshake
 }
 
-// NewTLS returns the collector of symptom tls for the region of that name.
-func NewTLS(region string, read LogReader) Collector {
-	h := &handshakes{region: region, read: read, errors: counterVec("rainbond_api_tls_handshake_errors_total"), last: map[fault.Class]handshakeAt{}}
+// NewTLS returns the collector of symptom tls for the region of that name. gaps
+// returns how many times lines of the log were lost; nil means never.
+func NewTLS(region string, read LogReader, gaps func() int) Collector {
+	if gaps == nil {
+		gaps = func() int { return 0 }
+	}
+	h := &handshakes{region: region, read: read, gaps: gaps, errors: counterVec("rainbond_api_tls_handshake_errors_total"), last: map[fault.Class]handshakeAt{}}
 	for _, s := range fault.HandshakePatterns {
 		h.errors.WithLabelValues(region, string(s.Class), string(s.Reason))
 	}
@@ -46,6 +51,7 @@ func (c *handshakes) Collect(ctx context.Context) (Report, error) {
 	err := c.read(ctx, c.count)
 	var r Report
 	r.collect(c.errors)
+	r.addSample("rainbond_api_log_gaps_total", float64(c.gaps()), c.region)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err == nil {

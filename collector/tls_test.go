@@ -14,7 +14,7 @@ func TestWrongClockOfANodeNeitherExtendsNorHidesAnError(t *testing.T) {
 		c := NewTLS("rainbond", func(_ context.Context, seen func(time.Time, []byte)) error {
 			seen(time.Now().Add(wrong), []byte("2026/11/23 16:02:04 http: TLS handshake error from 10.42.0.1:1: remote error: tls: bad certificate"))
 			return nil
-		})
+		}, nil)
 		for _, row := range []struct{ wrong, want time.Duration }{
 			{-time.Minute, -time.Minute}, // at first there is nothing to hold against it
 			{-time.Hour, -15 * time.Second},

@@ -44,7 +44,7 @@ type api struct {
 	refuse   map[string]int               // status by "list nodes"
 	token    string                       // without which everything is refused; "": none is needed
 	hangs    bool
-	deaf     bool             // watches are told nothing, not even their end
+	deaf     bool             // watches get nothing, not even their end
 	brief    bool             // watches end at once
 	timeout  time.Duration    // of the last watch
 	pages    []int            // the objects on each page of a list
@@ -92,7 +92,7 @@ func (a *api) kube(t *testing.T) *Client {
 	return a.kubeAs(t, "")
 }
 
-// kubeAs is the same, for one who bears the token in a file.
+// kubeAs is kube with the token in a file.
 func (a *api) kubeAs(t *testing.T, tokenFile string) *Client {
 	t.Helper()
 	life, end := context.WithCancel(t.Context())
@@ -187,7 +187,7 @@ func (a *api) forget() {
 	a.set(func(a *api) { a.version, a.history, a.objects = 0, nil, map[string]map[string][]byte{} })
 }
 
-// put stores objects and tells those who watch.
+// put stores objects and sends them to the watches.
 func (a *api) put(objects ...runtime.Object) {
 	for _, o := range objects {
 		a.change("MODIFIED", o)
@@ -288,8 +288,8 @@ func (a *api) list(resource string) []json.RawMessage {
 	return items
 }
 
-// page is what a list answers, and where it goes on. From what they have at
-// hand, servers answer without regard to the limit.
+// page returns one page of a list and the token of the next. With
+// resourceVersion=0, servers ignore the limit.
 func (a *api) page(resource string, asked url.Values) (items []json.RawMessage, next string) {
 	limit, err := strconv.Atoi(asked.Get("limit"))
 	unlimited := err != nil || limit == 0 || asked.Get("resourceVersion") != ""
@@ -320,7 +320,7 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request, resource string, str
 		watcher <- watchEvent{resource, "BOOKMARK", fmt.Appendf(nil, `{"kind":%q,"apiVersion":%q,"metadata":{"resourceVersion":"%d","annotations":{%q:"true"}}}`,
 			kinds[resource].Kind, kinds[resource].APIVersion, a.version, metav1.InitialEventsAnnotationKey)}
 	} else if since, err := strconv.Atoi(r.URL.Query().Get("resourceVersion")); err == nil {
-		// Of a version of the future nothing is said, as the API server does.
+		// Like the API server, it sends nothing for a future version.
 		for _, event := range a.history[min(since, len(a.history)):] {
 			if event.resource == resource {
 				watcher <- event

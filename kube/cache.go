@@ -24,39 +24,39 @@ import (
 )
 
 const (
-	// staleAfter is how long a cache answers after its watch broke: longer
+	// staleAfter is how long a cache answers after its watch failed: longer
 	// than an API server takes to restart (20 s), and no longer than the
-	// shortest time an alert about platform components waits. That an API
-	// server is frozen, client-go notices by HTTP/2 pings, 45 s at the latest.
+	// shortest "for" of an alert about platform components. client-go detects a
+	// frozen API server with HTTP/2 pings after at most 45 s.
 	staleAfter = time.Minute
 
 	// answerTimeout is how long the API server may take to send one page of a
-	// list, and beginTimeout to begin a watch: one that still starts may take a
-	// request and never answer it. A server that waits for a version it has not
-	// seen yet takes 3 s.
+	// list, and beginTimeout to begin a watch. A server that is starting can
+	// accept a request and never answer it. One that waits for a resource
+	// version that it has not seen yet takes 3 s.
 	answerTimeout = 30 * time.Second
 	beginTimeout  = 15 * time.Second
 
-	// pageSize is how many objects a list asks for at once: with client-go's
-	// 500, a page of nodes would be 10 MB.
+	// pageSize is how many objects one request of a list returns. With
+	// client-go's 500, a page of nodes would be 10 MB.
 	pageSize = 100
 
-	// briefWatch is how long a watch must last to prove anything: what stands
-	// before a dead API server may accept one and end it at once. The figure
-	// is client-go's own for a "very short watch".
+	// briefWatch is how long a watch must last to prove that the objects are
+	// current. A load balancer of a dead API server may accept a watch and end
+	// it at once. The value is that of client-go for a "very short watch".
 	briefWatch = time.Second
 )
 
-// retryPause, doubled at most by the jitter, lies between two attempts to list
-// and watch; retries spaces those of client-go within one attempt, never more
-// than 10 s apart. So a cache is well soon after its API server.
+// retryPause, at most doubled by the jitter, is the time between two attempts to
+// list and watch. retries is the back-off of client-go within one attempt, at
+// most 10 s. A cache recovers soon after its API server.
 const retryPause = 2 * time.Second
 
 var retries = wait.Backoff{Duration: 500 * time.Millisecond, Factor: 2, Jitter: 1, Cap: 5 * time.Second, Steps: 10}
 
-// A cache holds what we need of one resource's objects, kept current by a
-// watch. The watch starts with the first ask, because a role that never asks
-// may not be permitted to. A cache that cannot say how old it is does not
+// A cache contains what is needed of one resource's objects, updated by a watch.
+// The watch starts with the first call of all, because a role that does not use
+// the resource may lack the permission. A cache whose age is unknown does not
 // answer.
 type cache[T any] struct {
 	resource string // plural, as RBAC has it: nodes
@@ -68,16 +68,16 @@ type cache[T any] struct {
 	objects map[string]T
 	sorted  []T // the objects, nil when they have changed since
 	synced  bool
-	// begun is set while a watch is open that has yet to send the objects
-	// there are; opened is when the open watch had sent them, zero without one.
+	// begun is set while a watch is open that has not yet sent the existing
+	// objects. opened is when the open watch had sent them, zero without one.
 	begun   bool
 	opened  time.Time
-	current time.Time     // when the objects were known to be current last, unless a watch is open: then it is now
-	err     error         // what failed since a watch was open last
+	current time.Time     // when the objects were last known to be current; not used while a watch is open
+	err     error         // what failed since the last open watch
 	changed chan struct{} // closed and replaced when any of the above changes
 }
 
-// newCache makes a cache of the objects that strip keeps, by name. Its watch
+// newCache returns a cache of the objects that strip accepts, by name. Its watch
 // ends with life.
 func newCache[O runtime.Object, T any](life context.Context, host string, api collection, strip func(O) (T, bool)) *cache[T] {
 	c := &cache[T]{
@@ -88,10 +88,10 @@ func newCache[O runtime.Object, T any](life context.Context, host string, api co
 	}
 	lw := &kubecache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-			ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout, errSilent)
+			ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout, errNoAnswer)
 			defer cancel()
-			// Asked for what it has at hand, a server ignores the limit and
-			// sends all objects at once.
+			// With resourceVersion=0, a server ignores the limit and sends all
+			// objects at once.
 			options.ResourceVersion, options.Limit = "", pageSize
 			page, err := api.List(ctx, options)
 			if err != nil {
@@ -107,25 +107,25 @@ func newCache[O runtime.Object, T any](life context.Context, host string, api co
 		r := kubecache.NewReflectorWithOptions(lw, nil, store[T]{c}, kubecache.ReflectorOptions{
 			Name: api.name, TypeDescription: api.name, Backoff: &retries,
 		})
-		// The Reflector's own Run would do the same, and report each failure to
-		// a global handler besides. Ours are noted in failed.
+		// Reflector.Run would do the same, and also report each failure to a
+		// global handler. Here, failed stores them.
 		go wait.JitterUntilWithContext(life, func(ctx context.Context) { _ = r.ListAndWatchWithContext(ctx) }, retryPause, 1, true)
 	})
 	return c
 }
 
-// errSilent is why we gave up on an API server that accepts and says nothing.
-var errSilent = errors.New("no answer for too long")
+// errNoAnswer ends a request that the API server accepted and does not answer.
+var errNoAnswer = errors.New("no answer for too long")
 
-// errAway makes client-go ask for all objects anew when the server was away. By
-// itself it goes on where it was. But a server that comes back with an empty or
-// an older etcd takes our version for one of the future: it opens the watch, and
-// says nothing until it is there.
+// errAway makes client-go list all objects again after the server was not
+// reachable. By default it continues the watch at its resource version. But a
+// server that returns with an empty or older etcd accepts a future version and
+// sends nothing until it reaches that version.
 var errAway = errors.New("the server was away")
 
-// all returns the objects, sorted by name. The first ask waits for them until
-// ctx ends, but not once the API server has refused or cannot be reached.
-// What is returned is shared: read only.
+// all returns the objects, sorted by name. The first call waits for them until
+// ctx ends, or until the API server refuses or cannot be reached. The slice is
+// shared and must not be changed.
 func (c *cache[T]) all(ctx context.Context) ([]T, error) {
 	c.start()
 	for {
@@ -141,8 +141,8 @@ func (c *cache[T]) all(ctx context.Context) ([]T, error) {
 	}
 }
 
-// now returns the objects, or why there are none to be had, or neither and a
-// channel that closes when asking again may help.
+// now returns the objects, or the error why there are none, or neither and a
+// channel that is closed when a new call may succeed.
 func (c *cache[T]) now() ([]T, <-chan struct{}, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -160,12 +160,13 @@ func (c *cache[T]) now() ([]T, <-chan struct{}, error) {
 		if err == nil {
 			err = fmt.Errorf("watch %s: no answer from %s", c.resource, c.host)
 		}
-		return nil, nil, fmt.Errorf("%w (what is known of them is of %s, too old to tell)", err, c.current.Format(time.RFC3339))
+		return nil, nil, fmt.Errorf("%w (the last known state is of %s and too old to be used)", err, c.current.Format(time.RFC3339))
 	}
 	return nil, c.changed, c.err
 }
 
-// update changes the cache under its lock and wakes who waits for a change.
+// update changes the cache under its lock and wakes the calls that wait for a
+// change.
 func (c *cache[T]) update(change func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -174,30 +175,30 @@ func (c *cache[T]) update(change func()) {
 	c.changed = make(chan struct{})
 }
 
-// failed remembers why the cache could not list or watch, and returns err.
+// failed stores why the cache could not list or watch, and returns err.
 func (c *cache[T]) failed(ctx context.Context, verb string, err error) error {
 	switch cause := context.Cause(ctx); {
-	case errors.Is(cause, errSilent):
-		err = errSilent
+	case errors.Is(cause, errNoAnswer):
+		err = errNoAnswer
 	case cause != nil:
-		return err // our life ends
+		return err // life ends
 	}
 	explained := explain(c.host, verb+" "+c.resource, "list and watch on "+c.resource, err)
 	c.update(func() { c.err = explained })
 	return err
 }
 
-// watch begins a watch and follows its fate. client-go asks for a stream of
-// the objects there are first, and where the server refuses that, lists them
-// itself: such a refusal is no failure.
+// watch begins a watch and records its state. client-go first requests a stream
+// that begins with the existing objects. When the server refuses it, client-go
+// lists them, so such a refusal is not a failure.
 func (c *cache[T]) watch(ctx context.Context, options metav1.ListOptions, begin func(context.Context, metav1.ListOptions) (watch.Interface, error)) (watch.Interface, error) {
 	streaming := options.SendInitialEvents != nil && *options.SendInitialEvents
 	ctx, cancel := context.WithCancelCause(ctx)
-	silence := time.AfterFunc(beginTimeout, func() { cancel(errSilent) })
+	timeout := time.AfterFunc(beginTimeout, func() { cancel(errNoAnswer) })
 	w, err := begin(ctx, options)
-	if !silence.Stop() && err == nil {
+	if !timeout.Stop() && err == nil {
 		w.Stop()
-		err = errSilent
+		err = errNoAnswer
 	}
 	if err != nil {
 		defer cancel(nil)
@@ -217,9 +218,9 @@ func (c *cache[T]) watch(ctx context.Context, options metav1.ListOptions, begin 
 			c.opened, c.err = time.Now(), nil
 		}
 	})
-	// The server ends a watch at its timeout. One that is open long after it
-	// is open on our side only.
-	overdue := time.AfterFunc(time.Duration(*options.TimeoutSeconds)*time.Second+answerTimeout, func() { cancel(errSilent) })
+	// The server ends a watch at its timeout. A watch that is open long after
+	// that is open on the client's side only.
+	overdue := time.AfterFunc(time.Duration(*options.TimeoutSeconds)*time.Second+answerTimeout, func() { cancel(errNoAnswer) })
 	return &openWatch{w, sync.OnceFunc(func() {
 		overdue.Stop()
 		c.closed(ctx)
@@ -227,12 +228,12 @@ func (c *cache[T]) watch(ctx context.Context, options metav1.ListOptions, begin 
 	})}, nil
 }
 
-// closed notes that the watch has ended. What it told was current until now,
-// unless it was dead or hardly begun.
+// closed records the end of the watch. The objects were current until now,
+// unless the watch was dead or too brief.
 func (c *cache[T]) closed(ctx context.Context) {
 	c.update(func() {
 		switch {
-		case errors.Is(context.Cause(ctx), errSilent):
+		case errors.Is(context.Cause(ctx), errNoAnswer):
 			c.err = fmt.Errorf("watch %s: %s has not ended it in time", c.resource, c.host)
 		case !c.opened.IsZero() && time.Since(c.opened) < briefWatch:
 			c.err = fmt.Errorf("watch %s: %s ends it at once", c.resource, c.host)
@@ -243,7 +244,7 @@ func (c *cache[T]) closed(ctx context.Context) {
 	})
 }
 
-// An openWatch tells when it is stopped, which client-go always does.
+// An openWatch calls stopped when client-go stops it, which it always does.
 type openWatch struct {
 	watch.Interface
 	stopped func()
@@ -264,7 +265,7 @@ type item[T any] struct {
 // GetObjectKind and DeepCopyObject let client-go carry an item in a list.
 func (*item[T]) GetObjectKind() schema.ObjectKind { return schema.EmptyObjectKind }
 
-// DeepCopyObject shares the value, which nobody changes.
+// DeepCopyObject shares the value, which is never changed.
 func (i *item[T]) DeepCopyObject() runtime.Object { copied := *i; return &copied }
 
 func (c *cache[T]) item(o any) (*item[T], error) {
@@ -297,8 +298,8 @@ func (c *cache[T]) stripPage(page runtime.Object) (runtime.Object, error) {
 	return stripped, err
 }
 
-// A store is the cache's face towards client-go. Objects come by name: all are
-// of one namespace, or of none.
+// A store is the interface of the cache for client-go. The key of an object is
+// its name, because all are of one namespace, or of none.
 type store[T any] struct{ c *cache[T] }
 
 // Transformer strips what the initial stream sends before it is collected.
@@ -323,7 +324,7 @@ func (s store[T]) put(o any, exists bool) error {
 	case !exists || !i.keep:
 		delete(s.c.objects, i.name)
 	case known && reflect.DeepEqual(before, i.value):
-		return nil // most changes, such as heartbeats, are of what we do not read
+		return nil // most changes, such as heartbeats, are of unused fields
 	default:
 		s.c.objects[i.name] = i.value
 	}
@@ -344,7 +345,7 @@ func (s store[T]) Replace(all []any, _ string) error {
 	}
 	s.c.update(func() {
 		s.c.objects, s.c.sorted = objects, nil
-		if !s.c.synced { // from here on, only a watch proves that the objects are current
+		if !s.c.synced { // from now on, only a watch proves that the objects are current
 			s.c.synced, s.c.current, s.c.err = true, time.Now(), nil
 		}
 		if s.c.begun {
@@ -354,15 +355,14 @@ func (s store[T]) Replace(all []any, _ string) error {
 	return nil
 }
 
-// explain says what we were doing, and what to do about it where that is
-// plain. The URL is left out of the error but for the host: its path and
-// query say less than the words before it.
+// explain returns err with the operation and, if known, the fix. rule is the
+// permission that the operation needs. Of the URL, only the host is included.
 func explain(host, doing, rule string, err error) error {
 	if apierrors.IsForbidden(err) {
 		return fmt.Errorf("%w; the exporter needs %s", err, rule)
 	}
 	if apierrors.IsUnauthorized(err) {
-		return fmt.Errorf("%s: %s does not know us: %w; the token or certificate in the kubeconfig has expired or belongs to another cluster", doing, host, err)
+		return fmt.Errorf("%s: %s rejects the credentials: %w; the token or certificate in the kubeconfig has expired or belongs to another cluster", doing, host, err)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("%s: no answer from %s in time: %w", doing, host, context.DeadlineExceeded)

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestAQuietWatchIsFresh(t *testing.T) {
+func TestIdleWatchIsFresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAPI(t)
 		a.put(nodeNamed("a"))
@@ -30,7 +30,7 @@ func TestAQuietWatchIsFresh(t *testing.T) {
 	})
 }
 
-func TestAnAPIServerThatGoesAwayAndComesBack(t *testing.T) {
+func TestAPIServerRestart(t *testing.T) {
 	for name, streams := range map[string]bool{"server streams": true, "server lists": false} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -45,7 +45,7 @@ func TestAnAPIServerThatGoesAwayAndComesBack(t *testing.T) {
 				expect(t, "after 59 s", nodeNames(k), "a")
 				pass(2 * time.Second)
 				got := nodeNames(k)
-				if !strings.HasSuffix(got, " nodes: http://kube.test: dial tcp: connection refused (what is known of them is of "+went.Format(time.RFC3339)+", too old to tell)") {
+				if !strings.HasSuffix(got, " nodes: http://kube.test: dial tcp: connection refused (the last known state is of "+went.Format(time.RFC3339)+" and too old to be used)") {
 					t.Errorf("after 61 s: %s", got)
 				}
 				pass(10 * time.Minute)
@@ -58,7 +58,7 @@ func TestAnAPIServerThatGoesAwayAndComesBack(t *testing.T) {
 	}
 }
 
-func TestAnAPIServerThatComesBackAndHasForgottenEverything(t *testing.T) {
+func TestAPIServerRestartWithEmptyEtcd(t *testing.T) {
 	for name, streams := range map[string]bool{"server streams": true, "server lists": false} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -80,7 +80,7 @@ func TestAnAPIServerThatComesBackAndHasForgottenEverything(t *testing.T) {
 	}
 }
 
-func TestATokenThatIsRefusedIsReadAnew(t *testing.T) {
+func TestRefusedTokenIsReadAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "token")
 		write := func(token string) {
@@ -97,7 +97,7 @@ func TestATokenThatIsRefusedIsReadAnew(t *testing.T) {
 		a.set(func(a *api) { a.token, a.away = "two", true })
 		a.set(func(a *api) { a.away = false })
 		pass(staleAfter + time.Second)
-		if got := nodeNames(k); !strings.Contains(got, "does not know us") {
+		if got := nodeNames(k); !strings.Contains(got, "rejects the credentials") {
 			t.Errorf("refused: %s", got)
 		}
 		write("two")
@@ -106,7 +106,7 @@ func TestATokenThatIsRefusedIsReadAnew(t *testing.T) {
 	})
 }
 
-func TestAnAPIServerThatIsNotThereIsToldAtOnce(t *testing.T) {
+func TestUnreachableAPIServerIsReportedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAPI(t)
 		a.put(nodeNamed("a"))
@@ -123,13 +123,13 @@ func TestAnAPIServerThatIsNotThereIsToldAtOnce(t *testing.T) {
 	})
 }
 
-func TestAFrozenAPIServer(t *testing.T) {
+func TestFrozenAPIServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAPI(t)
 		a.put(nodeNamed("a"))
 		a.set(func(a *api) { a.hangs = true })
 		k := a.kube(t)
-		expect(t, "first look", nodeNames(k), "list nodes: no answer from http://kube.test in time: context deadline exceeded")
+		expect(t, "first call", nodeNames(k), "list nodes: no answer from http://kube.test in time: context deadline exceeded")
 		pass(answerTimeout)
 		expect(t, "when we gave up once", nodeNames(k), "watch nodes: http://kube.test: no answer for too long")
 		a.set(func(a *api) { a.hangs = false })
@@ -138,20 +138,20 @@ func TestAFrozenAPIServer(t *testing.T) {
 	})
 }
 
-func TestARequestThatAStartingServerNeverAnswersIsMadeAgain(t *testing.T) {
+func TestUnansweredRequestIsRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAPI(t)
 		a.put(nodeNamed("a"))
 		a.set(func(a *api) { a.hangs = true })
 		k := a.kube(t)
-		expect(t, "first look", nodeNames(k), "list nodes: no answer from http://kube.test in time: context deadline exceeded")
-		a.set(func(a *api) { a.hangs = false }) // the request that hangs goes on hanging
+		expect(t, "first call", nodeNames(k), "list nodes: no answer from http://kube.test in time: context deadline exceeded")
+		a.set(func(a *api) { a.hangs = false }) // the pending request still hangs
 		pass(20 * time.Second)
 		expect(t, "28 s after the request", nodeNames(k), "a")
 	})
 }
 
-func TestAWatchThatIsOpenOnOurSideOnlyIsGivenUp(t *testing.T) {
+func TestHalfOpenWatchIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAPI(t)
 		a.deaf = true
@@ -165,11 +165,11 @@ func TestAWatchThatIsOpenOnOurSideOnlyIsGivenUp(t *testing.T) {
 		expect(t, "while it may be open", nodeNames(k), "a")
 		pass(2 * time.Second)
 		expect(t, "when it should have ended", nodeNames(k), "watch nodes: http://kube.test has not ended it in time"+
-			" (what is known of them is of "+begin.Format(time.RFC3339)+", too old to tell)")
+			" (the last known state is of "+begin.Format(time.RFC3339)+" and too old to be used)")
 	})
 }
 
-func TestAWatchThatEndsAtOnceProvesNothing(t *testing.T) {
+func TestBriefWatchIsNotFresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAPI(t)
 		a.brief = true
@@ -179,6 +179,6 @@ func TestAWatchThatEndsAtOnceProvesNothing(t *testing.T) {
 		expect(t, "at first", nodeNames(k), "a")
 		pass(staleAfter)
 		expect(t, "after a minute", nodeNames(k), "watch nodes: http://kube.test ends it at once"+
-			" (what is known of them is of "+begin.Format(time.RFC3339)+", too old to tell)")
+			" (the last known state is of "+begin.Format(time.RFC3339)+" and too old to be used)")
 	})
 }

@@ -16,8 +16,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// clients read the kinds of two API groups. Those that client-go generates
-// would bring every kind of every group, a quarter of our binary.
+// clients read the resources of two API groups. The generated clients of
+// client-go would add every resource of every group, a quarter of the binary.
 type clients struct {
 	core, apps rest.Interface
 	params     runtime.ParameterCodec
@@ -32,7 +32,7 @@ func newClients(config *rest.Config, client *http.Client) (clients, error) {
 		scheme.AddKnownTypes(version, kinds...)
 		metav1.AddToGroupVersion(scheme, version)
 	}
-	scheme.AddKnownTypeWithName(corev1.SchemeGroupVersion.WithKind("Node"), new(leanNode))
+	scheme.AddKnownTypeWithName(corev1.SchemeGroupVersion.WithKind("Node"), new(partialNode))
 	scheme.AddKnownTypeWithName(corev1.SchemeGroupVersion.WithKind("NodeList"), new(nodeList))
 	group := func(version schema.GroupVersion, path string) (rest.Interface, error) {
 		config := rest.CopyConfig(config)
@@ -45,8 +45,8 @@ func newClients(config *rest.Config, client *http.Client) (clients, error) {
 	return clients{core, apps, runtime.NewParameterCodec(scheme)}, errors.Join(errCore, errApps)
 }
 
-// A collection is one resource of a group, where that has namespaces in one of
-// them. It is asked as client-go's generated clients ask.
+// A collection is one resource of a group, in one namespace if it is namespaced.
+// Its requests are those of client-go's generated clients.
 type collection struct {
 	group           rest.Interface
 	params          runtime.ParameterCodec
@@ -106,7 +106,7 @@ func (c clients) secrets(namespace string) collection {
 	return collection{c.core, c.params, "secrets", namespace, nil}
 }
 
-// log asks for the log of a pod.
+// log returns the request for the log of a pod.
 func (c clients) log(namespace, pod string, options *corev1.PodLogOptions) *rest.Request {
 	return c.core.Get().Namespace(namespace).Resource("pods").Name(pod).SubResource("log").VersionedParams(options, c.params)
 }

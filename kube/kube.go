@@ -23,11 +23,10 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-// LoadConfig finds the API server as kubectl does: by the kubeconfig at path,
-// or, when path is empty, by $KUBECONFIG, by the service account of the pod
-// we run in, or by ~/.kube/config. Context is that of the kubeconfig to use;
-// when it is empty, its current one. Whether the API server answers is not
-// asked here.
+// LoadConfig returns the configuration of the API server as kubectl finds it: in
+// the kubeconfig at path, or, when path is empty, from $KUBECONFIG, the pod's
+// service account or ~/.kube/config. context is a context of the kubeconfig;
+// when it is empty, the current one. LoadConfig sends no request.
 func LoadConfig(path, context string) (*rest.Config, error) {
 	rules := &clientcmd.ClientConfigLoadingRules{ExplicitPath: path}
 	name := "--kubeconfig=" + path
@@ -50,7 +49,7 @@ func LoadConfig(path, context string) (*rest.Config, error) {
 	bad := func(format string, args ...any) error {
 		return fmt.Errorf("%s: %w; expected a kubeconfig as kubectl uses it", name, fmt.Errorf(format, args...))
 	}
-	rules.WarnIfAllMissing = false // the error below says it
+	rules.WarnIfAllMissing = false // the error below reports it
 	rules.MigrationRules = nil     // which would write
 	file, err := rules.Load()
 	if p := (*fs.PathError)(nil); errors.As(err, &p) {
@@ -59,9 +58,9 @@ func LoadConfig(path, context string) (*rest.Config, error) {
 	if err != nil {
 		return nil, bad("cannot be parsed: %w", err)
 	}
-	asked, current := "", file.CurrentContext
+	flag, current := "", file.CurrentContext
 	if context != "" {
-		asked, current = "--context", context
+		flag, current = "--context", context
 	}
 	switch {
 	case len(file.Clusters) == 0:
@@ -69,7 +68,7 @@ func LoadConfig(path, context string) (*rest.Config, error) {
 	case current == "":
 		return nil, bad("has no current-context")
 	case file.Contexts[current] == nil:
-		return nil, bad("has no context %q, which %s names", current, cmp.Or(asked, "its current-context"))
+		return nil, bad("has no context %q, which %s names", current, cmp.Or(flag, "its current-context"))
 	case file.Clusters[file.Contexts[current].Cluster] == nil:
 		return nil, bad("has no cluster %q, which its current context names", file.Contexts[current].Cluster)
 	}
@@ -80,9 +79,9 @@ func LoadConfig(path, context string) (*rest.Config, error) {
 	return config, nil
 }
 
-// A Client reads the region's cluster through the Kubernetes API. Nodes and
-// what runs in the platform's namespace come from watch caches; three objects
-// that are known by name are fetched.
+// A Client reads the region's cluster through the Kubernetes API. It reads nodes
+// and the objects of the platform's namespace from watch caches, and gets three
+// objects by name.
 type Client struct {
 	host      string
 	namespace string
@@ -97,27 +96,26 @@ type Client struct {
 // userAgent identifies the exporter to the Kubernetes API.
 const userAgent = "rainbond-exporter"
 
-// quietOnce guards klog's logger, which is a global that must not be set while
-// it is in use.
-var quietOnce sync.Once
+// klogOnce sets klog's logger, a global that must not be set while it is in use.
+var klogOnce sync.Once
 
-// New prepares to read the cluster of config, whose platform lives in
-// namespace. Nothing is asked yet. The watches that the asking starts end with
-// life.
+// New returns a client for the cluster of config, with the platform in
+// namespace. It sends no request. Watches start when they are first used and
+// end with life.
 func New(life context.Context, config *rest.Config, namespace string, log *slog.Logger) (*Client, error) {
-	// client-go writes to standard error through klog, once for each failed
-	// attempt. What fails is told by whoever asks, so its words are debugging.
-	quietOnce.Do(func() { klog.SetSlogLogger(slog.New(debugHandler{log.Handler()})) })
+	// client-go logs each failed attempt to standard error through klog. The
+	// methods return these failures, so the messages are for debugging.
+	klogOnce.Do(func() { klog.SetSlogLogger(slog.New(debugHandler{log.Handler()})) })
 
 	config = rest.CopyConfig(config)
 	config.UserAgent = userAgent
-	config.WarningHandler = rest.NoWarnings{} // about API versions that we do not choose at run time
-	config.Timeout = 0                        // it would end watches too; each ask has its own
-	config.QPS, config.Burst = 50, 100        // scrapes set our pace, a handful of requests each
+	config.WarningHandler = rest.NoWarnings{} // about API versions, which are fixed at build time
+	config.Timeout = 0                        // it would end watches too; each request has its own
+	config.QPS, config.Burst = 50, 100        // the pace is that of scrapes, a few requests each
 	config.Wrap(func(inner http.RoundTripper) http.RoundTripper { return redactingTransport{inner} })
 	if path := config.BearerTokenFile; path != "" {
-		// By itself client-go reads the file once a minute, and goes on so
-		// long with a token that the server refuses.
+		// By default client-go reads the file once a minute, and until then
+		// uses a token that the server refuses.
 		config.BearerToken, config.BearerTokenFile = "", ""
 		config.Wrap(transport.ResettableTokenSourceWrapTransport(transport.NewCachedFileTokenSource(path)))
 	}
@@ -131,7 +129,7 @@ func New(life context.Context, config *rest.Config, namespace string, log *slog.
 	}
 	return &Client{
 		host: config.Host, namespace: namespace, api: api, log: log, known: known{unread: map[string]string{}},
-		nodes: newCache(life, config.Host, api.nodes(), func(o runtime.Object) (fault.Node, bool) { return node(leanOrNot(o)) }),
+		nodes: newCache(life, config.Host, api.nodes(), func(o runtime.Object) (fault.Node, bool) { return node(nodeOf(o)) }),
 		pods:  newCache(life, config.Host, api.pods(namespace), pod),
 		workloads: []*cache[fault.Workload]{
 			newCache(life, config.Host, api.deployments(namespace), deployment),
@@ -141,24 +139,24 @@ func New(life context.Context, config *rest.Config, namespace string, log *slog.
 	}, nil
 }
 
-// Nodes returns every node of the cluster. An error says what could not be
-// listed and which permission is missing. What is returned is shared: read
-// only.
+// Nodes returns every node of the cluster. An error contains what could not be
+// listed and which permission is missing. The slice is shared and must not be
+// changed.
 func (k *Client) Nodes(ctx context.Context) ([]fault.Node, error) { return k.nodes.all(ctx) }
 
-// Pods returns every pod of the platform's namespace, components or not, under
-// the same terms as Nodes, except that the caller may choose among them.
+// Pods returns every pod of the platform's namespace, also those that are not of
+// a component. Errors are those of Nodes. The caller may change the slice.
 func (k *Client) Pods(ctx context.Context) ([]fault.Pod, error) {
 	pods, err := k.pods.all(ctx)
 	return slices.Clone(pods), err
 }
 
-// Workloads returns the platform's Deployments, StatefulSets and DaemonSets,
-// under the same terms as Nodes. When one kind cannot be listed, the others
-// come back beside the error.
+// Workloads returns the platform's Deployments, StatefulSets and DaemonSets.
+// Errors are those of Nodes. When one kind cannot be listed, it returns an error
+// and the others.
 func (k *Client) Workloads(ctx context.Context) ([]fault.Workload, error) {
 	for _, c := range k.workloads {
-		c.start() // all at once, before the first is waited for
+		c.start() // all at once, before waiting for the first
 	}
 	var all []fault.Workload
 	var errs []error

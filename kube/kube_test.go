@@ -30,7 +30,7 @@ func nodeNamed(name string, labels ...string) *corev1.Node {
 	return n
 }
 
-// nodeNames is what Nodes tells: the names, or the error.
+// nodeNames returns the result of Nodes: the names, or the error.
 func nodeNames(k *Client) string {
 	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Second)
 	defer cancel()
@@ -52,7 +52,7 @@ func expect(t *testing.T, when, got, want string) {
 	}
 }
 
-func TestNodesFollowTheCluster(t *testing.T) {
+func TestNodes(t *testing.T) {
 	for name, streams := range map[string]bool{"server streams the objects there are": true, "server lists them": false} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -73,7 +73,7 @@ func TestNodesFollowTheCluster(t *testing.T) {
 	}
 }
 
-func TestAListComesInPages(t *testing.T) {
+func TestListInPages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAPI(t)
 		for i := range 2*pageSize + 1 {
@@ -89,7 +89,7 @@ func TestAListComesInPages(t *testing.T) {
 	})
 }
 
-func TestWhoChoosesAmongThePodsLeavesThemToOthers(t *testing.T) {
+func TestPodsReturnsACopy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAPI(t)
 		a.put(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "a"}}, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "b"}})
@@ -104,7 +104,7 @@ func TestWhoChoosesAmongThePodsLeavesThemToOthers(t *testing.T) {
 	})
 }
 
-func TestOnlyWhatIsAskedForIsWatched(t *testing.T) {
+func TestWatchesStartOnFirstUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAPI(t)
 		k := a.kube(t)
@@ -122,7 +122,7 @@ func TestOnlyWhatIsAskedForIsWatched(t *testing.T) {
 	})
 }
 
-func TestWhatIsForbiddenIsNamed(t *testing.T) {
+func TestForbiddenResources(t *testing.T) {
 	pods := func(k *Client, ctx context.Context) error { _, err := k.Pods(ctx); return err }
 	nodes := func(k *Client, ctx context.Context) error { _, err := k.Nodes(ctx); return err }
 	workloads := func(k *Client, ctx context.Context) error { _, err := k.Workloads(ctx); return err }
@@ -154,7 +154,7 @@ func TestWhatIsForbiddenIsNamed(t *testing.T) {
 	}
 }
 
-func TestAWatchThatIsForbiddenIsNamedAfterAMinute(t *testing.T) {
+func TestForbiddenWatchIsReportedAfterAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAPI(t)
 		a.refuse["watch nodes"] = http.StatusForbidden
@@ -164,11 +164,11 @@ func TestAWatchThatIsForbiddenIsNamedAfterAMinute(t *testing.T) {
 		expect(t, "listed", nodeNames(k), "a")
 		pass(staleAfter)
 		expect(t, "after a minute", nodeNames(k), `nodes is forbidden: User "tester" cannot watch resource "nodes"; the exporter needs list and watch on nodes`+
-			" (what is known of them is of "+begin.Format(time.RFC3339)+", too old to tell)")
+			" (the last known state is of "+begin.Format(time.RFC3339)+" and too old to be used)")
 	})
 }
 
-func TestOneForbiddenKindDoesNotHideTheOthers(t *testing.T) {
+func TestOneForbiddenKindDoesNotAffectTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAPI(t)
 		a.refuse["list statefulsets"], a.refuse["watch statefulsets"] = http.StatusForbidden, http.StatusForbidden
@@ -181,7 +181,7 @@ func TestOneForbiddenKindDoesNotHideTheOthers(t *testing.T) {
 	})
 }
 
-func TestTheKindsOfWorkloadsAreListedAtOnce(t *testing.T) {
+func TestWorkloadsAreListedConcurrently(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAPI(t)
 		a.hangs = true
@@ -196,18 +196,18 @@ func TestTheKindsOfWorkloadsAreListedAtOnce(t *testing.T) {
 	})
 }
 
-func TestAnUnknownTokenIsSaid(t *testing.T) {
+func TestUnknownToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAPI(t)
 		a.refuse["list nodes"], a.refuse["watch nodes"] = http.StatusUnauthorized, http.StatusUnauthorized
-		expect(t, "401", nodeNames(a.kube(t)), "list nodes: http://kube.test does not know us: Unauthorized; "+
+		expect(t, "401", nodeNames(a.kube(t)), "list nodes: http://kube.test rejects the credentials: Unauthorized; "+
 			"the token or certificate in the kubeconfig has expired or belongs to another cluster")
 	})
 }
 
 // This is the whole of what the caches keep; the rest of an object is dropped
 // when it comes.
-func TestObjectsAreStripped(t *testing.T) {
+func TestObjectsAreReduced(t *testing.T) {
 	born := time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)
 	labelled := func(name string, labels ...string) metav1.ObjectMeta {
 		m := metav1.ObjectMeta{Name: name, Labels: map[string]string{}}
@@ -244,7 +244,7 @@ func TestObjectsAreStripped(t *testing.T) {
 			Spec:   appsv1.DaemonSetSpec{Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Affinity: onHosts("n9", "n1")}}},
 			Status: appsv1.DaemonSetStatus{DesiredNumberScheduled: 2, NumberReady: 1}})),
 			fault.Workload{Component: "rbd-chaos", Kind: "DaemonSet", Desired: 2, Ready: 1, Pinned: "n1, n9"}},
-		{"not of the platform", kept(deployment(&appsv1.Deployment{ObjectMeta: labelled("x", "name", "x")})), false},
+		{"not of the platform", accepted(deployment(&appsv1.Deployment{ObjectMeta: labelled("x", "name", "x")})), false},
 		{"a pod in trouble", first(pod(&corev1.Pod{
 			ObjectMeta: metav1.ObjectMeta{Name: "p", UID: "u", Labels: map[string]string{"name": "rbd-api"},
 				OwnerReferences: []metav1.OwnerReference{{Kind: "Other"}, {Kind: "ReplicaSet", Controller: new(true)}}},
@@ -268,8 +268,8 @@ func TestObjectsAreStripped(t *testing.T) {
 	}
 }
 
-func first[T any](v T, _ bool) T      { return v }
-func kept[T any](_ T, keep bool) bool { return keep }
+func first[T any](v T, _ bool) T        { return v }
+func accepted[T any](_ T, ok bool) bool { return ok }
 
 func onHosts(names ...string) *corev1.Affinity {
 	var terms []corev1.NodeSelectorTerm
@@ -279,7 +279,7 @@ func onHosts(names ...string) *corev1.Affinity {
 	return &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{NodeSelectorTerms: terms}}}
 }
 
-func TestABadKubeconfigIsNamedWithWhatWasExpected(t *testing.T) {
+func TestInvalidKubeconfig(t *testing.T) {
 	const good = "apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\n" +
 		"contexts: [{name: x, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {token: t0ken}}]\n"
 	for _, row := range []struct{ name, text, want string }{
@@ -319,7 +319,7 @@ func TestABadKubeconfigIsNamedWithWhatWasExpected(t *testing.T) {
 	}
 }
 
-func TestTheAPIServerIsFoundAsKubectlFindsIt(t *testing.T) {
+func TestLoadConfigFindsTheAPIServerAsKubectl(t *testing.T) {
 	kubeconfig := func(context, host string) string {
 		path := filepath.Join(t.TempDir(), context)
 		text := strings.NewReplacer("NAME", context, "HOST", host).Replace("apiVersion: v1\nkind: Config\ncurrent-context: NAME\n" +
@@ -333,7 +333,7 @@ func TestTheAPIServerIsFoundAsKubectlFindsIt(t *testing.T) {
 	for _, row := range []struct{ name, env, path, context, want string }{
 		{"the file that is named", "", a, "", "https://127.0.0.1:1"},
 		{"$KUBECONFIG", b, "", "", "https://127.0.0.1:2"},
-		{"the file that is named, whatever $KUBECONFIG says", b, a, "", "https://127.0.0.1:1"},
+		{"the given file, not $KUBECONFIG", b, a, "", "https://127.0.0.1:1"},
 		{"the first of several", "gone:" + a + ":" + b, "", "", "https://127.0.0.1:1"},
 		{"a context of another file", a + ":" + b, "", "b", "https://127.0.0.1:2"},
 		{"$KUBECONFIG that leads nowhere", "gone", "", "", "gone: names no cluster; expected a kubeconfig as kubectl uses it"},

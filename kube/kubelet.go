@@ -14,9 +14,10 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-// A kubelet's configuration changes with its restart only, and asking for it
-// goes through the API server to the node. So a node is asked once in an hour,
-// a few in each look, and one that is away does not delay the others.
+// A kubelet's configuration changes only with a restart, and a request for it
+// goes through the API server to the node. So each node is read once an hour, a
+// few nodes per collection, and a node that does not respond does not delay the
+// others.
 const (
 	configzAge     = time.Hour
 	configzRetry   = 5 * time.Minute // after a failure
@@ -24,18 +25,18 @@ const (
 	configzTimeout = 3 * time.Second
 )
 
-// EvictionThresholds returns a function that tells at what the kubelets of the nodes
-// evict, as far as they have been asked. It needs the permission to get
-// nodes/proxy, without which it fails. A node that does not answer has no
-// thresholds, or keeps those it had.
+// EvictionThresholds returns a function that returns the eviction thresholds of
+// the kubelets that have been read so far. Without the permission to get
+// nodes/proxy it fails. A node that does not answer has no thresholds, or its
+// previous ones.
 func (k *Client) EvictionThresholds() func(context.Context) ([]fault.EvictionThreshold, error) {
-	return (&kubelets{nodes: k.Nodes, get: k.fromKubelet, asked: map[string]configz{}}).look
+	return (&kubelets{nodes: k.Nodes, get: k.getFromKubelet, results: map[string]configz{}}).collect
 }
 
-// fromKubelet reads a page of a node's kubelet.
-func (k *Client) fromKubelet(ctx context.Context, node, page string) ([]byte, error) {
+// getFromKubelet reads a path of a node's kubelet.
+func (k *Client) getFromKubelet(ctx context.Context, node, page string) ([]byte, error) {
 	answer := k.api.core.Get().Resource("nodes").Name(node).SubResource("proxy").Suffix(page).Do(ctx)
-	if err := answer.Error(); err != nil { // in the server's words, which Raw's has not
+	if err := answer.Error(); err != nil { // with the server's message, which Raw omits
 		return nil, err
 	}
 	return answer.Raw()
@@ -45,88 +46,88 @@ type kubelets struct {
 	nodes func(context.Context) ([]fault.Node, error)
 	get   func(ctx context.Context, node, page string) ([]byte, error)
 
-	mu    sync.Mutex
-	asked map[string]configz
+	mu      sync.Mutex
+	results map[string]configz
 }
 
-// A configz is what a kubelet said, and when to ask it again.
+// A configz is the result of one kubelet, and when to read it again.
 type configz struct {
 	thresholds []fault.EvictionThreshold
-	again      time.Time
+	next       time.Time
 }
 
-func (k *kubelets) look(ctx context.Context) ([]fault.EvictionThreshold, error) {
+func (k *kubelets) collect(ctx context.Context) ([]fault.EvictionThreshold, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	nodes, err := k.nodes(ctx)
 	if err != nil {
 		return nil, err
 	}
-	err = k.ask(ctx, nodes)
-	asked := make(map[string]configz, len(k.asked)) // without nodes that are gone
+	err = k.update(ctx, nodes)
+	results := make(map[string]configz, len(k.results)) // without deleted nodes
 	var all []fault.EvictionThreshold
 	for _, n := range nodes {
-		if c, ok := k.asked[n.Name]; ok {
-			asked[n.Name] = c
+		if c, ok := k.results[n.Name]; ok {
+			results[n.Name] = c
 			all = append(all, c.thresholds...)
 		}
 	}
-	k.asked = asked
+	k.results = results
 	return all, err
 }
 
-// ask asks the next few nodes whose turn it is. Only a missing permission is
-// an error: whether a node is well, others say.
-func (k *kubelets) ask(ctx context.Context, nodes []fault.Node) error {
+// update reads the next few nodes that are due. Only a missing permission is an
+// error: the state of a node is not evaluated here.
+func (k *kubelets) update(ctx context.Context, nodes []fault.Node) error {
 	ctx, cancel := context.WithTimeout(ctx, configzTimeout)
 	defer cancel()
 	now := time.Now()
-	var turn []string
+	var due []string
 	for _, n := range nodes {
-		if n.Ready && now.After(k.asked[n.Name].again) && len(turn) < configzAtOnce {
-			turn = append(turn, n.Name)
+		if n.Ready && now.After(k.results[n.Name].next) && len(due) < configzAtOnce {
+			due = append(due, n.Name)
 		}
 	}
-	answers, errs := make([][]fault.EvictionThreshold, len(turn)), make([]error, len(turn))
+	answers, errs := make([][]fault.EvictionThreshold, len(due)), make([]error, len(due))
 	var wait sync.WaitGroup
-	for i, node := range turn {
+	for i, node := range due {
 		wait.Go(func() {
 			answers[i], errs[i] = thresholds(node, func(page string) ([]byte, error) { return k.get(ctx, node, page) })
 		})
 	}
 	wait.Wait()
-	for i, node := range turn {
+	for i, node := range due {
 		switch {
 		case errs[i] == nil:
-			k.asked[node] = configz{answers[i], now.Add(configzAge)}
+			k.results[node] = configz{answers[i], now.Add(configzAge)}
 		case apierrors.IsForbidden(errs[i]):
-			return fmt.Errorf("ask the kubelet of %s at what it evicts: %w; --kubelet.configz needs get on nodes/proxy", node, errs[i])
+			return fmt.Errorf("get the eviction thresholds of the kubelet of %s: %w; --kubelet.configz needs get on nodes/proxy", node, errs[i])
 		default:
-			k.asked[node] = configz{k.asked[node].thresholds, now.Add(configzRetry)}
+			k.results[node] = configz{k.results[node].thresholds, now.Add(configzRetry)}
 		}
 	}
 	return nil
 }
 
-// thresholds reads at what a kubelet evicts. Where that is a quantity, such as
-// 10Gi, the file system's capacity is what the kubelet compares with, too
-// (/stats/summary; its eviction manager reads the same).
+// thresholds returns the eviction thresholds of a kubelet. A threshold that is a
+// quantity, such as 10Gi, becomes a ratio of the file system's capacity in
+// /stats/summary, which the kubelet's eviction manager also uses.
 func thresholds(node string, get func(page string) ([]byte, error)) ([]fault.EvictionThreshold, error) {
-	var said struct {
+	var response struct {
 		Config *struct {
 			EvictionHard map[string]string `json:"evictionHard"`
 		} `json:"kubeletconfig"`
 	}
-	if err := read(get, "configz", &said); err != nil {
+	if err := read(get, "configz", &response); err != nil {
 		return nil, err
 	}
-	if said.Config == nil {
+	if response.Config == nil {
 		return nil, errors.New("no kubeletconfig in it")
 	}
 	capacities := sync.OnceValues(func() (map[string]float64, error) { return capacities(get) })
 	var all []fault.EvictionThreshold
 	for _, signal := range fault.EvictionSignals {
-		text, set := said.Config.EvictionHard[signal]
+		text, set := response.Config.EvictionHard[signal]
 		if !set {
 			continue
 		}
@@ -145,13 +146,13 @@ func thresholds(node string, get func(page string) ([]byte, error)) ([]fault.Evi
 	return all, nil
 }
 
-// capacities is what the file systems of a kubelet hold, by signal.
+// capacities returns the capacity of the file systems of a kubelet, by signal.
 func capacities(get func(page string) ([]byte, error)) (map[string]float64, error) {
 	type filesystem struct {
 		Bytes  float64 `json:"capacityBytes"`
 		Inodes float64 `json:"inodes"`
 	}
-	var said struct {
+	var response struct {
 		Node struct {
 			FS      filesystem `json:"fs"`
 			Runtime struct {
@@ -159,17 +160,17 @@ func capacities(get func(page string) ([]byte, error)) (map[string]float64, erro
 			} `json:"runtime"`
 		} `json:"node"`
 	}
-	if err := read(get, "stats/summary", &said); err != nil {
+	if err := read(get, "stats/summary", &response); err != nil {
 		return nil, err
 	}
-	nodefs, imagefs := said.Node.FS, said.Node.Runtime.ImageFS
+	nodefs, imagefs := response.Node.FS, response.Node.Runtime.ImageFS
 	return map[string]float64{
 		"nodefs.available": nodefs.Bytes, "nodefs.inodesFree": nodefs.Inodes,
 		"imagefs.available": imagefs.Bytes, "imagefs.inodesFree": imagefs.Inodes,
 	}, nil
 }
 
-// read reads a page of JSON.
+// read decodes a path that returns JSON.
 func read(get func(page string) ([]byte, error), page string, into any) error {
 	body, err := get(page)
 	if err != nil {

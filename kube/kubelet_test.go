@@ -21,7 +21,7 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-// What kubelets of v1.30 say, cut down: RKE2's own flags, kubeadm's defaults,
+// Responses of kubelets of v1.30, shortened: RKE2's own flags, kubeadm's defaults,
 // and one with a quantity.
 const (
 	rke2Configz    = `{"kubeletconfig":{"enableServer":true,"evictionHard":{"imagefs.available":"5%","nodefs.available":"5%"},"evictionMinimumReclaim":{"imagefs.available":"10%"}}}`
@@ -34,7 +34,7 @@ const (
 		`"inodesFree":6000000,"inodes":6400000,"inodesUsed":400000},"runtime":{"imageFs":{"availableBytes":30000000000,"capacityBytes":40000000000,"inodes":2000000}}},"pods":[]}`
 )
 
-func TestThresholdsAreThoseOfConfigz(t *testing.T) {
+func TestThresholdsOfConfigz(t *testing.T) {
 	for _, row := range []struct{ name, body, want string }{
 		{"RKE2", rke2Configz, "nodefs.available 0.05, imagefs.available 0.05"},
 		{"kubeadm", kubeadmConfigz, "nodefs.available 0.1, nodefs.inodesFree 0.05, imagefs.available 0.15, imagefs.inodesFree 0.05"},
@@ -65,7 +65,7 @@ func list(all []fault.EvictionThreshold) string {
 	return strings.Join(texts, ", ")
 }
 
-func TestConfigzIsAskedThroughTheAPIServer(t *testing.T) {
+func TestConfigzThroughTheAPIServer(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/api/v1/nodes/n1/proxy/configz" {
 			http.NotFound(w, r)
@@ -78,13 +78,13 @@ func TestConfigzIsAskedThroughTheAPIServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	body, err := kube.fromKubelet(t.Context(), "n1", "configz")
+	body, err := kube.getFromKubelet(t.Context(), "n1", "configz")
 	if err != nil || string(body) != rke2Configz {
 		t.Errorf("got %s, %v", body, err)
 	}
 }
 
-// A fleet counts who is asked, and lets some be away.
+// A fleet counts the requests to kubelets, some of which fail.
 type fleet struct {
 	mu    sync.Mutex
 	nodes []fault.Node
@@ -101,43 +101,43 @@ func (f *fleet) kubelets() *kubelets {
 			f.asked = append(f.asked, node)
 			return []byte(rke2Configz), f.err[node]
 		},
-		asked: map[string]configz{},
+		results: map[string]configz{},
 	}
 }
 
-func TestKubeletsAreAskedAFewAtATimeAndOnceInAnHour(t *testing.T) {
+func TestKubeletsAreReadOnceAnHour(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fleet{err: map[string]error{"n03": errors.New("dial tcp: no route to host")}}
 		for i := range 25 {
 			f.nodes = append(f.nodes, fault.Node{Name: fmt.Sprintf("n%02d", i), Ready: i != 4})
 		}
 		k := f.kubelets()
-		look := func(wantAsked, wantTold int) {
+		collect := func(wantRequests, wantThresholds int) {
 			t.Helper()
 			f.asked = nil
-			all, err := k.look(t.Context())
-			if len(f.asked) != wantAsked || len(all) != wantTold || err != nil {
-				t.Errorf("asked %d (%v), told %d, %v; want %d and %d", len(f.asked), f.asked, len(all), err, wantAsked, wantTold)
+			all, err := k.collect(t.Context())
+			if len(f.asked) != wantRequests || len(all) != wantThresholds || err != nil {
+				t.Errorf("%d requests (%v), %d thresholds, %v; want %d and %d", len(f.asked), f.asked, len(all), err, wantRequests, wantThresholds)
 			}
 		}
-		look(10, 2*9) // without the one that is away
-		look(10, 2*19)
-		look(4, 2*23)
-		look(0, 2*23)
+		collect(10, 2*9) // without the one that does not respond
+		collect(10, 2*19)
+		collect(4, 2*23)
+		collect(0, 2*23)
 		<-time.After(configzRetry + 1)
-		look(1, 2*23)
+		collect(1, 2*23)
 		delete(f.err, "n03")
 		f.nodes = slices.DeleteFunc(f.nodes, func(n fault.Node) bool { return n.Name == "n00" })
 		<-time.After(configzAge + 1)
-		look(10, 2*23)
+		collect(10, 2*23)
 	})
 }
 
-func TestAMissingPermissionToAskKubeletsIsSaid(t *testing.T) {
+func TestMissingPermissionForKubelets(t *testing.T) {
 	forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "nodes"}, "n1", errors.New(`cannot get resource "nodes/proxy"`))
 	f := &fleet{nodes: []fault.Node{{Name: "n1", Ready: true}}, err: map[string]error{"n1": forbidden}}
-	_, err := f.kubelets().look(t.Context())
-	if want := `ask the kubelet of n1 at what it evicts: nodes "n1" is forbidden: cannot get resource "nodes/proxy"; --kubelet.configz needs get on nodes/proxy`; err == nil || err.Error() != want {
+	_, err := f.kubelets().collect(t.Context())
+	if want := `get the eviction thresholds of the kubelet of n1: nodes "n1" is forbidden: cannot get resource "nodes/proxy"; --kubelet.configz needs get on nodes/proxy`; err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }

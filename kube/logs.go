@@ -10,6 +10,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -23,76 +24,78 @@ const (
 	// apiComponent serves the region API; its container is called the same.
 	apiComponent = "rbd-api"
 
-	// firstLook is how far the first look goes back.
-	firstLook = 10 * time.Minute
+	// firstRead is how much of the log the first Read returns.
+	firstRead = 10 * time.Minute
 
-	// maxLine is what is kept of a line. The lines we look for are below 1 KiB.
+	// maxLine is the length in bytes after which a line is cut off. The lines of
+	// interest are shorter than 1 KiB.
 	maxLine = 64 << 10
 
-	// overlap is how much of what was read is asked for again, to recognise
-	// the place. Container runtimes stamp stdout and stderr apart, so that
-	// lines may stand in the file a little out of the order of their stamps.
+	// overlap is how much of the log is requested again, to find the position.
+	// Container runtimes add the timestamps of stdout and stderr separately, so
+	// lines may be slightly out of order.
 	overlap = time.Second
 )
 
-// LogReader reads the log of the rbd-api pods through the Kubernetes API, each line
-// once.
+// LogReader reads the log of the rbd-api pods through the Kubernetes API, each
+// line once.
 type LogReader struct {
 	kube  *Client
-	turn  chan struct{} // holds a token while somebody reads
-	begin time.Time     // how far back the first look went
+	lock  chan struct{} // has a token during a Read
+	begin time.Time     // the beginning of the first Read
 	tails map[string]*tail
+	gaps  atomic.Int64
 }
 
 // LogReader returns a reader that has read nothing yet.
 func (k *Client) LogReader() *LogReader {
-	return &LogReader{kube: k, turn: make(chan struct{}, 1), tails: map[string]*tail{}}
+	return &LogReader{kube: k, lock: make(chan struct{}, 1), tails: map[string]*tail{}}
 }
 
-// Read hands over every line of the rbd-api pods that came since the last
-// Read, the first time those of the last ten minutes, with the time at which
-// the node received it. No line comes twice, whatever connections broke and
-// pods restarted; one that was rotated away before we asked does not come, nor
-// one of a node whose clock fell behind, until it has caught up. Of a line
-// longer than 64 KiB the rest is cut off. The bytes are as they stand
-// in the log, and valid until seen returns. What is not read when ctx ends
-// comes next time. One pod's error does not keep the others from being read.
-func (l *LogReader) Read(ctx context.Context, seen func(at time.Time, line []byte)) error {
+// Read calls handle with every new line of the rbd-api pods since the last Read,
+// and with the time at which the node received it. The first Read returns the
+// last ten minutes. No line is passed twice, also after failed connections and
+// restarts of pods. Lines that were rotated away before a Read are lost, see
+// Gaps, and lines of a node whose clock was set back until the clock has caught
+// up. A line is cut off after 64 KiB. The bytes are those of the log, and valid
+// until handle returns. Lines that are not read when ctx ends are passed next
+// time. An error of one pod does not affect the others.
+func (l *LogReader) Read(ctx context.Context, handle func(at time.Time, line []byte)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	select {
-	case l.turn <- struct{}{}:
-		defer func() { <-l.turn }()
+	case l.lock <- struct{}{}:
+		defer func() { <-l.lock }()
 	case <-ctx.Done():
-		return fmt.Errorf("another look still reads the log of %s: %w", apiComponent, context.Cause(ctx))
+		return fmt.Errorf("another collection still reads the log of %s: %w", apiComponent, context.Cause(ctx))
 	}
 	if l.begin.IsZero() {
-		l.begin = time.Now().Add(-firstLook).Truncate(time.Second)
+		l.begin = time.Now().Add(-firstRead).Truncate(time.Second)
 	}
 	pods, err := l.kube.Pods(ctx)
 	if err != nil {
 		return err
 	}
-	pods = slices.DeleteFunc(pods, func(p fault.Pod) bool { return !logs(p) })
+	pods = slices.DeleteFunc(pods, func(p fault.Pod) bool { return !hasLog(p) })
 	l.forget(pods)
 	var errs []error
 	for i, p := range pods {
 		ctx, cancel := share(ctx, len(pods)-i)
-		errs = append(errs, l.pod(ctx, p, seen))
+		errs = append(errs, l.pod(ctx, p, handle))
 		cancel()
 	}
 	return errors.Join(errs...)
 }
 
-// logs says whether a pod is one of rbd-api that writes a log. What is left of
-// an evicted pod has none any more.
-func logs(p fault.Pod) bool {
+// hasLog reports whether a pod is one of rbd-api that has a log. An evicted pod
+// has none.
+func hasLog(p fault.Pod) bool {
 	return p.Component == apiComponent && p.OwnerKind != "Job" && len(p.Containers) > 0 && p.Phase != string(corev1.PodFailed) && p.Phase != string(corev1.PodSucceeded)
 }
 
-// share gives the first of n pods its part of the time left, so that one whose
-// node is dead does not take it from the others.
+// share returns a context with the part of the remaining time for the first of n
+// pods, so that a pod on a dead node does not use the time of the others.
 func share(ctx context.Context, n int) (context.Context, context.CancelFunc) {
 	left := answerTimeout
 	if deadline, ok := ctx.Deadline(); ok {
@@ -101,18 +104,18 @@ func share(ctx context.Context, n int) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, left/time.Duration(n))
 }
 
-// forget drops the tails of pods that are gone.
+// forget deletes the tails of deleted pods.
 func (l *LogReader) forget(pods []fault.Pod) {
 	maps.DeleteFunc(l.tails, func(uid string, _ *tail) bool {
 		return !slices.ContainsFunc(pods, func(p fault.Pod) bool { return p.UID == uid })
 	})
 }
 
-// pod reads what is new in one pod's log. When the log does not go on where we
-// left it, the container has been restarted (or its log rotated), and what we
-// missed of the one before is read first; so it is when we never read a line
-// of the pod, whatever we have heard of restarts by now.
-func (l *LogReader) pod(ctx context.Context, p fault.Pod, seen func(time.Time, []byte)) error {
+// pod reads the new lines of one pod's log. When the log is not a continuation of
+// what was read, the container has restarted or its log was rotated; then the
+// rest of the previous container's log is read first. The same happens when no
+// line of the pod was ever read.
+func (l *LogReader) pod(ctx context.Context, p fault.Pod, handle func(time.Time, []byte)) error {
 	container := p.Containers[0]
 	if i := slices.IndexFunc(p.Containers, func(c fault.Container) bool { return c.Name == apiComponent }); i >= 0 {
 		container = p.Containers[i]
@@ -127,38 +130,54 @@ func (l *LogReader) pod(ctx context.Context, p fault.Pod, seen func(time.Time, [
 	}
 	defer func() { _ = stream.Close() }()
 	now := newLines(stream)
-	if now.err == nil && (t.count == 0 || !t.goesOn(now)) {
-		err = l.before(ctx, p.Name, container.Name, t, seen)
+	lost := false
+	if now.err == nil && (t.count == 0 || !t.isContinuation(now)) {
+		unread := t.count > 0
+		var continued bool
+		continued, err = l.previous(ctx, p.Name, container.Name, t, handle)
+		lost = unread && !continued && now.more
 	}
 	if err != nil {
-		return err // and both come next time, in their order
+		return err // both are read next time, in order
+	}
+	if lost {
+		l.gaps.Add(1)
 	}
 	l.tails[p.UID] = t
-	return broken(p.Name, t.follow(now, seen))
+	return incomplete(p.Name, t.follow(now, handle))
 }
 
-// before reads what is new in the log of the container that ran before the
-// present one, if there was one.
-func (l *LogReader) before(ctx context.Context, pod, container string, t *tail, seen func(time.Time, []byte)) error {
+// previous reads the new lines of the container that ran before the current one,
+// if there was one. continued reports whether its log is a continuation of what
+// was read.
+func (l *LogReader) previous(ctx context.Context, pod, container string, t *tail, handle func(time.Time, []byte)) (continued bool, err error) {
 	stream, err := l.open(ctx, pod, container, t.since, true)
 	if err != nil || stream == nil {
-		return err
+		return false, err
 	}
 	defer func() { _ = stream.Close() }()
-	return broken(pod, t.follow(newLines(stream), seen))
+	lines := newLines(stream)
+	continued = t.isContinuation(lines)
+	return continued, incomplete(pod, t.follow(lines, handle))
 }
 
-// broken words what ended the reading of a log before its end.
-func broken(pod string, err error) error {
+// Gaps returns how many times the log of a pod did not continue where it was
+// read, neither in the current container nor in the previous one: the log was
+// rotated, or the container restarted more than once. The lines in between are
+// lost, so the number of handshake errors is too low.
+func (l *LogReader) Gaps() int { return int(l.gaps.Load()) }
+
+// incomplete returns the error that ended the reading of a log early.
+func incomplete(pod string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("read the log of pod %s: %w; the rest comes with the next look", pod, err)
+	return fmt.Errorf("read the log of pod %s: %w; the next collection reads the rest", pod, err)
 }
 
-// open begins to read a container's log, or returns nil when there is none
-// yet: 400 while the container is being created or had no predecessor, 404
-// when the pod has gone since we heard of it.
+// open begins to read a container's log, or returns nil when there is none. The
+// API server returns 400 while the container is being created or when it has no
+// previous one, and 404 when the pod was deleted in the meantime.
 func (l *LogReader) open(ctx context.Context, pod, container string, since time.Time, previous bool) (io.ReadCloser, error) {
 	stream, err := l.kube.api.log(l.kube.namespace, pod, &corev1.PodLogOptions{
 		Container: container, Timestamps: true, SinceTime: &metav1.Time{Time: since}, Previous: previous,
@@ -172,59 +191,59 @@ func (l *LogReader) open(ctx context.Context, pod, container string, since time.
 	return stream, nil
 }
 
-// A tail is how far one container's log has been read. The API gives what was
-// stamped since a whole second, so a part is always sent again. It is the same
-// part in the same order, so its number of lines says where the new ones
-// begin, whether the stamps are in order or not.
+// A tail is the position up to which one container's log has been read. The API
+// returns the lines since a whole second, so a part is always sent again. It is
+// the same part in the same order, so its number of lines is the position of the
+// first new line, even when timestamps are out of order.
 type tail struct {
-	since time.Time // the second from which to ask
-	first time.Time // the stamp of the first line since then, by which we know that it is the same log
-	count int       // the lines since then that were handed over; 0 when none ever was
-	last  time.Time // the latest stamp of all
-	floor time.Time // the latest stamp of the logs before this one
+	since time.Time // the second from which to request
+	first time.Time // the timestamp of the first line since then, which identifies the log
+	count int       // the number of lines since then that were read; 0 when none ever was
+	last  time.Time // the latest timestamp of all
+	after time.Time // the latest timestamp of the logs before this one
 }
 
-// goesOn says whether what s sends is the log that was read before.
-func (t *tail) goesOn(s *lines) bool {
+// isContinuation reports whether s is the log that was read before.
+func (t *tail) isContinuation(s *lines) bool {
 	return t.count == 0 || s.more && s.at.Equal(t.first)
 }
 
-// follow hands over the lines of s that are new and remembers them. Of another
-// log than before, those are new that are later than all of the one before: it
-// may also be that of a container before the one we know.
-func (t *tail) follow(s *lines, seen func(time.Time, []byte)) error {
-	n, known, floor := 0, t.count, t.floor
-	if !t.goesOn(s) {
-		known, floor = 0, t.last
+// follow passes the new lines of s to handle and updates the tail. In another log
+// than before, a line is new if it is later than all lines read: the log may also
+// be that of an earlier container.
+func (t *tail) follow(s *lines, handle func(time.Time, []byte)) error {
+	n, known, after := 0, t.count, t.after
+	if !t.isContinuation(s) {
+		known, after = 0, t.last
 	}
-	next := tail{since: t.since, last: t.last, floor: floor}
-	recent := seconds{horizon: time.Now()}
+	next := tail{since: t.since, last: t.last, after: after}
+	recent := seconds{now: time.Now()}
 	for ; s.more; s.next() {
 		n++
 		recent.remember(n, s.at)
-		if n > known && s.at.After(floor) {
-			seen(s.at, s.line)
+		if n > known && s.at.After(after) {
+			handle(s.at, s.line)
 		}
 		if s.at.After(next.last) {
 			next.last = s.at
 		}
 	}
 	if n == 0 || n < known {
-		return s.err // nothing, or cut off before the first new line
+		return s.err // no line, or cut off before the first new one
 	}
 	*t = next.from(recent)
 	return s.err
 }
 
-// Seconds are those that may be asked for again: the latest in which a line
-// was stamped, and all after our own present, of a node whose clock is ahead.
-// Should it be set right, lines are stamped anew with what has passed by it.
+// seconds are those that may be requested again: the latest with a line, and all
+// in the future, of a node whose clock is ahead. When that clock is corrected, new
+// lines get timestamps that already exist.
 type seconds struct {
-	horizon time.Time // our own present
-	all     []second
+	now time.Time
+	all []second
 }
 
-// A second counts the lines stamped within it.
+// A second counts the lines with a timestamp in it.
 type second struct {
 	begin time.Time
 	place int // of its first line in the log
@@ -232,7 +251,7 @@ type second struct {
 	count int
 }
 
-// remember counts the n-th line of a log.
+// remember counts line n of a log.
 func (s *seconds) remember(n int, at time.Time) {
 	begin := at.Truncate(time.Second)
 	i := len(s.all) - 1
@@ -248,16 +267,16 @@ func (s *seconds) remember(n int, at time.Time) {
 	s.all = slices.DeleteFunc(s.all, func(s second) bool { return s.begin.Before(since) })
 }
 
-// since is the second from which to ask again.
+// since is the second from which to request again.
 func (s *seconds) since() time.Time {
 	latest := slices.MaxFunc(s.all, func(a, b second) int { return a.begin.Compare(b.begin) }).begin
-	if now := s.horizon.Truncate(time.Second); latest.After(now) {
+	if now := s.now.Truncate(time.Second); latest.After(now) {
 		latest = now
 	}
 	return latest.Add(-overlap)
 }
 
-// from completes the tail with the seconds that were remembered.
+// from returns the tail with the counted seconds.
 func (t tail) from(recent seconds) tail {
 	if since := recent.since(); since.After(t.since) { // what is before t.since was not read
 		t.since = since
@@ -269,8 +288,8 @@ func (t tail) from(recent seconds) tail {
 	return t
 }
 
-// lines reads stamped lines. After newLines and each next, there is a line if
-// more is set; if not, the log ended, or err says why it broke off.
+// lines reads lines with timestamps. After newLines and each next, more is set
+// when there is a line. Otherwise the log ended, or err is why it broke off.
 type lines struct {
 	from *bufio.Reader
 	long []byte
@@ -287,7 +306,7 @@ func newLines(r io.Reader) *lines {
 	return s
 }
 
-// next reads one line. What bears no stamp are the kubelet's own words about
+// next reads one line. Lines without a timestamp are messages of the kubelet about
 // the log. A last line without an end is still being written.
 func (s *lines) next() {
 	for {
@@ -309,7 +328,7 @@ func (s *lines) next() {
 	}
 }
 
-// raw reads up to the end of a line and keeps at most maxLine of it.
+// raw reads up to the end of a line and returns at most maxLine bytes of it.
 func (s *lines) raw() ([]byte, error) {
 	raw, err := s.from.ReadSlice('\n')
 	if !errors.Is(err, bufio.ErrBufferFull) {

@@ -12,11 +12,11 @@ import (
 )
 
 // Whatever happens to connections, containers, files, pods and the API server
-// between the looks, each of the lines arrives once. The kubelet keeps one
+// between the reads, each of the lines arrives once. The kubelet keeps one
 // container's log besides the running one's, no file that was rotated away and
 // nothing of a pod that is gone, so such a change waits here until what was
 // before was read.
-func TestOneHundredThousandLinesArriveOnce(t *testing.T) {
+func TestEachOf100000LinesIsReadOnce(t *testing.T) {
 	for _, row := range []struct {
 		replicas int
 		seed     uint64
@@ -27,7 +27,7 @@ func TestOneHundredThousandLinesArriveOnce(t *testing.T) {
 	}
 }
 
-// jitter is how far a stamp may be before those that stand earlier in the file.
+// jitter is the largest time by which a timestamp is before earlier ones in the file.
 const jitter = 200 * time.Millisecond
 
 // A replica is a pod of rbd-api.
@@ -60,7 +60,7 @@ func (f *churn) replica() *replica {
 	return r
 }
 
-func (f *churn) look() error {
+func (f *churn) read() error {
 	ctx, cancel := context.WithTimeout(f.t.Context(), 8*time.Second)
 	defer cancel()
 	return f.logs.Read(ctx, func(_ time.Time, line []byte) {
@@ -87,10 +87,10 @@ func (f *churn) write(lines int, to ...*replica) {
 
 func (f *churn) cut(bytes int) { f.kubelet.set(func(k *kubelet) { k.cut = bytes }) }
 
-// insist looks until a look goes well, though each answer breaks off at first.
+// insist reads until a read succeeds, though each answer breaks off at first.
 func (f *churn) insist() {
 	limit := f.random.IntN(2_000)
-	for f.cut(limit); f.look() != nil; f.cut(limit) {
+	for f.cut(limit); f.read() != nil; f.cut(limit) {
 		limit *= 2
 	}
 }
@@ -125,8 +125,8 @@ func (f *churn) replace(i int) {
 func (f *churn) outage() {
 	f.api.set(func(a *api) { a.away = true })
 	f.write(f.random.IntN(100), f.replicas...)
-	if f.look() == nil {
-		f.t.Error("a look without an API server went well")
+	if f.read() == nil {
+		f.t.Error("a read without an API server succeeded")
 	}
 	pass(time.Duration(f.random.IntN(int(2 * time.Minute)))) // some longer than what is known stays fresh
 	f.write(f.random.IntN(100), f.replicas...)
@@ -145,7 +145,7 @@ func arriveOnce(t *testing.T, replicas, total int, random *rand.Rand) {
 	for f.written < total {
 		f.write(random.IntN(1000), f.replicas...)
 		f.cut(random.IntN(2) * random.IntN(30_000))
-		if f.look() != nil {
+		if f.read() != nil {
 			happened["cut"]++
 			continue
 		}
@@ -168,7 +168,7 @@ func arriveOnce(t *testing.T, replicas, total int, random *rand.Rand) {
 	}
 	f.cut(0)
 	synctest.Wait()
-	if err := f.look(); err != nil {
+	if err := f.read(); err != nil {
 		t.Fatal(err)
 	}
 	for _, what := range []string{"cut", "restart", "rotation", "outage", "new pod"} {
@@ -179,7 +179,7 @@ func arriveOnce(t *testing.T, replicas, total int, random *rand.Rand) {
 	slices.Sort(f.got)
 	for n, line := range f.got {
 		if n != line {
-			t.Fatalf("of %d lines, %d arrived; the first lost or doubled is %d (%d stands there)", total, len(f.got), n, line)
+			t.Fatalf("of %d lines, %d arrived; the first lost or doubled is %d (found %d)", total, len(f.got), n, line)
 		}
 	}
 	if len(f.got) != total {

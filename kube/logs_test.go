@@ -121,8 +121,8 @@ func logsOf(t *testing.T, pods ...*corev1.Pod) (*api, *kubelet, *LogReader) {
 	return a, k, a.kube(t).LogReader()
 }
 
-// lookAt is what one Read hands over, and its error.
-func lookAt(l *LogReader) (string, error) {
+// readAll returns the lines of one Read, and its error.
+func readAll(l *LogReader) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Second)
 	defer cancel()
 	var all []string
@@ -130,51 +130,51 @@ func lookAt(l *LogReader) (string, error) {
 	return strings.Join(all, "|"), err
 }
 
-func lookExpect(t *testing.T, when string, l *LogReader, want string) {
+func readExpect(t *testing.T, when string, l *LogReader, want string) {
 	t.Helper()
-	got, err := lookAt(l)
+	got, err := readAll(l)
 	if err != nil {
 		t.Errorf("%s: %v", when, err)
 	}
 	expect(t, when, got, want)
 }
 
-func TestTheFirstLookGoesBackTenMinutes(t *testing.T) {
+func TestFirstReadReturnsTenMinutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, k, l := logsOf(t, apiPod("p", 1))
 		now := time.Now()
 		k.pods["p"].restarted = true
 		k.pods["p"].before = []stampedLine{{now.Add(-11 * time.Minute), "too old"}, {now.Add(-9 * time.Minute), "before the restart"}}
 		k.pods["p"].now = []stampedLine{{now.Add(-8 * time.Minute), "after it"}}
-		lookExpect(t, "first look", l, "before the restart|after it")
-		lookExpect(t, "second look", l, "")
+		readExpect(t, "first read", l, "before the restart|after it")
+		readExpect(t, "second read", l, "")
 	})
 }
 
-func TestAPodThatGoesOnIsAskedOncePerLook(t *testing.T) {
+func TestRunningPodIsRequestedOncePerRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, k, l := logsOf(t, apiPod("p", 0))
-		begin := time.Now().Add(-firstLook)
+		begin := time.Now().Add(-firstRead)
 		k.pods["p"].now = []stampedLine{{begin.Add(-time.Millisecond), "too old"}, {begin, "one"}}
-		lookExpect(t, "first", l, "one")
-		lookExpect(t, "second", l, "")
+		readExpect(t, "first", l, "one")
+		readExpect(t, "second", l, "")
 		expect(t, "asked", strings.Join(k.requests(), "|"), "p/rbd-api previous=false|p/rbd-api previous=true|p/rbd-api previous=false")
 	})
 }
 
-func TestTheLastWordsOfAContainerThatWasSilentAtFirst(t *testing.T) {
+func TestLastLinesOfAContainerWithoutLinesBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, k, l := logsOf(t, apiPod("p", 0)) // and we hear of no restart
 		p := k.pods["p"]
-		lookExpect(t, "it has said nothing yet", l, "")
+		readExpect(t, "no line yet", l, "")
 		p.before, p.now, p.restarted = []stampedLine{{time.Now(), "last words"}}, []stampedLine{{time.Now().Add(time.Millisecond), "first words"}}, true
 		pass(time.Second)
-		lookExpect(t, "it spoke and died", l, "last words|first words")
-		lookExpect(t, "nothing new", l, "")
+		readExpect(t, "two lines and a restart", l, "last words|first words")
+		readExpect(t, "nothing new", l, "")
 	})
 }
 
-func TestLinesOfOneStampAndOutOfOrder(t *testing.T) {
+func TestLinesWithEqualAndUnorderedTimestamps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, k, l := logsOf(t, apiPod("p", 0))
 		at := time.Now()
@@ -182,14 +182,14 @@ func TestLinesOfOneStampAndOutOfOrder(t *testing.T) {
 			k.set(func(k *kubelet) { k.pods["p"].now = append(k.pods["p"].now, lines...) })
 		}
 		add(stampedLine{at, "a"}, stampedLine{at, "a"})
-		lookExpect(t, "two alike", l, "a|a")
+		readExpect(t, "two alike", l, "a|a")
 		add(stampedLine{at, "a"}, stampedLine{at.Add(-time.Millisecond), "late from stderr"})
-		lookExpect(t, "a third, and one stamped earlier", l, "a|late from stderr")
-		lookExpect(t, "nothing new", l, "")
+		readExpect(t, "a third, and one stamped earlier", l, "a|late from stderr")
+		readExpect(t, "nothing new", l, "")
 	})
 }
 
-func TestANodesClockThatJumps(t *testing.T) {
+func TestClockOfANodeJumps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, k, l := logsOf(t, apiPod("p", 0))
 		write := func(wrong time.Duration, text string) {
@@ -197,25 +197,25 @@ func TestANodesClockThatJumps(t *testing.T) {
 			k.set(func(k *kubelet) { k.pods["p"].now = append(k.pods["p"].now, stampedLine{time.Now().Add(wrong), text}) })
 		}
 		write(0, "1")
-		lookExpect(t, "right", l, "1")
+		readExpect(t, "right", l, "1")
 		write(time.Hour, "2")
-		lookExpect(t, "an hour ahead", l, "2")
+		readExpect(t, "an hour ahead", l, "2")
 		write(time.Hour, "3")
 		write(0, "4")
-		lookExpect(t, "right again", l, "3|4")
-		lookExpect(t, "nothing new", l, "")
+		readExpect(t, "right again", l, "3|4")
+		readExpect(t, "nothing new", l, "")
 		write(0, "5")
-		lookExpect(t, "and goes on", l, "5")
+		readExpect(t, "new line", l, "5")
 		write(-time.Hour, "not asked for")
-		lookExpect(t, "an hour behind", l, "")
+		readExpect(t, "an hour behind", l, "")
 		write(0, "6")
-		lookExpect(t, "right at last", l, "6")
+		readExpect(t, "right at last", l, "6")
 		pass(2 * time.Hour)
-		lookExpect(t, "nothing new", l, "")
+		readExpect(t, "nothing new", l, "")
 	})
 }
 
-func TestARestartBetweenTwoLooks(t *testing.T) {
+func TestRestartBetweenTwoReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, k, l := logsOf(t, apiPod("p", 0)) // the count of restarts we hear of lags behind
 		line := func(text string) stampedLine {
@@ -224,30 +224,43 @@ func TestARestartBetweenTwoLooks(t *testing.T) {
 		}
 		p := k.pods["p"]
 		p.now = []stampedLine{line("1"), line("2")}
-		lookExpect(t, "before", l, "1|2")
+		readExpect(t, "before", l, "1|2")
 		p.now = append(p.now, line("last words"))
 		p.before, p.now, p.restarted = p.now, nil, true
-		lookExpect(t, "dead, and the new one silent", l, "last words")
-		lookExpect(t, "still silent", l, "")
+		readExpect(t, "restarted, without a new line", l, "last words")
+		readExpect(t, "still no line", l, "")
 		p.now = []stampedLine{line("3")}
-		lookExpect(t, "it speaks", l, "3")
+		readExpect(t, "a line", l, "3")
 		p.now = append(p.now, line("4"))
 		p.before, p.now = p.now, []stampedLine{line("5")}
-		lookExpect(t, "once more", l, "4|5")
+		readExpect(t, "once more", l, "4|5")
+		if gaps := l.Gaps(); gaps != 0 {
+			t.Errorf("%d gaps after restarts, want none", gaps)
+		}
 		p.now = nil
-		lookExpect(t, "rotated", l, "")
+		readExpect(t, "rotated", l, "")
 		p.now = []stampedLine{line("6")}
-		lookExpect(t, "after the rotation", l, "6")
+		readExpect(t, "after the rotation", l, "6")
+		if gaps := l.Gaps(); gaps != 1 {
+			t.Errorf("%d gaps after a rotation, want 1", gaps)
+		}
+		p.now = append(p.now, line("7"))
+		readExpect(t, "a continuation", l, "7")
+		p.before, p.now = []stampedLine{line("lost to a second restart")}, []stampedLine{line("8")}
+		readExpect(t, "two restarts", l, "lost to a second restart|8")
+		if gaps := l.Gaps(); gaps != 2 {
+			t.Errorf("%d gaps after two restarts between two reads, want 2", gaps)
+		}
 	})
 }
 
-func TestALongLineIsCutAndRubbishPassesAsItIs(t *testing.T) {
+func TestLongAndBinaryLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, k, l := logsOf(t, apiPod("p", 0))
 		at := time.Now()
 		rubbish := "\x00\xff\xfe\x1b[31m\r\u2028 \xc3("
 		k.pods["p"].now = []stampedLine{{at, "before"}, {at, strings.Repeat("x", 10<<20)}, {at, rubbish}, {at, ""}, {at, "after"}}
-		got, err := lookAt(l)
+		got, err := readAll(l)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -258,11 +271,11 @@ func TestALongLineIsCutAndRubbishPassesAsItIs(t *testing.T) {
 		if long := lines[1]; len(long) > maxLine || len(long) < maxLine-100 || strings.Trim(long, "x") != "" {
 			t.Errorf("the long line came with %d bytes", len(long))
 		}
-		lookExpect(t, "again", l, "")
+		readExpect(t, "again", l, "")
 	})
 }
 
-func TestWhatIsNotAWholeStampedLineIsNoLine(t *testing.T) {
+func TestIncompleteLinesAreIgnored(t *testing.T) {
 	read := func(text string) string {
 		s := newLines(strings.NewReader(text))
 		var all []string
@@ -297,7 +310,7 @@ type broke struct{}
 
 func (broke) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-func TestPodsThatHaveNoLogAreNoError(t *testing.T) {
+func TestPodsWithoutALog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		creating, evicted, job, waiting := apiPod("creating", 0), apiPod("evicted", 0), apiPod("job", 0), apiPod("waiting", 0)
 		evicted.Status.Phase = corev1.PodFailed
@@ -307,19 +320,19 @@ func TestPodsThatHaveNoLogAreNoError(t *testing.T) {
 		other.Labels["name"] = "rbd-worker"
 		_, k, l := logsOf(t, creating, evicted, job, waiting, other)
 		clear(k.pods)
-		lookExpect(t, "look", l, "")
+		readExpect(t, "read", l, "")
 		expect(t, "asked", strings.Join(k.requests(), "|"), "creating/rbd-api previous=false")
 	})
 }
 
-func TestOnePodDoesNotLoseTheOthers(t *testing.T) {
+func TestOneUnreadablePodDoesNotAffectTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, k, l := logsOf(t, apiPod("a", 0), apiPod("b", 0), apiPod("c", 0))
 		for name, p := range k.pods {
 			p.now = []stampedLine{{time.Now(), name}}
 		}
 		k.pods["a"].hangs = true
-		got, err := lookAt(l)
+		got, err := readAll(l)
 		expect(t, "lines", got, "b|c")
 		if want := "get the log of pod a: no answer from http://kube.test in time: context deadline exceeded"; err == nil || err.Error() != want {
 			t.Errorf("got  %v\nwant %s", err, want)
@@ -327,18 +340,18 @@ func TestOnePodDoesNotLoseTheOthers(t *testing.T) {
 		k.set(func(k *kubelet) { k.pods["a"].hangs = false })
 		a.delete(apiPod("b", 0))
 		synctest.Wait()
-		lookExpect(t, "when it answers", l, "a")
+		readExpect(t, "when it answers", l, "a")
 		if len(l.tails) != 2 {
 			t.Errorf("%d pods are remembered, want the 2 there are", len(l.tails))
 		}
 	})
 }
 
-func TestForbiddenLogsAreNamed(t *testing.T) {
+func TestForbiddenLogs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, k, l := logsOf(t, apiPod("p", 0))
 		k.status = http.StatusForbidden
-		_, err := lookAt(l)
+		_, err := readAll(l)
 		want := `pods/log is forbidden: User "tester" cannot get resource "pods/log"; the exporter needs get on pods/log in namespace rbd-system`
 		if err == nil || err.Error() != want {
 			t.Errorf("got  %v\nwant %s", err, want)
@@ -346,17 +359,17 @@ func TestForbiddenLogsAreNamed(t *testing.T) {
 	})
 }
 
-func TestASecondReaderWaitsForTheFirst(t *testing.T) {
+func TestConcurrentReadsWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, k, l := logsOf(t, apiPod("p", 0))
 		k.pods["p"].hangs = true
 		var readers sync.WaitGroup
-		readers.Go(func() { _, _ = lookAt(l) })
+		readers.Go(func() { _, _ = readAll(l) })
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		err := l.Read(ctx, func(time.Time, []byte) { t.Error("a line") })
-		if want := "another look still reads the log of rbd-api: context deadline exceeded"; err == nil || err.Error() != want {
+		if want := "another collection still reads the log of rbd-api: context deadline exceeded"; err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
 		readers.Wait()

@@ -12,8 +12,9 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-// The labels by which rainbond-operator marks what it makes
-// (util/rbdutil/rbdutil.go), and its own Deployment, which bears only a name.
+// The labels that rainbond-operator gives its objects
+// (util/rbdutil/rbdutil.go), and the label of its own Deployment, which has only
+// a name.
 const (
 	labelName     = "name"
 	labelBelongTo = "belongTo"
@@ -21,13 +22,13 @@ const (
 	operator      = "rainbond-operator"
 	creator       = "Rainbond"
 
-	labelHostnameK3s = "k3s.io/hostname" // beside corev1.LabelHostname
+	labelHostnameK3s = "k3s.io/hostname" // in addition to corev1.LabelHostname
 	labelRoles       = "node-role.kubernetes.io"
 	labelRoleOld     = "kubernetes.io/role"
 )
 
 func node(n *corev1.Node) (fault.Node, bool) {
-	kept := fault.Node{
+	result := fault.Node{
 		Name:     n.Name,
 		Created:  n.CreationTimestamp.Time,
 		Hostname: cmp.Or(n.Labels[corev1.LabelHostname], n.Labels[labelHostnameK3s]),
@@ -35,23 +36,23 @@ func node(n *corev1.Node) (fault.Node, bool) {
 	}
 	for key := range n.Labels {
 		if strings.HasPrefix(key, labelRoles) || key == labelRoleOld {
-			kept.RoleKeys = append(kept.RoleKeys, key)
+			result.RoleKeys = append(result.RoleKeys, key)
 		}
 	}
-	slices.Sort(kept.RoleKeys)
+	slices.Sort(result.RoleKeys)
 	for _, address := range n.Status.Addresses {
-		kept.Addresses = append(kept.Addresses, address.Address)
+		result.Addresses = append(result.Addresses, address.Address)
 	}
 	for _, condition := range n.Status.Conditions {
 		is := condition.Status == corev1.ConditionTrue
 		switch condition.Type {
 		case corev1.NodeReady:
-			kept.Ready = is
+			result.Ready = is
 		case corev1.NodeDiskPressure:
-			kept.DiskPressure = is
+			result.DiskPressure = is
 		}
 	}
-	return kept, true
+	return result, true
 }
 
 func deployment(d *appsv1.Deployment) (fault.Workload, bool) {
@@ -76,13 +77,13 @@ func statefulSet(s *appsv1.StatefulSet) (fault.Workload, bool) {
 }
 
 func daemonSet(d *appsv1.DaemonSet) (fault.Workload, bool) {
-	kept, ours := workload(d.ObjectMeta, "DaemonSet", d.Status.DesiredNumberScheduled, d.Status.NumberReady)
-	kept.Pinned, kept.Version = pinned(d.Spec.Template.Spec), version(kept.Component, d.Spec.Template.Spec)
-	return kept, ours
+	result, ours := workload(d.ObjectMeta, "DaemonSet", d.Status.DesiredNumberScheduled, d.Status.NumberReady)
+	result.Pinned, result.Version = pinned(d.Spec.Template.Spec), version(result.Component, d.Spec.Template.Spec)
+	return result, ours
 }
 
-// pinned names the nodes that a pod's affinity requires. The operator pins
-// rbd-chaos to those of nodesForChaos, by either host name label.
+// pinned returns the host names that a pod's affinity requires. The operator
+// pins rbd-chaos to those of nodesForChaos, with either host name label.
 func pinned(spec corev1.PodSpec) string {
 	if spec.Affinity == nil || spec.Affinity.NodeAffinity == nil || spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
 		return ""
@@ -99,15 +100,16 @@ func pinned(spec corev1.PodSpec) string {
 	return strings.Join(slices.Compact(names), ", ")
 }
 
-// replicas is the number asked for; Kubernetes takes none said for one.
-func replicas(said *int32) int32 {
-	if said == nil {
+// replicas returns spec.replicas, whose default in Kubernetes is 1.
+func replicas(spec *int32) int32 {
+	if spec == nil {
 		return 1
 	}
-	return *said
+	return *spec
 }
 
-// workload keeps what the operator made, and the operator itself.
+// workload returns true for an object that the operator created, and for the
+// operator itself.
 func workload(m metav1.ObjectMeta, kind string, desired, ready int32) (fault.Workload, bool) {
 	ours := m.Labels[labelBelongTo] == operator || m.Labels[labelCreator] == creator ||
 		kind == "Deployment" && m.Labels[labelName] == operator
@@ -120,7 +122,7 @@ func workload(m metav1.ObjectMeta, kind string, desired, ready int32) (fault.Wor
 }
 
 func pod(p *corev1.Pod) (fault.Pod, bool) {
-	kept := fault.Pod{
+	result := fault.Pod{
 		Name:      p.Name,
 		UID:       string(p.UID),
 		Component: p.Labels[labelName],
@@ -129,37 +131,37 @@ func pod(p *corev1.Pod) (fault.Pod, bool) {
 		Evicted:   p.Status.Reason == "Evicted",
 	}
 	if owner := metav1.GetControllerOfNoCopy(p); owner != nil {
-		kept.OwnerKind = owner.Kind
+		result.OwnerKind = owner.Kind
 	}
 	for _, condition := range p.Status.Conditions {
 		switch {
 		case condition.Type == corev1.PodReady:
-			kept.Ready = condition.Status == corev1.ConditionTrue
+			result.Ready = condition.Status == corev1.ConditionTrue
 		case condition.Type == corev1.PodScheduled && condition.Reason == corev1.PodReasonUnschedulable:
-			kept.Unschedulable = cmp.Or(condition.Message, condition.Reason)
+			result.Unschedulable = cmp.Or(condition.Message, condition.Reason)
 		}
 	}
-	// The pod's own containers stand first, init containers after them.
+	// The pod's containers come before its init containers.
 	for _, status := range slices.Concat(p.Status.ContainerStatuses, p.Status.InitContainerStatuses) {
-		kept.Containers = append(kept.Containers, container(status))
+		result.Containers = append(result.Containers, container(status))
 	}
-	return kept, true
+	return result, true
 }
 
 func container(status corev1.ContainerStatus) fault.Container {
-	kept := fault.Container{Name: status.Name, Ready: status.Ready, Restarts: int(status.RestartCount)}
+	result := fault.Container{Name: status.Name, Ready: status.Ready, Restarts: int(status.RestartCount)}
 	if waiting := status.State.Waiting; waiting != nil {
-		kept.Waiting, kept.Message = waiting.Reason, waiting.Message
+		result.Waiting, result.Message = waiting.Reason, waiting.Message
 	}
 	if before := status.LastTerminationState.Terminated; before != nil {
-		kept.LastExit = before.Reason
+		result.LastExit = before.Reason
 	}
 	if ended := status.State.Terminated; ended != nil {
-		kept.LastExit = ended.Reason
-		// An init container that ended well is ready, and has not failed.
+		result.LastExit = ended.Reason
+		// An init container that succeeded is ready, and has not failed.
 		if !status.Ready || ended.ExitCode != 0 {
-			kept.Terminated = ended.Reason
+			result.Terminated = ended.Reason
 		}
 	}
-	return kept
+	return result
 }

@@ -31,21 +31,24 @@ const (
 	maxEvents = 100
 )
 
-// known is what was last known of the platform, for as long as a cache that
-// lost its watch would answer.
+// known is the last known state of the platform. It is used for as long as a
+// cache answers without its watch.
 type known struct {
 	mu       sync.Mutex
 	platform fault.Platform
 	at       time.Time
-	unread   map[string]string // what may not be read, and why
+	region   fault.Region      // of region-config
+	regionAt time.Time         // zero: never read
+	unread   map[string]string // what cannot be read, and why
 }
 
-// Platform returns what the operator has been told to run. What is not there
-// (no such resources) or may not be read is unknown, and logged once; not
-// being answered is an error, unless the answer before is still young.
+// Platform returns the operator's configuration of the platform. A resource that
+// does not exist or may not be read is unknown, and logged once. When the API
+// server does not answer, Platform returns the last known state for staleAfter,
+// then an error.
 func (k *Client) Platform(ctx context.Context) (fault.Platform, error) {
 	var p fault.Platform
-	var errs [2]error // at once, as each is a way to the API server and back
+	var errs [2]error // concurrently, as each is a round trip to the API server
 	var wait sync.WaitGroup
 	wait.Go(func() { errs[0] = k.rbdComponents(ctx, &p) })
 	wait.Go(func() { errs[1] = k.rainbondCluster(ctx, &p) })
@@ -86,7 +89,7 @@ func (k *Client) rbdComponents(ctx context.Context, p *fault.Platform) error {
 	for _, item := range list.Items {
 		c := fault.RbdComponent{Name: item.Metadata.Name, Zero: item.Spec.Replicas != nil && *item.Spec.Replicas == 0}
 		for _, condition := range item.Status.Conditions {
-			// The one thing in the status that is true while it stands there.
+			// The only condition in the status that is always current.
 			c.Unsupported = c.Unsupported || condition.Type == "Ready" && condition.Status == "False" && condition.Reason == "UnsupportedType"
 		}
 		p.Components = append(p.Components, c)
@@ -104,7 +107,7 @@ func (k *Client) rainbondCluster(ctx context.Context, p *fault.Platform) error {
 	type pinned []struct {
 		Name string `json:"name"`
 	}
-	// The databases' passwords stand beside: only that they are there is read.
+	// The databases contain passwords: only their presence is read.
 	var cluster struct {
 		Spec struct {
 			ImageHub *struct {
@@ -134,9 +137,9 @@ func (k *Client) rainbondCluster(ctx context.Context, p *fault.Platform) error {
 	return nil
 }
 
-// resource reads a custom resource, or all of them where name is "", into the
-// little that is wanted of it. What does not exist or may not be read leaves
-// it as it is.
+// resource decodes a custom resource, or all of them when name is "", into the
+// fields of into. A resource that does not exist or may not be read leaves into
+// unchanged.
 func (k *Client) resource(ctx context.Context, into any, verb, resource, name string) error {
 	path := []string{resourcesPath, "namespaces", k.namespace, resource}
 	if name != "" {
@@ -153,8 +156,8 @@ func (k *Client) resource(ctx context.Context, into any, verb, resource, name st
 	return k.optional(verb+" "+resource, fmt.Sprintf("%s on %s.rainbond.io in namespace %s", verb, resource, k.namespace), err)
 }
 
-// FailedMounts returns what the kubelets said last of volumes that they cannot
-// mount, by the pod's UID. It is empty where events may not be read.
+// FailedMounts returns the kubelets' last message about volumes that they cannot
+// mount, by the pod's UID. It is empty when events may not be read.
 func (k *Client) FailedMounts(ctx context.Context) (map[string]string, error) {
 	listed, err := k.api.events(k.namespace).List(ctx, metav1.ListOptions{
 		FieldSelector: "involvedObject.kind=Pod,reason=FailedMount", Limit: maxEvents,
@@ -162,18 +165,18 @@ func (k *Client) FailedMounts(ctx context.Context) (map[string]string, error) {
 	if err = k.optional("list events", "list on events in namespace "+k.namespace, err); err != nil {
 		return nil, err
 	}
-	said, at := map[string]string{}, map[string]time.Time{}
+	messages, at := map[string]string{}, map[string]time.Time{}
 	for _, e := range listed.(*corev1.EventList).Items {
 		uid, when := string(e.InvolvedObject.UID), lastSeen(e)
-		if said[uid] == "" || when.After(at[uid]) {
-			said[uid], at[uid] = e.Message, when
+		if messages[uid] == "" || when.After(at[uid]) {
+			messages[uid], at[uid] = e.Message, when
 		}
 	}
-	return said, nil
+	return messages, nil
 }
 
-// lastSeen is when an event happened last; which of its times is set depends
-// on the version of what wrote it.
+// lastSeen returns when an event last happened. Which of its times is set depends
+// on the version of its author.
 func lastSeen(e corev1.Event) time.Time {
 	if e.Series != nil {
 		return e.Series.LastObservedTime.Time
@@ -182,8 +185,8 @@ func lastSeen(e corev1.Event) time.Time {
 	return cmp.Or(times...)
 }
 
-// optional passes an error on, except that what does not exist or may not be
-// read is taken for unknown and said in the log, once.
+// optional returns err, except when the resource does not exist or may not be
+// read. That is unknown, and logged once.
 func (k *Client) optional(what, rule string, err error) error {
 	now := ""
 	switch {
@@ -203,7 +206,7 @@ func (k *Client) optional(what, rule string, err error) error {
 		return nil
 	}
 	if now != before {
-		k.log.Warn("taken for unknown", "what", what, "why", now)
+		k.log.Warn("cannot be read and is unknown", "resource", what, "reason", now)
 	}
 	return nil
 }

@@ -62,7 +62,7 @@ const (
 	eventsPath     = "/api/v1/namespaces/rbd-system/events"
 )
 
-func TestWhatTheOperatorHasBeenToldToRun(t *testing.T) {
+func TestPlatform(t *testing.T) {
 	k, log := asked(t, map[string]string{componentsPath: componentsJSON, clusterPath: clusterJSON})
 	got, err := k.Platform(t.Context())
 	want := fault.Platform{
@@ -74,17 +74,17 @@ func TestWhatTheOperatorHasBeenToldToRun(t *testing.T) {
 	}
 }
 
-func TestAPlatformWithItsOwnHubAndDatabase(t *testing.T) {
+func TestPlatformWithItsOwnHubAndDatabase(t *testing.T) {
 	for domain, internal := range map[string]bool{"goodrain.me": true, "goodrain.me:9443": true, "goodrain.me.example.com": false} {
-		own := strings.NewReplacer("hub.example.com", domain, "uiDatabase", "other").Replace(clusterJSON)
-		k, _ := asked(t, map[string]string{componentsPath: componentsJSON, clusterPath: own})
+		local := strings.NewReplacer("hub.example.com", domain, "uiDatabase", "other").Replace(clusterJSON)
+		k, _ := asked(t, map[string]string{componentsPath: componentsJSON, clusterPath: local})
 		if got, err := k.Platform(t.Context()); err != nil || got.InternalHub != internal || !got.InternalDB {
 			t.Errorf("%s: got %+v, %v", domain, got, err)
 		}
 	}
 }
 
-func TestWhatMayNotBeReadIsUnknownAndSaidOnce(t *testing.T) {
+func TestUnreadableResourcesAreUnknownAndLoggedOnce(t *testing.T) {
 	k, log := asked(t, map[string]string{componentsPath: "403", eventsPath: "403"})
 	for range 2 {
 		if got, err := k.Platform(t.Context()); err != nil || !reflect.DeepEqual(got, fault.Platform{}) {
@@ -100,12 +100,12 @@ func TestWhatMayNotBeReadIsUnknownAndSaidOnce(t *testing.T) {
 		"the exporter needs list on events in namespace rbd-system",
 	} {
 		if strings.Count(log.String(), want) != 1 {
-			t.Errorf("not said once: %s\n%s", want, log)
+			t.Errorf("not logged once: %s\n%s", want, log)
 		}
 	}
 }
 
-func TestAnAnswerOfAMinuteAgoStandsForOneThatDoesNotCome(t *testing.T) {
+func TestLastKnownPlatformIsUsedForAMinute(t *testing.T) {
 	answers := map[string]string{componentsPath: componentsJSON, clusterPath: "500"}
 	k, _ := asked(t, answers)
 	if got, err := k.Platform(t.Context()); err == nil || len(got.Components) != 4 {
@@ -125,7 +125,7 @@ func TestAnAnswerOfAMinuteAgoStandsForOneThatDoesNotCome(t *testing.T) {
 	}
 }
 
-func TestTheKubeletsLastWordsOnAVolume(t *testing.T) {
+func TestFailedMounts(t *testing.T) {
 	k, _ := asked(t, map[string]string{eventsPath: `{"kind":"EventList","apiVersion":"v1","items":[
 		{"metadata":{"name":"a"},"involvedObject":{"uid":"u1"},"reason":"FailedMount","message":"older","lastTimestamp":"2026-11-24T02:00:00Z"},
 		{"metadata":{"name":"b"},"involvedObject":{"uid":"u1"},"reason":"FailedMount","message":"MountVolume.SetUp failed for volume \"region-api-ssl\" : secret \"rbd-api-server-cert\" not found","lastTimestamp":"2026-11-24T02:09:00Z"},
@@ -138,7 +138,7 @@ func TestTheKubeletsLastWordsOnAVolume(t *testing.T) {
 	}
 }
 
-func TestAFrozenAPIServerDelaysNobodyBeyondTheLook(t *testing.T) {
+func TestFrozenAPIServerDoesNotExceedTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAPI(t)
 		a.hangs = true

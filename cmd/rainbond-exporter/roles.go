@@ -128,7 +128,8 @@ func (s sources) collector(name string, f *flags, shared sharedQueries) (collect
 	}
 	switch name {
 	case collector.SlugTLS:
-		return collector.NewTLS(f.regionName, s.kube.LogReader().Read), nil
+		log := s.kube.LogReader()
+		return collector.NewTLS(f.regionName, log.Read, log.Gaps), nil
 	case collector.SlugNodeRole:
 		return collector.NewNodeRole(f.regionName, f.roleNames(), s.kube.Nodes, s.kube.Workloads, shared.platform), nil
 	case collector.SlugComponent:

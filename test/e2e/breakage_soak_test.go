@@ -82,7 +82,7 @@ func TestSoak(t *testing.T) {
 		w.end()
 		w.answered(t, begun)
 		w.noRace(t)
-		if bytes.Contains([]byte(tail(w.log, 1<<20)), []byte("does not know us")) {
+		if bytes.Contains([]byte(tail(w.log, 1<<20)), []byte("rejects the credentials")) {
 			t.Errorf("%s was refused although its token was renewed in time", w.name)
 		}
 	}

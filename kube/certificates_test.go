@@ -15,15 +15,15 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-// pem is a PEM as far as this package cares: it judges none.
+// pem returns a text that this package accepts as PEM.
 func pem(what string) string { return "-----BEGIN TEST-----\n" + what + "\n-----END TEST-----\n" }
 
 func objectMeta(name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Name: name, Namespace: testNamespace}
 }
 
-// asTheOperatorMakesThem are the three objects of a healthy region.
-func asTheOperatorMakesThem() (*corev1.ConfigMap, *corev1.Secret, *corev1.Secret) {
+// operatorObjects are the three objects of a healthy region.
+func operatorObjects() (*corev1.ConfigMap, *corev1.Secret, *corev1.Secret) {
 	bytes := func(pairs ...string) map[string][]byte {
 		values := map[string][]byte{}
 		for i := 0; i < len(pairs); i += 2 {
@@ -37,8 +37,8 @@ func asTheOperatorMakesThem() (*corev1.ConfigMap, *corev1.Secret, *corev1.Secret
 		&corev1.Secret{ObjectMeta: objectMeta("rbd-api-server-cert"), Data: bytes("ca.pem", "ca", "server.pem", "server", "server.key.pem", "k3y")}
 }
 
-// told writes the copies down, one a line.
-func told(copies []fault.Copy, err error) string {
+// describe returns the copies, one per line.
+func describe(copies []fault.Copy, err error) string {
 	var text strings.Builder
 	for _, c := range copies {
 		fmt.Fprintf(&text, "%s %s:", c.Place, c.Kind)
@@ -58,7 +58,7 @@ func told(copies []fault.Copy, err error) string {
 	return text.String()
 }
 
-const allKept = `region-config ca: "ca"
+const allCopies = `region-config ca: "ca"
 region-config client: "client" and key [secret]
 client-secret ca: "ca"
 client-secret client: "client" and key [secret]
@@ -66,35 +66,35 @@ server-secret ca: "ca"
 server-secret server: "server" and key [secret]
 `
 
-func TestKeptTellsWhatIsThereAndWhatIsMissing(t *testing.T) {
+func TestCertificates(t *testing.T) {
 	for _, row := range []struct {
 		name    string
 		arrange func(*api, *corev1.ConfigMap, *corev1.Secret, *corev1.Secret)
 		want    string
 	}{
-		{"healthy", nil, allKept},
+		{"healthy", nil, allCopies},
 		{"plain PEM in data", func(_ *api, c *corev1.ConfigMap, _, _ *corev1.Secret) {
 			for key, value := range c.BinaryData {
 				c.Data[key] = string(value)
 			}
 			c.BinaryData = nil
-		}, allKept},
+		}, allCopies},
 		{"base64 pasted into data, with line breaks and indentation", func(_ *api, c *corev1.ConfigMap, _, _ *corev1.Secret) {
 			for key, value := range c.BinaryData {
 				packed := base64.StdEncoding.EncodeToString(value)
 				c.Data[key] = packed[:20] + "\n    " + packed[20:] + "\n"
 			}
 			c.BinaryData = nil
-		}, allKept},
-		{"base64 in a Secret, which breaks rbd-api, is told as it is", func(_ *api, _ *corev1.ConfigMap, _, s *corev1.Secret) {
+		}, allCopies},
+		{"base64 in a Secret, which breaks rbd-api, is unchanged", func(_ *api, _ *corev1.ConfigMap, _, s *corev1.Secret) {
 			s.Data["server.pem"] = []byte("LS0tLS1CRUdJTiBURVNU")
-		}, strings.Replace(allKept, `"server"`, `"LS0tLS1CRUdJTiBURVNU"`, 1)},
+		}, strings.Replace(allCopies, `"server"`, `"LS0tLS1CRUdJTiBURVNU"`, 1)},
 		{"empty is not missing", func(_ *api, c *corev1.ConfigMap, _, _ *corev1.Secret) { c.BinaryData["ca.pem"] = nil },
-			strings.Replace(allKept, `region-config ca: "ca"`, `region-config ca: ""`, 1)},
+			strings.Replace(allCopies, `region-config ca: "ca"`, `region-config ca: ""`, 1)},
 		{"a missing key", func(_ *api, c *corev1.ConfigMap, _, _ *corev1.Secret) { delete(c.BinaryData, "client.pem") },
-			strings.Replace(allKept, `region-config client: "client"`, `region-config client: ConfigMap region-config in namespace rbd-system has no key client.pem`, 1)},
+			strings.Replace(allCopies, `region-config client: "client"`, `region-config client: ConfigMap region-config in namespace rbd-system has no key client.pem`, 1)},
 		{"a missing private key", func(_ *api, _ *corev1.ConfigMap, c, _ *corev1.Secret) { delete(c.Data, "client.key.pem") },
-			strings.Replace(allKept, `client-secret client: "client" and key [secret]`, `client-secret client: "client"`, 1)},
+			strings.Replace(allCopies, `client-secret client: "client" and key [secret]`, `client-secret client: "client"`, 1)},
 		{"a missing Secret", func(a *api, _ *corev1.ConfigMap, _, _ *corev1.Secret) {
 			a.refuse["get secrets"] = http.StatusNotFound
 		}, `region-config ca: "ca"
@@ -120,18 +120,18 @@ get Secret rbd-api-server-cert: http://kube.test: dial tcp: connection refused
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := newAPI(t)
-				config, client, server := asTheOperatorMakesThem()
+				config, client, server := operatorObjects()
 				if row.arrange != nil {
 					row.arrange(a, config, client, server)
 				}
 				a.put(config, client, server)
-				expect(t, "kept", told(a.kube(t).Certificates(t.Context())), row.want)
+				expect(t, "copies", describe(a.kube(t).Certificates(t.Context())), row.want)
 			})
 		})
 	}
 }
 
-func TestTheRegionOfRegionConfig(t *testing.T) {
+func TestRegion(t *testing.T) {
 	for _, row := range []struct {
 		name    string
 		arrange func(*api, *corev1.ConfigMap)
@@ -150,7 +150,7 @@ func TestTheRegionOfRegionConfig(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := newAPI(t)
-				config, _, _ := asTheOperatorMakesThem()
+				config, _, _ := operatorObjects()
 				row.arrange(a, config)
 				a.put(config)
 				r, err := a.kube(t).Region(t.Context(), "rainbond")

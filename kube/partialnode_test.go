@@ -24,13 +24,13 @@ func fullNode() corev1.Node {
 	return n
 }
 
-func TestALeanNodeHasAllThatIsRead(t *testing.T) {
+func TestPartialNodeHasAllFieldsInUse(t *testing.T) {
 	full := fullNode()
 	message, err := full.Marshal()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var lean leanNode
+	var lean partialNode
 	if err := lean.Unmarshal(message); err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestALeanNodeHasAllThatIsRead(t *testing.T) {
 	}
 }
 
-func TestAPageOfLeanNodesHasAllOfThem(t *testing.T) {
+func TestListOfPartialNodes(t *testing.T) {
 	page := corev1.NodeList{ListMeta: metav1.ListMeta{ResourceVersion: "8", Continue: "more"}, Items: []corev1.Node{fullNode(), *nodeNamed("n2")}}
 	message, err := page.Marshal()
 	if err != nil {
@@ -61,14 +61,14 @@ func TestAPageOfLeanNodesHasAllOfThem(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoProtobufIsRefused(t *testing.T) {
+func TestInvalidProtobufIsRejected(t *testing.T) {
 	full := fullNode()
 	message, err := full.Marshal()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, bad := range map[string][]byte{"cut off": message[:len(message)-1], "text": []byte(strings.Repeat("no such node", 10))} {
-		if err := new(leanNode).Unmarshal(bad); err == nil {
+		if err := new(partialNode).Unmarshal(bad); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}

@@ -6,26 +6,26 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// A leanNode is a Node of which only what we read is decoded. A Node of a
-// large cluster is some 20 KiB, of which images, annotations of agents and the
-// list of who manages which field are nearly all. From JSON, which a server
-// sends that has no protobuf, the whole Node is decoded.
-type leanNode struct{ corev1.Node }
+// A partialNode is a Node of which only the fields in nodeFields are decoded. A
+// Node of a large cluster has about 20 KiB, most of it images, annotations of
+// agents and managed fields. From JSON, which a server without protobuf sends,
+// all fields are decoded.
+type partialNode struct{ corev1.Node }
 
 // Unmarshal decodes protobuf.
-func (n *leanNode) Unmarshal(message []byte) error {
+func (n *partialNode) Unmarshal(message []byte) error {
 	return n.Node.Unmarshal(only(message, nodeFields))
 }
 
-// leanOrNot is the Node in what a watch sends or a list holds.
-func leanOrNot(o runtime.Object) *corev1.Node {
-	if lean, ok := o.(*leanNode); ok {
-		return &lean.Node
+// nodeOf returns the Node of an object of a watch or a list.
+func nodeOf(o runtime.Object) *corev1.Node {
+	if partial, ok := o.(*partialNode); ok {
+		return &partial.Node
 	}
 	return o.(*corev1.Node)
 }
 
-// A nodeList is a page of a list of such nodes.
+// A nodeList is a page of a list of partial nodes.
 type nodeList struct{ corev1.NodeList }
 
 // Unmarshal decodes protobuf.
@@ -33,11 +33,10 @@ func (l *nodeList) Unmarshal(message []byte) error {
 	return l.NodeList.Unmarshal(only(message, fields{1: nil, 2: nodeFields}))
 }
 
-// fields are those wanted of a protobuf message, by number; nil stands for all
-// of them.
+// fields are fields of a protobuf message, by number; nil means all of them.
 type fields map[protowire.Number]fields
 
-// nodeFields are the numbers of k8s.io/api/core/v1/generated.proto, which can
+// nodeFields are the field numbers of k8s.io/api/core/v1/generated.proto, which
 // never change.
 var nodeFields = fields{
 	1: { // metadata
@@ -45,16 +44,16 @@ var nodeFields = fields{
 		6:  nil, // resourceVersion
 		8:  nil, // creationTimestamp
 		11: nil, // labels
-		12: nil, // annotations: one says that the objects there were have been sent
+		12: nil, // annotations: one marks the end of the existing objects in a watch
 	},
 	2: {4: nil},         // spec: unschedulable
 	3: {4: nil, 5: nil}, // status: conditions, addresses
 }
 
-// only copies the wanted fields of a message. What is no protobuf comes back
-// as it is, for a decoder to say so.
+// only returns a copy of a message with the wanted fields. A message that is not
+// protobuf is returned unchanged, so that the decoder reports it.
 func only(message []byte, wanted fields) []byte {
-	var kept []byte
+	var selected []byte
 	for rest := message; len(rest) > 0; {
 		number, kind, tag := protowire.ConsumeTag(rest)
 		if tag < 0 {
@@ -70,12 +69,12 @@ func only(message []byte, wanted fields) []byte {
 		switch {
 		case !ok:
 		case inner == nil || kind != protowire.BytesType:
-			kept = append(kept, field...)
+			selected = append(selected, field...)
 		default:
 			value, _ := protowire.ConsumeBytes(field[tag:])
-			kept = append(kept, field[:tag]...)
-			kept = protowire.AppendBytes(kept, only(value, inner))
+			selected = append(selected, field[:tag]...)
+			selected = protowire.AppendBytes(selected, only(value, inner))
 		}
 	}
-	return kept
+	return selected
 }

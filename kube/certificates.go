@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -30,14 +31,14 @@ const (
 	kindSecret    = "Secret"
 )
 
-// An object is a ConfigMap or Secret as we read it.
+// An object is what is read of a ConfigMap or Secret.
 type object struct {
 	kind, name, namespace string
 	values                map[string][]byte
 	missing               bool // there is no such object
 }
 
-// get returns the value of key, or why there is none: that is a finding.
+// get returns the value of key. The error that there is none is a finding.
 func (o object) get(key string) ([]byte, error) {
 	if o.missing {
 		return nil, fmt.Errorf("%s %s does not exist in namespace %s", o.kind, o.name, o.namespace)
@@ -57,11 +58,14 @@ func (o object) copy(place fault.Place, kind fault.Kind, key, keyKey string) fau
 	return c
 }
 
-// Certificates returns the copies of the certificates that the cluster holds: those of
-// ConfigMap region-config and of the two Secrets. An object or key that does
-// not exist is a finding, and makes a Copy with Err. Being refused or not
-// answered is an error, and what could be read all the same comes beside it.
+// Certificates returns the cluster's copies of the certificates, from ConfigMap
+// region-config and the two Secrets. An object or key that does not exist is a
+// finding: a Copy with Err. When the API server refuses, or does not answer within
+// a quarter of the time that ctx has left, it returns an error and the copies
+// that could be read.
 func (k *Client) Certificates(ctx context.Context) ([]fault.Copy, error) {
+	ctx, cancel := share(ctx, timeShare)
+	defer cancel()
 	config, errConfig := k.configMap(ctx)
 	client, errClient := k.secret(ctx, clientSecret)
 	server, errServer := k.secret(ctx, serverSecret)
@@ -78,10 +82,33 @@ func (k *Client) Certificates(ctx context.Context) ([]fault.Copy, error) {
 	return copies, errors.Join(errConfig, errClient, errServer)
 }
 
-// Region returns the region as ConfigMap region-config describes it, under the
-// given name. What region-config lacks is a finding, told by Err. The Region
-// beside an error bears its name and nothing else.
+// timeShare is the part of the caller's time that the objects may take: a
+// quarter. With the default of 8 s for a collector, 6 s are left for the probe,
+// which needs 5 s to connect and 1 s for the answer.
+const timeShare = 4
+
+// Region returns the region that ConfigMap region-config describes, with the
+// given name. Missing keys are a finding in Err. When the API server fails, or
+// does not answer within a quarter of the time that ctx has left, Region returns
+// the last known region and an error. A region that has never been read has only
+// its name.
 func (k *Client) Region(ctx context.Context, name string) (fault.Region, error) {
+	ctx, cancel := share(ctx, timeShare)
+	defer cancel()
+	r, err := k.region(ctx, name)
+	k.known.mu.Lock()
+	defer k.known.mu.Unlock()
+	if err == nil {
+		k.known.region, k.known.regionAt = r, time.Now()
+		return r, nil
+	}
+	if k.known.regionAt.IsZero() || k.known.region.Name != name {
+		return r, err
+	}
+	return k.known.region, fmt.Errorf("%w; using ConfigMap %s as read at %s", err, regionConfig, k.known.regionAt.Format(time.RFC3339))
+}
+
+func (k *Client) region(ctx context.Context, name string) (fault.Region, error) {
 	r := fault.Region{Name: name, Place: fault.RegionConfig}
 	config, err := k.configMap(ctx)
 	if err != nil {
@@ -110,7 +137,7 @@ func (k *Client) configMap(ctx context.Context) (object, error) {
 		return k.unread(o, "configmaps", err)
 	}
 	for key, value := range found.Data {
-		o.values[key] = unpasted([]byte(value))
+		o.values[key] = decodeBase64PEM([]byte(value))
 	}
 	for key, value := range found.BinaryData { // where the operator puts them
 		o.values[key] = value
@@ -128,8 +155,8 @@ func (k *Client) secret(ctx context.Context, name string) (object, error) {
 	return o, nil
 }
 
-// unread tells an object that does not exist from one that may not or cannot
-// be read.
+// unread distinguishes an object that does not exist, which is a finding, from
+// one that cannot be read.
 func (k *Client) unread(o object, resource string, err error) (object, error) {
 	if apierrors.IsNotFound(err) {
 		o.missing = true
@@ -138,14 +165,14 @@ func (k *Client) unread(o object, resource string, err error) (object, error) {
 	return o, explain(k.host, "get "+o.kind+" "+o.name, fmt.Sprintf("get on %s %s in namespace %s", resource, o.name, o.namespace), err)
 }
 
-// unpasted undoes base64 around a PEM: people who move the values of
-// binaryData, which kubectl shows in base64, into data paste them so.
-func unpasted(value []byte) []byte {
+// decodeBase64PEM removes base64 around PEM. kubectl shows the values of
+// binaryData in base64, and people paste them into data.
+func decodeBase64PEM(value []byte) []byte {
 	if bytes.Contains(value, []byte(pemBegin)) {
 		return value
 	}
-	packed := bytes.Join(bytes.Fields(value), nil)
-	decoded, err := base64.StdEncoding.AppendDecode(nil, packed)
+	encoded := bytes.Join(bytes.Fields(value), nil)
+	decoded, err := base64.StdEncoding.AppendDecode(nil, encoded)
 	if err != nil || !bytes.Contains(decoded, []byte(pemBegin)) {
 		return value
 	}
