@@ -133,9 +133,9 @@ func (l *LogReader) pod(ctx context.Context, p fault.Pod, handle func(time.Time,
 	lost := false
 	if now.err == nil && (t.count == 0 || !t.isContinuation(now)) {
 		unread := t.count > 0
-		var continued bool
-		continued, err = l.previous(ctx, p.Name, container.Name, t, handle)
-		lost = unread && !continued && now.more
+		var previous previousLog
+		previous, err = l.previous(ctx, p.Name, container.Name, t, handle)
+		lost = unread && (previous == anotherLog || previous == noLog && now.more)
 	}
 	if err != nil {
 		return err // both are read next time, in order
@@ -147,18 +147,32 @@ func (l *LogReader) pod(ctx context.Context, p fault.Pod, handle func(time.Time,
 	return incomplete(p.Name, t.follow(now, handle))
 }
 
+// previousLog is what the log of the previous container is.
+type previousLog int
+
+const (
+	noLog        previousLog = iota // without lines
+	continuation                    // of what was read
+	anotherLog
+)
+
 // previous reads the new lines of the container that ran before the current one,
-// if there was one. continued reports whether its log is a continuation of what
-// was read.
-func (l *LogReader) previous(ctx context.Context, pod, container string, t *tail, handle func(time.Time, []byte)) (continued bool, err error) {
+// if there was one.
+func (l *LogReader) previous(ctx context.Context, pod, container string, t *tail, handle func(time.Time, []byte)) (previousLog, error) {
 	stream, err := l.open(ctx, pod, container, t.since, true)
 	if err != nil || stream == nil {
-		return false, err
+		return noLog, err
 	}
 	defer func() { _ = stream.Close() }()
 	lines := newLines(stream)
-	continued = t.isContinuation(lines)
-	return continued, incomplete(pod, t.follow(lines, handle))
+	kind := noLog
+	switch {
+	case t.isContinuation(lines):
+		kind = continuation
+	case lines.more:
+		kind = anotherLog
+	}
+	return kind, incomplete(pod, t.follow(lines, handle))
 }
 
 // Gaps returns how many times the log of a pod did not continue where it was
