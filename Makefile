@@ -13,7 +13,7 @@ export CGO_ENABLED ?= 0
 export GOFLAGS := $(strip -trimpath $(GOFLAGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-stack test race promtool fuzz e2e e2e-browser pictures clients faults faults-ci breakage bench scale lint fmt check clean chart panels image sync release vuln workflows words links
+.PHONY: help build demo demo-stack test race promtool fuzz e2e e2e-browser pictures clients faults faults-ci breakage invariants bench scale lint fmt check clean chart panels image sync release vuln workflows words links
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ faults-ci: build ## some of the faults, in eleven minutes
 	@$(MAKE) --no-print-directory faults ROW=$(FAULTS_CI)
 
 # With SOAK=15m things break for a quarter of an hour besides, and docs/soak.svg is drawn.
+invariants: ## 10,000 simulated worlds of failing dependencies and scrapers (RUNS=N for more); ten minutes
+	@go test ./collector -count=1 -v -timeout 60m -run '^TestInvariants$$' -invariants.runs=$(or $(RUNS),10000)
+
 breakage: build ## the Kubernetes API breaks in ten ways; five minutes (SOAK=15m for memory's curve)
 	@tools/build etcd kube-apiserver
 	@tools/apt nftables

@@ -69,10 +69,13 @@ func (c *cert) Collect(ctx context.Context) (Report, error) { return collectPart
 func (c *cert) stream(ctx context.Context, publish func(part string, r Report)) error {
 	// The cluster's copies are read concurrently, so that a Kubernetes API that
 	// does not respond takes no time from the regions.
-	cluster := sync.OnceValues(func() ([]fault.Copy, error) { return c.clusterCopies(ctx) })
-	var reading sync.WaitGroup
-	reading.Go(func() { _, _ = cluster() })
-	defer reading.Wait()
+	var ours []fault.Copy
+	var errCluster error
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		ours, errCluster = c.clusterCopies(ctx)
+	}()
 
 	all, errRegions := c.regions(ctx)
 	regions, errNames := distinct(all)
@@ -90,7 +93,7 @@ func (c *cert) stream(ctx context.Context, publish func(part string, r Report)) 
 	errProbes := probeAll(ctx, regions, c.probe, func(region fault.Region, t *fault.Trace) {
 		copies := consoleCopies(region)
 		if region.Name == c.local {
-			ours, _ := cluster()
+			<-read
 			copies = append(copies, ours...)
 		}
 		var served [][]byte
@@ -99,7 +102,7 @@ func (c *cert) stream(ctx context.Context, publish func(part string, r Report)) 
 		}
 		publishRegion(region, copies, served)
 	})
-	ours, errCluster := cluster()
+	<-read
 	if _, ok := seen[c.local]; !ok && len(ours) > 0 {
 		publishRegion(fault.Region{Name: c.local, Place: fault.RegionConfig}, ours, nil)
 	}

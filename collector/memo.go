@@ -8,18 +8,25 @@ import (
 // memo holds the results of OncePerCollection within one collection.
 type memo struct {
 	mu      sync.Mutex
-	answers map[any]func() any
+	answers map[any]*sharedAnswer
+}
+
+// A sharedAnswer is a result that one collector computes and others wait for.
+type sharedAnswer struct {
+	done  chan struct{} // closed when value and cause are set
+	value any
+	cause any // of a panic
 }
 
 type memoKey struct{}
 
 func withMemo(ctx context.Context) context.Context {
-	return context.WithValue(ctx, memoKey{}, &memo{answers: map[any]func() any{}})
+	return context.WithValue(ctx, memoKey{}, &memo{answers: map[any]*sharedAnswer{}})
 }
 
 // OncePerCollection returns a function that calls ask at most once per key and
 // collection, so that collectors share the result. Outside a collection, every
-// call calls ask.
+// call calls ask. A panic of ask is a panic of each caller.
 func OncePerCollection[Q any, A any](key func(Q) string, ask func(context.Context, Q) A) func(context.Context, Q) A {
 	id := new(byte) // distinguishes this function from others with the same key
 	type question struct {
@@ -33,12 +40,23 @@ func OncePerCollection[Q any, A any](key func(Q) string, ask func(context.Contex
 		}
 		m.mu.Lock()
 		k := question{id, key(q)}
-		answer, known := m.answers[k]
+		a, known := m.answers[k]
 		if !known {
-			answer = sync.OnceValue(func() any { return ask(ctx, q) })
-			m.answers[k] = answer
+			a = &sharedAnswer{done: make(chan struct{})}
+			m.answers[k] = a
 		}
 		m.mu.Unlock()
-		return answer().(A)
+		if !known {
+			func() {
+				defer close(a.done)
+				defer func() { a.cause = recover() }()
+				a.value = ask(ctx, q)
+			}()
+		}
+		<-a.done
+		if a.cause != nil {
+			panic(a.cause)
+		}
+		return a.value.(A)
 	}
 }
