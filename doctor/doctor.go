@@ -1,7 +1,6 @@
-// Package doctor judges what a look saw with the alert rules, and tells
-// people: on the terminal, as JSON and as a page. It never looks itself, and
-// it knows no threshold and no sentence about a fault that is not in the
-// rules: what pages somebody is what is shown here.
+// Package doctor evaluates the alert rules over one snapshot and groups symptoms
+// under their root cause. It collects nothing and presents nothing, and it has no
+// threshold and no text about a fault: those are in the rules.
 package doctor
 
 import (
@@ -18,24 +17,26 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 )
 
-// A Doctor judges looks with one set of rules. It is safe for concurrent use.
+// A Doctor evaluates snapshots with one set of rules. It is safe for concurrent
+// use.
 type Doctor struct {
 	rules       []rule
 	inhibitions []inhibition
 	engine      *promql.Engine
 }
 
-// maxSamples bounds what one expression may load. A region with a thousand
-// nodes in trouble has some ten thousand samples.
+// maxSamples limits the samples that one expression may load. A region with a
+// thousand unhealthy nodes has about ten thousand.
 const maxSamples = 1_000_000
 
-// evaluationTimeout bounds one expression; a rule takes well under 1 ms.
+// evaluationTimeout limits the evaluation of one expression, which usually takes
+// less than 1 ms.
 const evaluationTimeout = 5 * time.Second
 
-// New returns a Doctor that judges with the given rule file, in Prometheus'
-// format, and places symptoms under their cause by the inhibit_rules of the
-// given Alertmanager configuration, whose other parts are ignored. Each
-// error names the line and the rule.
+// New returns a Doctor that evaluates a rule file in Prometheus' format. It groups
+// symptoms under their root cause by the inhibit_rules of an Alertmanager
+// configuration, and ignores the other parts of that. Each error has the line and
+// the rule.
 func New(rules, alertmanager []byte) (*Doctor, error) {
 	parsed, err := parseRules(rules)
 	if err != nil {
@@ -53,7 +54,7 @@ func New(rules, alertmanager []byte) (*Doctor, error) {
 	return &Doctor{rules: parsed, inhibitions: inhibitions, engine: engine}, nil
 }
 
-// An Alert is what can be known of an alerting rule without a look.
+// An Alert describes an alerting rule.
 type Alert struct {
 	Name          string
 	Expr          string
@@ -62,7 +63,7 @@ type Alert struct {
 	Annotations   map[string]string // templates not expanded
 	Metrics       []string          // the metrics of the catalogue that its expression reads, recording rules followed
 	Slugs         []string          // the symptoms whose metrics these are
-	OneCollection bool              // whether one look can answer it
+	OneCollection bool              // whether one collection is enough to evaluate it
 }
 
 // Alerts lists the alerting rules in the order of the file.
@@ -86,58 +87,57 @@ func (d *Doctor) Alerts() []Alert {
 	return alerts
 }
 
-// A Diagnosis is what the rules say about one look.
+// A Diagnosis is the result of evaluating the rules over one snapshot.
 type Diagnosis struct {
 	At time.Time
-	// Regions are the regions that the samples are about, sorted.
+	// Regions are the regions of the samples, sorted.
 	Regions []string
-	// Findings are what is wrong, causes only: critical before warning, then
-	// in the order of the document.
+	// Findings are the root causes: critical before warning, then in the order of
+	// Rainbond's troubleshooting document.
 	Findings []Finding
-	// Unknown are the collectors that could not look.
+	// Unknown are the collectors that failed.
 	Unknown []Unknown
-	// NeedsHistory names the alerts with a rule that one look cannot answer,
-	// because its expression reads the past or series that no collector
-	// makes, or asks whether something is absent that nobody looked for. One
-	// look holds no "up" and no "ALERTS": only Prometheus can miss an
-	// exporter, and an exporter that is asked is there.
+	// NeedsHistory names the alerts with a rule that cannot be evaluated from one
+	// collection: its expression reads the past or series that no collector exports,
+	// or it fires if a series is absent whose collector did not run. A snapshot has
+	// no "up" and no "ALERTS": only Prometheus can detect a missing exporter.
 	NeedsHistory []string
-	// Collected are the collectors that could look, in the order of the document.
+	// Collected are the collectors that succeeded, in the order of the document.
 	Collected []string
 }
 
-// A Finding is an alert that the look makes true, whatever its "for".
+// A Finding is an alert whose expression is true, regardless of its "for".
 type Finding struct {
 	Alert       string
 	Severity    string
-	Slug        string            // the symptom it belongs to, or collector.SlugExporter for the watcher itself
+	Slug        string            // its symptom, or collector.SlugExporter for the monitoring itself
 	Section     string            // anchor in the guide
 	Dashboard   string            // path in Grafana
-	RunbookURL  string            // section of Rainbond's own document
-	Labels      map[string]string // what it is about: the labels of the sample, not those the rule adds
+	RunbookURL  string            // section of Rainbond's documentation
+	Labels      map[string]string // labels of the sample, without those that the rule adds
 	Summary     Words
 	Description Words    // without the commands
 	Commands    Commands // what to run, in order
 	Evidence    []collector.Evidence
-	SeenBy      []string // the collectors that saw the trouble told by Evidence
-	// Since is when a History saw the finding first; zero where there is one
-	// look only.
+	SeenBy      []string // the collectors of the evidence of a fault
+	// Since is the time at which a History had the finding first; zero without a
+	// History.
 	Since time.Time
 	// Sent is the alert as Prometheus would send it.
 	Sent Sent
-	// Symptoms are the findings that this one explains: Alertmanager keeps
-	// them back while this one fires.
+	// Symptoms are the findings that this one explains: Alertmanager inhibits them
+	// while this one fires.
 	Symptoms []Finding
 }
 
-// Sent is what Alertmanager gets of an alert.
+// Sent is the alert as Prometheus sends it to Alertmanager.
 type Sent struct {
 	Labels, Annotations map[string]string // expanded
-	For                 time.Duration     // how long it must hold before it is sent
+	For                 time.Duration     // its "for"
 }
 
-// Words are one text in both languages. A text that the rules give in one
-// language only stands in both.
+// Words are one text in both languages. A text that the rules have in one language
+// is used for both.
 type Words struct{ EN, ZH string }
 
 // In returns the text in the given language: "zh", or English.
@@ -165,7 +165,7 @@ const (
 	LangZH = "zh"
 )
 
-// Unknown says why a collector could not look.
+// Unknown is a collector that failed, and its error.
 type Unknown struct {
 	Collector string
 	Err       string
@@ -188,9 +188,8 @@ const (
 	Incomplete Verdict = "could_not_look"
 )
 
-// Verdict is Faults when anything is known to be wrong with the platform,
-// whatever else could not be looked at; Incomplete when nothing is known to
-// be wrong but not all was seen; Healthy otherwise.
+// Verdict returns Faults if the platform has a fault, Incomplete if it has no known
+// fault but a collector failed, and Healthy otherwise.
 func (d Diagnosis) Verdict() Verdict {
 	about := func(exporter bool) func(Finding) bool {
 		return func(f Finding) bool { return !f.Info() && (f.Slug == collector.SlugExporter) == exporter }
@@ -204,11 +203,11 @@ func (d Diagnosis) Verdict() Verdict {
 	return Healthy
 }
 
-// Diagnose judges one look. It fails only when the look's samples contradict
+// Diagnose evaluates one snapshot. It returns an error if the samples contradict
 // each other or an expression cannot be evaluated; the error names the rule.
-func (d *Doctor) Diagnose(ctx context.Context, look collector.Snapshot) (Diagnosis, error) {
-	diagnosis := Diagnosis{At: look.At}
-	for _, o := range look.Outcomes {
+func (d *Doctor) Diagnose(ctx context.Context, snapshot collector.Snapshot) (Diagnosis, error) {
+	diagnosis := Diagnosis{At: snapshot.At}
+	for _, o := range snapshot.Outcomes {
 		if o.Err == nil {
 			diagnosis.Collected = append(diagnosis.Collected, o.Collector)
 		} else {
@@ -218,14 +217,14 @@ func (d *Doctor) Diagnose(ctx context.Context, look collector.Snapshot) (Diagnos
 	slices.SortStableFunc(diagnosis.Collected, bySlug)
 	slices.SortStableFunc(diagnosis.Unknown, func(a, b Unknown) int { return bySlug(a.Collector, b.Collector) })
 
-	families, err := look.Gather()
+	families, err := snapshot.Gather()
 	if err != nil {
-		return Diagnosis{}, fmt.Errorf("gather the look: %w", err)
+		return Diagnosis{}, fmt.Errorf("gather the samples: %w", err)
 	}
-	store := newSamples(families, look.At)
+	store := newSamples(families, snapshot.At)
 	diagnosis.Regions = store.values(LabelRegion)
 
-	alerts, skipped, err := d.judge(ctx, store, look)
+	alerts, skipped, err := d.evaluate(ctx, store, snapshot)
 	if err != nil {
 		return Diagnosis{}, err
 	}
@@ -235,15 +234,15 @@ func (d *Doctor) Diagnose(ctx context.Context, look collector.Snapshot) (Diagnos
 	return diagnosis, nil
 }
 
-// An Overview is a diagnosis in short: what its headline says.
+// An Overview is the content of a diagnosis' headline.
 type Overview struct {
 	Regions          []string
 	Verdict          Verdict
-	Faults           int  // causes, without those about the watcher itself
-	NothingCollected bool // no collector could look
+	Faults           int  // root causes, without those about the monitoring itself
+	NothingCollected bool // no collector succeeded
 }
 
-// Overview returns the diagnosis in short.
+// Overview returns the overview of the diagnosis.
 func (d Diagnosis) Overview() Overview {
 	o := Overview{Regions: d.Regions, Verdict: d.Verdict(), NothingCollected: len(d.Collected) == 0}
 	for _, f := range d.Findings {
@@ -258,18 +257,18 @@ func (o Overview) equal(other Overview) bool {
 	return slices.Equal(o.Regions, other.Regions) && o.Verdict == other.Verdict && o.Faults == other.Faults && o.NothingCollected == other.NothingCollected
 }
 
-// InRegion is the part of a diagnosis that is about one region, and what is about
-// none, such as a collector that could not look.
+// InRegion returns the part of the diagnosis about one region, with the findings
+// that have no region, such as a failed collector.
 func (d Diagnosis) InRegion(region string) Diagnosis {
 	d.Regions = []string{region}
 	d.Findings = slices.DeleteFunc(slices.Clone(d.Findings), func(f Finding) bool {
-		about, borne := f.Labels[LabelRegion]
-		return borne && about != region
+		about, present := f.Labels[LabelRegion]
+		return present && about != region
 	})
 	return d
 }
 
-// Unaffected lists the symptoms that were looked at and that no finding Touches.
+// Unaffected returns the collected symptoms without a finding.
 func (d Diagnosis) Unaffected() []string {
 	return slices.DeleteFunc(slices.Clone(d.Collected), func(slug string) bool {
 		return slices.ContainsFunc(d.Findings, func(f Finding) bool {
@@ -278,12 +277,12 @@ func (d Diagnosis) Unaffected() []string {
 	})
 }
 
-// Touches tells whether the finding belongs to a symptom, or rests on trouble
-// seen there.
+// Touches reports whether the finding belongs to a symptom or has evidence of a
+// fault from its collector.
 func (f Finding) Touches(slug string) bool { return f.Slug == slug || slices.Contains(f.SeenBy, slug) }
 
-// CollectorFinding returns the finding that says of a collector that it cannot look,
-// and false when no rule says so.
+// CollectorFinding returns the finding about a failed collector, or false if no
+// rule has one.
 func (d Diagnosis) CollectorFinding(name string) (Finding, bool) {
 	i := slices.IndexFunc(d.Findings, func(f Finding) bool {
 		return f.Slug == collector.SlugExporter && f.Labels[LabelCollector] == name
@@ -294,8 +293,8 @@ func (d Diagnosis) CollectorFinding(name string) (Finding, bool) {
 	return d.Findings[i], true
 }
 
-// OnlyUnknown tells whether a finding only says that a collector could not look,
-// which Unknown says as well, with the reason.
+// OnlyUnknown reports whether a finding only reports a failed collector that Unknown
+// contains with its error.
 func (d Diagnosis) OnlyUnknown(f Finding) bool {
 	return f.Slug == collector.SlugExporter && len(f.Symptoms) == 0 &&
 		slices.ContainsFunc(d.Unknown, func(u Unknown) bool { return u.Collector == f.Labels[LabelCollector] })
@@ -308,8 +307,8 @@ const (
 	LabelCollector = "collector"
 )
 
-// oneLine is an error's text; what errors.Join puts on lines of their own is
-// told once each.
+// oneLine returns the error's text on one line. Equal lines of errors.Join appear
+// once.
 func oneLine(err error) string {
 	var once []string
 	for line := range strings.SplitSeq(err.Error(), "\n") {
@@ -320,7 +319,7 @@ func oneLine(err error) string {
 	return strings.Join(once, "; ")
 }
 
-// bySlug orders slugs as the document does, and what is not in it last.
+// bySlug compares slugs by the order of the document; unknown ones are last.
 func bySlug(a, b string) int { return cmp.Compare(rank(a), rank(b)) }
 
 func rank(slug string) int {
@@ -330,12 +329,11 @@ func rank(slug string) int {
 	return len(collector.Slugs)
 }
 
-// byUrgency orders alerts: about the platform before about the watcher,
-// critical before warning before the rest, then by the document, by name and
-// by labels.
+// byUrgency compares alerts: the platform before the monitoring itself, critical
+// before warning before others, then by the document, the name and the labels.
 func byUrgency(a, b firing) int {
 	return cmp.Or(
-		cmp.Compare(watcher(a), watcher(b)),
+		cmp.Compare(aboutExporter(a), aboutExporter(b)),
 		cmp.Compare(SeverityRank(a.Severity), SeverityRank(b.Severity)),
 		bySlug(a.Slug, b.Slug),
 		cmp.Compare(a.Alert, b.Alert),
@@ -343,7 +341,7 @@ func byUrgency(a, b firing) int {
 	)
 }
 
-func watcher(a firing) int {
+func aboutExporter(a firing) int {
 	if a.Slug == collector.SlugExporter {
 		return 1
 	}

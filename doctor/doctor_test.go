@@ -23,9 +23,9 @@ func newDoctor(t *testing.T) *Doctor {
 	return d
 }
 
-func diagnose(t *testing.T, d *Doctor, look collector.Snapshot) Diagnosis {
+func diagnose(t *testing.T, d *Doctor, snapshot collector.Snapshot) Diagnosis {
 	t.Helper()
-	diagnosis, err := d.Diagnose(t.Context(), look)
+	diagnosis, err := d.Diagnose(t.Context(), snapshot)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,31 +77,31 @@ warning exporter RainbondCollectorFailing, collector=disk
 	}
 }
 
-func TestTheVerdictTellsFaultsFromNotHavingSeen(t *testing.T) {
+func TestVerdict(t *testing.T) {
 	unseen := doctortest.Healthy()
 	unseen.Outcomes[5].Err = errors.New("no root")
 	for name, c := range map[string]struct {
-		look collector.Snapshot
-		want Verdict
+		snapshot collector.Snapshot
+		want     Verdict
 	}{
-		"all well":          {doctortest.Healthy(), Healthy},
-		"one not looked at": {unseen, Incomplete},
-		"faults and more":   {doctortest.Faulty(), Faults},
-		"nothing looked at": {doctortest.SnapshotOf(), Incomplete},
+		"healthy":            {doctortest.Healthy(), Healthy},
+		"a failed collector": {unseen, Incomplete},
+		"faults and more":    {doctortest.Faulty(), Faults},
+		"no collector":       {doctortest.SnapshotOf(), Incomplete},
 	} {
-		if got := diagnose(t, newDoctor(t), c.look).Verdict(); got != c.want {
+		if got := diagnose(t, newDoctor(t), c.snapshot).Verdict(); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}
 }
 
-func TestWhatOneLookCannotTellIsListedAndNotGuessed(t *testing.T) {
+func TestRulesThatNeedHistoryAreListed(t *testing.T) {
 	d := newDoctor(t)
 	want := []string{"RainbondRegionAPIUnstable", "RainbondNodeDiskGrows", "RainbondExporterDown"}
 	if got := diagnose(t, d, doctortest.Healthy()).NeedsHistory; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	t.Run("nor is anything called absent that was not looked for", func(t *testing.T) {
+	t.Run("nothing is absent whose collector did not run", func(t *testing.T) {
 		diskOnly := doctortest.SnapshotOf(doctortest.Collected(collector.SlugDisk, nil))
 		want := append([]string{"RainbondNoProbe"}, want...)
 		got := diagnose(t, d, diskOnly)
@@ -111,13 +111,13 @@ func TestWhatOneLookCannotTellIsListedAndNotGuessed(t *testing.T) {
 		api := doctortest.Healthy()
 		api.Outcomes[0].Report.Metrics = nil
 		if got := outline(diagnose(t, d, api)); got != "warning api RainbondNoProbe\n" {
-			t.Errorf("looked for and absent, it says %q", got)
+			t.Errorf("collected and absent: %q", got)
 		}
 	})
 }
 
-func TestTheLeastAndTheMostOfOneLookAreWhatItSaw(t *testing.T) {
-	for expr, oneLook := range map[string]bool{
+func TestMinimumAndMaximumOverTimeNeedNoHistory(t *testing.T) {
+	for expr, oneCollection := range map[string]bool{
 		"min_over_time(rainbond_api_up[2m]) == 0": true,
 		"max_over_time(rainbond_api_up[2m]) == 0": true,
 		"avg_over_time(rainbond_api_up[2m]) == 0": false,
@@ -128,8 +128,8 @@ func TestTheLeastAndTheMostOfOneLookAreWhatItSaw(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := d.Alerts()[0].OneCollection; got != oneLook {
-			t.Errorf("%s: one look answers it: %v", expr, got)
+		if got := d.Alerts()[0].OneCollection; got != oneCollection {
+			t.Errorf("%s: one collection is enough: %v", expr, got)
 		}
 	}
 }
@@ -165,7 +165,7 @@ func TestHistogramsAreClassicSeries(t *testing.T) {
 	h := collector.Describe("rainbond_api_probe_duration_seconds")
 	slow := prometheus.MustNewConstHistogram(prometheus.NewDesc(h.Name, h.Help, h.Labels, nil), 10, 15,
 		map[float64]uint64{1: 0, 2: 10}, "rainbond")
-	look := doctortest.SnapshotOf(doctortest.Collected(collector.SlugAPI, []prometheus.Metric{slow, doctortest.Metric("rainbond_api_up", 1, "rainbond")}))
+	snapshot := doctortest.SnapshotOf(doctortest.Collected(collector.SlugAPI, []prometheus.Metric{slow, doctortest.Metric("rainbond_api_up", 1, "rainbond")}))
 	for expr, want := range map[string]string{
 		`rainbond_api_probe_duration_seconds_bucket{le="1.0"} == 0`:                                  " api A, region rainbond, le=1.0\n",
 		`rainbond_api_probe_duration_seconds_bucket{le="+Inf"} == 10`:                                " api A, region rainbond, le=+Inf\n",
@@ -176,15 +176,15 @@ func TestHistogramsAreClassicSeries(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := outline(diagnose(t, d, look)); got != want {
+		if got := outline(diagnose(t, d, snapshot)); got != want {
 			t.Errorf("%s: got %q, want %q", expr, got, want)
 		}
 	}
 }
 
 func TestTemplatesExpandAsInPrometheus(t *testing.T) {
-	look := doctortest.SnapshotOf(doctortest.Collected(collector.SlugDisk, []prometheus.Metric{doctortest.Metric("rainbond_node_root_used_ratio", 0.8251, "rainbond", "node-1")}))
-	f := diagnose(t, newDoctor(t), look).Findings[0]
+	snapshot := doctortest.SnapshotOf(doctortest.Collected(collector.SlugDisk, []prometheus.Metric{doctortest.Metric("rainbond_node_root_used_ratio", 0.8251, "rainbond", "node-1")}))
+	f := diagnose(t, newDoctor(t), snapshot).Findings[0]
 	want := Words{"The root disk of node node-1 is 82.51% full", "节点 node-1 根分区已用 82.51%"}
 	if f.Summary != want {
 		t.Errorf("got %q, want %q", f.Summary, want)
@@ -192,8 +192,8 @@ func TestTemplatesExpandAsInPrometheus(t *testing.T) {
 }
 
 func TestCommandsAreLiftedOutOfTheDescription(t *testing.T) {
-	prose, commands := liftCommands("Nobody can build.\nLook at the pod.\n$ kubectl get pods\n  $ kubectl logs x\n")
-	if want := "Nobody can build.\nLook at the pod."; prose != want {
+	prose, commands := liftCommands("Nobody can build.\nInspect the pod.\n$ kubectl get pods\n  $ kubectl logs x\n")
+	if want := "Nobody can build.\nInspect the pod."; prose != want {
 		t.Errorf("prose %q, want %q", prose, want)
 	}
 	if want := []string{"kubectl get pods", "kubectl logs x"}; !slices.Equal(commands, want) {
@@ -206,10 +206,10 @@ func TestEvidenceIsAHandfulWithoutRepeats(t *testing.T) {
 	for _, text := range []string{"refused", "dial: refused", "dial: refused", "1", "2", "3", "4", "5", "6", "7"} {
 		seen = append(seen, doctortest.Evidence(collector.EvidencePod, text, "rainbond_region", "rainbond", "component", "rbd-chaos"))
 	}
-	look := doctortest.Faulty()
-	look.Outcomes[4].Report.Evidence = seen
+	snapshot := doctortest.Faulty()
+	snapshot.Outcomes[4].Report.Evidence = seen
 	var got []string
-	for _, e := range diagnose(t, newDoctor(t), look).Findings[1].Evidence {
+	for _, e := range diagnose(t, newDoctor(t), snapshot).Findings[1].Evidence {
 		got = append(got, e.Text)
 	}
 	if want := []string{"dial: refused", "1", "2", "3", "4", "5"}; !slices.Equal(got, want) {
@@ -305,16 +305,16 @@ func TestARuleThatCannotBeEvaluatedIsNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	look := doctortest.SnapshotOf(
+	snapshot := doctortest.SnapshotOf(
 		doctortest.Collected(collector.SlugAPI, []prometheus.Metric{doctortest.Metric("rainbond_api_up", 1, "r")}),
 		doctortest.Collected(collector.SlugNodeRole, []prometheus.Metric{doctortest.Metric("rainbond_nodes", 1, "r", "worker"), doctortest.Metric("rainbond_nodes", 1, "r", "etcd")}))
-	_, err = d.Diagnose(t.Context(), look)
+	_, err = d.Diagnose(t.Context(), snapshot)
 	if err == nil || !strings.HasPrefix(err.Error(), "rule A: ") {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestAlertsTellWhatTheyRead(t *testing.T) {
+func TestMetricsOfAlerts(t *testing.T) {
 	var got []string
 	for _, a := range newDoctor(t).Alerts() {
 		got = append(got, strings.Join([]string{a.Name, a.Severity, a.Section, strings.Join(a.Slugs, "+"), strings.Join(a.Metrics, "+")}, " "))
@@ -327,7 +327,7 @@ func TestAlertsTellWhatTheyRead(t *testing.T) {
 	}
 }
 
-func TestOurOwnRulesFindNothingInAnEmptyLook(t *testing.T) {
+func TestEmbeddedRulesFindNothingInAnEmptySnapshot(t *testing.T) {
 	rules, err := os.ReadFile("../rules/rainbond.rules.yaml")
 	if errors.Is(err, os.ErrNotExist) {
 		t.Skip(err)
@@ -341,8 +341,8 @@ func TestOurOwnRulesFindNothingInAnEmptyLook(t *testing.T) {
 	for _, slug := range collector.Slugs {
 		slugs = append(slugs, doctortest.Collected(slug, nil))
 	}
-	for name, look := range map[string]collector.Snapshot{"no collectors": doctortest.SnapshotOf(), "nothing seen": doctortest.SnapshotOf(slugs...)} {
-		if got := diagnose(t, d, look); len(got.Findings) > 0 {
+	for name, snapshot := range map[string]collector.Snapshot{"no collectors": doctortest.SnapshotOf(), "nothing seen": doctortest.SnapshotOf(slugs...)} {
+		if got := diagnose(t, d, snapshot); len(got.Findings) > 0 {
 			t.Errorf("%s: %s", name, outline(got))
 		}
 	}

@@ -10,24 +10,22 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 )
 
-// maxEvidence is how many pieces of evidence one finding shows: a handful is
-// read, a page is not.
+// maxEvidence is the maximum number of pieces of evidence of a finding.
 const maxEvidence = 6
 
-// evidence picks from the look what explains an alert of the rule with the
-// given labels: what the collectors saw whose metrics the rule reads, about
-// what its selectors select, and about the same thing as the alert. Evidence
-// from another symptom's collector must be singled out by more than the
-// region, for a rule may read it only to rule it out. What shares most labels
-// with the alert comes first. It names the collectors that
-// saw trouble, too.
-func (r rule) evidence(look collector.Snapshot, alert labels.Labels) (picked []collector.Evidence, seenBy []string) {
+// evidence returns the evidence for an alert of the rule with the given labels: that
+// of the collectors whose metrics the rule reads, about what its selectors select,
+// and with the labels of the alert. Evidence of another symptom's collector needs a
+// common label besides the region, because a rule may read it only to exclude it.
+// The evidence that shares most labels with the alert is first. It also returns the
+// collectors with evidence of a fault.
+func (r rule) evidence(snapshot collector.Snapshot, alert labels.Labels) (picked []collector.Evidence, seenBy []string) {
 	type candidate struct {
 		collector.Evidence
 		shared int
 	}
 	var found []candidate
-	for _, o := range look.Outcomes {
+	for _, o := range snapshot.Outcomes {
 		for _, e := range r.offered(o, alert) {
 			shared, agree := sharedLabels(e.About, alert)
 			if !agree || shared == 0 {
@@ -37,7 +35,7 @@ func (r rule) evidence(look collector.Snapshot, alert labels.Labels) (picked []c
 				continue
 			}
 			found = append(found, candidate{e, shared})
-			if tellsOfTrouble(e) && !slices.Contains(seenBy, o.Collector) {
+			if ofFault(e) && !slices.Contains(seenBy, o.Collector) {
 				seenBy = append(seenBy, o.Collector)
 			}
 		}
@@ -50,8 +48,8 @@ func (r rule) evidence(look collector.Snapshot, alert labels.Labels) (picked []c
 	return picked[:min(len(picked), maxEvidence)], seenBy
 }
 
-// offered is the evidence of one collector that the rule may rest on. For an
-// alert about the collector itself it is why that could not look.
+// offered returns the evidence of one collector that the rule may use. For an alert
+// about the collector itself it is the error of the collector.
 func (r rule) offered(o collector.Outcome, alert labels.Labels) []collector.Evidence {
 	if o.Err != nil && alert.Get(LabelCollector) == o.Collector {
 		about := map[string]string{LabelCollector: o.Collector}
@@ -62,9 +60,8 @@ func (r rule) offered(o collector.Outcome, alert labels.Labels) []collector.Evid
 	})
 }
 
-// tellsOfTrouble tells evidence of something wrong from figures that every
-// look has.
-func tellsOfTrouble(e collector.Evidence) bool {
+// ofFault distinguishes evidence of a fault from values that every collection has.
+func ofFault(e collector.Evidence) bool {
 	switch e.What {
 	case collector.EvidenceAddress, collector.EvidenceLatency, collector.EvidenceUsage:
 		return false
@@ -72,8 +69,7 @@ func tellsOfTrouble(e collector.Evidence) bool {
 	return true
 }
 
-// sharedLabels counts the labels that both bear, and tells whether their
-// values agree.
+// sharedLabels returns the number of common labels, and whether their values agree.
 func sharedLabels(about map[string]string, alert labels.Labels) (shared int, agree bool) {
 	for name, value := range about {
 		if !alert.Has(name) {
@@ -87,21 +83,21 @@ func sharedLabels(about map[string]string, alert labels.Labels) (shared int, agr
 	return shared, true
 }
 
-// readsOf tells whether one of the rule's selectors reads the symptom's
-// metrics without ruling out what the evidence is about.
+// readsOf reports whether one of the rule's selectors reads the symptom's metrics
+// without excluding the labels of the evidence.
 func (r rule) readsOf(slug string, about map[string]string) bool {
 	return slices.ContainsFunc(r.reads, func(s selection) bool { return s.slug == slug && !s.rulesOut(about) })
 }
 
 func (s selection) rulesOut(about map[string]string) bool {
 	return slices.ContainsFunc(s.matchers, func(m *labels.Matcher) bool {
-		value, borne := about[m.Name]
-		return borne && !m.Matches(value)
+		value, ok := about[m.Name]
+		return ok && !m.Matches(value)
 	})
 }
 
-// singledOut tells whether the evidence has a label other than the region in
-// common with the alert, or with a selector of the rule.
+// singledOut reports whether the evidence has a label other than the region in
+// common with the alert or with a selector of the rule.
 func (r rule) singledOut(slug string, about map[string]string, alert labels.Labels) bool {
 	for name := range about {
 		if name == LabelRegion {
@@ -117,22 +113,21 @@ func (r rule) singledOut(slug string, about map[string]string, alert labels.Labe
 	return false
 }
 
-// withoutRepeats drops what a longer piece of evidence of the same kind says
-// as well.
+// withoutRepeats removes evidence that a longer piece of the same kind contains.
 func withoutRepeats(all []collector.Evidence) []collector.Evidence {
-	var kept []collector.Evidence
+	var rest []collector.Evidence
 	for i, e := range all {
 		repeated := func(j int, other collector.Evidence) bool {
 			longer := len(other.Text) > len(e.Text) || len(other.Text) == len(e.Text) && j < i
 			return j != i && other.What == e.What && longer && strings.Contains(other.Text, e.Text)
 		}
-		said := false
+		contained := false
 		for j, other := range all {
-			said = said || repeated(j, other)
+			contained = contained || repeated(j, other)
 		}
-		if !said {
-			kept = append(kept, e)
+		if !contained {
+			rest = append(rest, e)
 		}
 	}
-	return kept
+	return rest
 }

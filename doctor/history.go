@@ -7,48 +7,47 @@ import (
 	"time"
 )
 
-// A History remembers, over looks in a row, since when each finding has been
-// there. The zero value remembers nothing.
+// A History holds, over consecutive diagnoses, since when each finding exists. The
+// zero value is empty.
 type History struct {
 	seen     map[string]remembered // by identity
-	unable   map[string]string     // why collectors could not look last time
+	unknown  map[string]string     // the errors of the failed collectors of the last diagnosis
 	overview Overview
 }
 
-// remembered is a finding as it was seen last.
+// A remembered finding is a finding of the last diagnosis.
 type remembered struct {
 	Finding
-	untold bool // it only says that a collector could not look
+	onlyUnknown bool // it only reports a failed collector
 }
 
-// A Change is what one look tells that the look before did not.
+// A Change is the difference between a diagnosis and the one before.
 type Change struct {
 	At        time.Time
 	Overview  *Overview // nil when it is the old one
 	New       []Finding // causes and symptoms alike
 	Resolved  []Finding // with the Since that they had
 	Unknown   []Unknown
-	Recovered []string // the collectors that can look again
+	Recovered []string // collectors that succeed again
 }
 
-// Note gives the findings of d their Since and returns what has changed since
-// the diagnosis before. A finding is not gone when nobody could look for it:
-// it is remembered until those who saw it can look again.
+// Note sets Since of the findings of d and returns the changes since the diagnosis
+// before. A finding is not resolved while one of its collectors fails.
 func (h *History) Note(d *Diagnosis) Change {
 	change := Change{At: d.At}
 	now := map[string]remembered{}
 	h.stamp(d.Findings, d, now)
 	for _, id := range slices.Sorted(maps.Keys(now)) {
-		if _, known := h.seen[id]; !known && !now[id].untold {
+		if _, known := h.seen[id]; !known && !now[id].onlyUnknown {
 			change.New = append(change.New, now[id].Finding)
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(h.seen)) {
 		old := h.seen[id]
-		if _, there := now[id]; there || old.untold {
+		if _, there := now[id]; there || old.onlyUnknown {
 			continue
 		}
-		if d.unableToSee(old.Finding) {
+		if d.maybePresent(old.Finding) {
 			now[id] = old
 		} else {
 			change.Resolved = append(change.Resolved, old.Finding)
@@ -56,19 +55,19 @@ func (h *History) Note(d *Diagnosis) Change {
 	}
 	h.seen = now
 
-	unable := map[string]string{}
+	unknown := map[string]string{}
 	for _, u := range d.Unknown {
-		unable[u.Collector] = u.Err
-		if h.unable[u.Collector] != u.Err {
+		unknown[u.Collector] = u.Err
+		if h.unknown[u.Collector] != u.Err {
 			change.Unknown = append(change.Unknown, u)
 		}
 	}
 	for _, name := range d.Collected {
-		if _, was := h.unable[name]; was {
+		if _, was := h.unknown[name]; was {
 			change.Recovered = append(change.Recovered, name)
 		}
 	}
-	h.unable = unable
+	h.unknown = unknown
 
 	if o := d.Overview(); !o.equal(h.overview) {
 		change.Overview, h.overview = &o, o
@@ -76,8 +75,7 @@ func (h *History) Note(d *Diagnosis) Change {
 	return change
 }
 
-// stamp gives the findings, and what they explain, their Since, and notes
-// them.
+// stamp sets Since of the findings and their symptoms, and adds them to now.
 func (h *History) stamp(findings []Finding, d *Diagnosis, now map[string]remembered) {
 	for i := range findings {
 		f := &findings[i]
@@ -90,8 +88,7 @@ func (h *History) stamp(findings []Finding, d *Diagnosis, now map[string]remembe
 	}
 }
 
-// identity tells a finding from every other of a look, in the order in which
-// they are told.
+// identity identifies a finding. Identities sort in the order of the findings.
 func (f Finding) identity() string {
 	id := fmt.Sprint(SeverityRank(f.Severity), f.Severity, " ", rank(f.Slug), " ", f.Alert)
 	for _, name := range slices.Sorted(maps.Keys(f.Labels)) {
@@ -100,7 +97,7 @@ func (f Finding) identity() string {
 	return id
 }
 
-// unableToSee tells whether somebody who would see the finding could not look.
-func (d Diagnosis) unableToSee(f Finding) bool {
+// maybePresent reports whether a collector failed that would have found f.
+func (d Diagnosis) maybePresent(f Finding) bool {
 	return slices.ContainsFunc(d.Unknown, func(u Unknown) bool { return f.Touches(u.Collector) })
 }

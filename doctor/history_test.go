@@ -12,9 +12,9 @@ func TestAFindingKeepsItsSince(t *testing.T) {
 	var history History
 	var d Diagnosis
 	for i := range 3 {
-		look := doctortest.Faulty()
-		look.At = doctortest.Noon.Add(time.Duration(i) * time.Minute)
-		d = diagnose(t, doctor, look)
+		snapshot := doctortest.Faulty()
+		snapshot.At = doctortest.Noon.Add(time.Duration(i) * time.Minute)
+		d = diagnose(t, doctor, snapshot)
 		history.Note(&d)
 	}
 	for _, f := range append(d.Findings, d.Findings[0].Symptoms...) {

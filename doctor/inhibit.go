@@ -11,8 +11,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// An inhibition keeps the targets back while a source fires that has the same
-// values in the equal labels.
+// An inhibition inhibits the targets while a source fires that has the same values
+// in the labels equal.
 type inhibition struct {
 	source, target amlabels.Matchers
 	equal          []string
@@ -157,9 +157,9 @@ func (i inhibition) key(of labels.Labels) string {
 	return b.String()
 }
 
-// rootOf follows the causes to the first. Alerts that inhibit each other in a
-// circle would all be kept back by Alertmanager; here the most urgent of the
-// circle stands for them, for a fault must not vanish.
+// rootOf returns the root cause. Alertmanager would inhibit all alerts that inhibit
+// each other in a circle; here the most urgent of the circle is the root cause, so
+// that no fault disappears.
 func rootOf(cause []int, of int) int {
 	seen := map[int]bool{}
 	at := of

@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 )
 
-func TestSymptomsStandUnderTheRootOfTheirChain(t *testing.T) {
+func TestSymptomsAreGroupedUnderTheirRootCause(t *testing.T) {
 	alert := func(name string, more ...string) firing {
 		l := labels.FromStrings(append([]string{"alertname", name}, more...)...)
 		return firing{Finding{Alert: name, Severity: "warning", Slug: "api"}, l}

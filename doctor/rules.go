@@ -31,7 +31,7 @@ type rule struct {
 	holds         time.Duration // its for
 
 	reads        []selection // recording rules followed
-	needsHistory bool        // one look cannot answer it
+	needsHistory bool        // one collection cannot evaluate it
 	absent       bool        // it asks for what is missing
 }
 
@@ -96,12 +96,12 @@ func parseRules(content []byte) ([]rule, error) {
 	recorded := map[string]rule{}
 	for _, group := range file.Groups {
 		for _, r := range group.Rules {
-			own := maps.Clone(group.Labels)
-			if own == nil {
-				own = map[string]string{}
+			merged := maps.Clone(group.Labels)
+			if merged == nil {
+				merged = map[string]string{}
 			}
-			maps.Copy(own, r.Labels)
-			parsed := rule{record: r.Record, alert: r.Alert, text: strings.TrimSpace(r.Expr), labels: own, annotations: r.Annotations, holds: time.Duration(r.For)}
+			maps.Copy(merged, r.Labels)
+			parsed := rule{record: r.Record, alert: r.Alert, text: strings.TrimSpace(r.Expr), labels: merged, annotations: r.Annotations, holds: time.Duration(r.For)}
 			expr, err := promParser.ParseExpr(r.Expr)
 			if err != nil { // rulefmt has parsed it before
 				return nil, err
@@ -126,13 +126,13 @@ func merge(recorded map[string]rule, r rule) {
 	recorded[r.record] = known
 }
 
-// inspect notes what the expression reads and whether one look can answer it.
+// inspect records what the expression reads and whether one collection is enough.
 func (r *rule) inspect(expr parser.Expr, recorded map[string]rule) {
 	parser.Inspect(expr, func(node parser.Node, path []parser.Node) error {
 		switch n := node.(type) {
 		case *parser.SubqueryExpr:
 			r.needsHistory = true
-		case *parser.MatrixSelector: // the least and the most of one look are what it saw
+		case *parser.MatrixSelector: // the minimum and the maximum of one value are the value
 			call, ok := path[len(path)-1].(*parser.Call)
 			r.needsHistory = r.needsHistory || !ok || call.Func.Name != "min_over_time" && call.Func.Name != "max_over_time"
 		case *parser.Call:
@@ -147,8 +147,9 @@ func (r *rule) inspect(expr parser.Expr, recorded map[string]rule) {
 	})
 }
 
-// selects notes one selector: the metrics of the catalogue and the recording
-// rules it can select, of which it reads what its own labels leave. One that can select neither reads what no look holds.
+// selects records one selector: the metrics of the catalogue and the recording rules
+// that it selects, and what its labels leave of them. A selector of neither reads
+// what no collector exports.
 func (r *rule) selects(n *parser.VectorSelector, recorded map[string]rule) {
 	known := false
 	for _, m := range collector.Catalogue {
@@ -174,7 +175,7 @@ func (r *rule) selects(n *parser.VectorSelector, recorded map[string]rule) {
 	}
 }
 
-// Selects tells whether a selector can select a series of the metric.
+// Selects reports whether a selector can select a series of the metric.
 func Selects(n *parser.VectorSelector, m collector.Metric) bool {
 	if m.Type != prometheus.UntypedValue {
 		return nameMatches(n.LabelMatchers, m.Name)
@@ -191,8 +192,8 @@ func nameMatches(matchers []*labels.Matcher, name string) bool {
 	return true
 }
 
-// located puts the line and the rule before each error that rulefmt gives
-// without, and drops what it says twice.
+// located adds the line and the rule to each error of rulefmt that lacks them, and
+// removes duplicates.
 func located(content []byte, errs []error) []error {
 	lines := ruleLines(content)
 	var found []error
@@ -231,7 +232,7 @@ func ruleLines(content []byte) map[ruleAt]int {
 	}
 	lines := map[ruleAt]int{}
 	if yaml.Unmarshal(content, &file) != nil {
-		return lines // then rulefmt's own error has the line
+		return lines // then rulefmt's merged error has the line
 	}
 	for _, group := range file.Groups {
 		for i, node := range group.Rules {

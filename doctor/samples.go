@@ -19,8 +19,8 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 )
 
-// samples is a storage of one moment: the samples of a look, and what the
-// recording rules made of them. It implements storage.Queryable.
+// samples is a storage of one time: the samples of a snapshot and the results of the
+// recording rules. It implements storage.Queryable.
 type samples struct {
 	at     int64
 	series map[string][]storage.Series // by metric name

@@ -8,26 +8,26 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/doctor"
 )
 
-// How many findings of one alert are told in full, and how many more in a
-// line each. A thousand nodes with one fault are one thing to repair.
+// The maximum number of findings of one alert with all details, and on one line
+// each. A thousand nodes with one fault are one thing to repair.
 const (
 	MaxFull  = 5
 	maxBrief = 10
 )
 
-// A few is what people are told of many findings.
+// A Few is the selection of findings to show.
 type Few struct {
 	Full, Brief []doctor.Finding
 	More        []Remainder
 }
 
-// A Remainder is how many findings of an alert are only counted.
+// A Remainder is the number of findings of an alert that are only counted.
 type Remainder struct {
 	Alert string
 	Count int
 }
 
-// FewOf picks the findings to tell, in their order.
+// FewOf selects the findings to show, in their order.
 func FewOf(all []doctor.Finding) Few {
 	var f Few
 	count := map[string]int{}
@@ -48,7 +48,7 @@ func FewOf(all []doctor.Finding) Few {
 	return f
 }
 
-// MoreEvidence is the evidence of a symptom that its cause does not show.
+// MoreEvidence returns the evidence of a symptom that its cause does not show.
 func MoreEvidence(cause, symptom doctor.Finding) []collector.Evidence {
 	return slices.DeleteFunc(slices.Clone(symptom.Evidence), func(e collector.Evidence) bool {
 		return slices.ContainsFunc(cause.Evidence, func(shown collector.Evidence) bool {

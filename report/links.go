@@ -15,9 +15,9 @@ const projectGuide = "https://github.com/rainbond-exporter/rainbond-exporter/blo
 // Section returns the URL of a section of the guide in the language.
 func (l Links) Section(section, lang string) string {
 	if l.Guide == "" {
-		return projectGuide + Say(lang, "lang") + ".md#" + section
+		return projectGuide + Phrase(lang, "lang") + ".md#" + section
 	}
-	return l.Guide + "?lang=" + Say(lang, "lang") + "#" + section
+	return l.Guide + "?lang=" + Phrase(lang, "lang") + "#" + section
 }
 
 // Dashboard returns the URL of a dashboard, whose path is that of the annotation

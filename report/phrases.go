@@ -1,5 +1,5 @@
-// Package report says a diagnosis in two languages: the words that the
-// terminal and the status page share, and what they leave out of long lists.
+// Package report holds what the presentations of a diagnosis share: phrases in
+// two languages, links, and the limits of long lists.
 package report
 
 import (
@@ -25,8 +25,7 @@ func (p phrase) in(lang string) string {
 	return p.en
 }
 
-// phrases are the doctor's own words, in both languages. Of faults it has
-// none: those words are in the rules.
+// phrases are the texts of the presentations. Texts about faults are in the rules.
 var phrases = map[string]phrase{
 	"critical": {"CRITICAL", "严重"},
 	"info":     {"INFO", "提示"},
@@ -37,35 +36,35 @@ var phrases = map[string]phrase{
 	"regions": {"regions", "集群"},
 	"many":    {"%d regions", "%d 个集群"},
 
-	"healthy":        {"everything looked at is well", "检查的项目全部正常"},
-	"fault":          {"1 fault", "1 个故障"},
-	"faults":         {"%d faults", "%d 个故障"},
-	"could_not_look": {"could not look at everything; no fault in what was seen", "部分项目无法检查；已检查的项目没有发现故障"},
-	"saw_nothing":    {"could not look at anything", "所有项目都无法检查"},
+	"healthy":         {"everything that was checked is healthy", "检查的项目全部正常"},
+	"fault":           {"1 fault", "1 个故障"},
+	"faults":          {"%d faults", "%d 个故障"},
+	"could_not_look":  {"some items are unknown; the others have no fault", "部分项目无法检查；已检查的项目没有发现故障"},
+	"nothing_checked": {"nothing could be checked", "所有项目都无法检查"},
 
 	"run":            {"run", "执行"},
-	"document":       {"document", "官方文档"},
+	"document":       {"docs", "官方文档"},
 	"guide":          {"guide", "排查手册"},
 	"dashboard":      {"dashboard", "Grafana"},
 	"open_dashboard": {"Grafana dashboard", "Grafana 仪表盘"},
-	"seen_too":       {"Also seen, explained by this:", "由此引起的其他现象："},
+	"symptoms":       {"Symptoms of this fault:", "由此引起的其他现象："},
 	"more":           {"%d more of %s; the JSON output has all", "另有 %d 条 %s，完整列表见 JSON 输出"},
-	"unable":         {"Could not look at: ", "无法检查："},
-	"well":           {"Well: ", "正常："},
+	"unable":         {"Unknown: ", "无法检查："},
+	"well":           {"Healthy: ", "正常："},
 	"since":          {"seen since %s (%s)", "%s 起出现（已持续 %s）"},
 	"new":            {"new", "出现"},
-	"gone":           {"gone", "消失"},
+	"gone":           {"resolved", "消失"},
 	"after":          {", after %s", "，持续了 %s"},
-	"blind":          {"unable", "无法检查"},
-	"seeing":         {"able", "恢复检查"},
+	"blind":          {"unknown", "无法检查"},
+	"seeing":         {"restored", "恢复检查"},
 	"cut":            {"… %d more lines: make the window larger, or run check without --watch", "… 还有 %d 行：请放大窗口，或去掉 --watch 再执行"},
-	"again":          {"Collected at %s, again every %s; Ctrl-C ends", "检查时间 %s，每 %s 重新检查，按 Ctrl-C 结束"},
-	"looking":        {"looking: %d of %d regions", "正在检查：%d / %d 个集群"},
-	"history":        {"Not judged here, for one look cannot tell; Prometheus can: ", "以下告警单次检查无法判断，由 Prometheus 负责："},
+	"again":          {"Checked at %s, again every %s; Ctrl-C ends", "检查时间 %s，每 %s 重新检查，按 Ctrl-C 结束"},
+	"progress":       {"checking: %d of %d regions", "正在检查：%d / %d 个集群"},
+	"history":        {"Not evaluated, because one collection is not enough (Prometheus evaluates them): ", "以下告警单次检查无法判断，由 Prometheus 负责："},
 
 	collector.EvidenceError:       {"error", "报错"},
 	collector.EvidenceAddress:     {"address", "地址"},
-	collector.EvidenceDirect:      {"past the gateway", "绕过网关"},
+	collector.EvidenceDirect:      {"direct", "绕过网关"},
 	collector.EvidenceFingerprint: {"fingerprint", "指纹"},
 	collector.EvidenceLogLine:     {"log line", "日志"},
 	collector.EvidenceAnswer:      {"answer", "响应"},
@@ -73,7 +72,7 @@ var phrases = map[string]phrase{
 	collector.EvidencePod:         {"pod", "Pod"},
 	collector.EvidenceAlarm:       {"alarm", "告警"},
 	collector.EvidenceNode:        {"node", "节点"},
-	collector.EvidenceUsage:       {"figures", "用量"},
+	collector.EvidenceUsage:       {"usage", "用量"},
 
 	"lang":            {"en", "zh"},
 	"html_lang":       {"en", "zh-CN"},
@@ -82,18 +81,18 @@ var phrases = map[string]phrase{
 	"other_language":  {"中文", "English"},
 
 	"title":           {"Rainbond region status", "Rainbond 集群状态"},
-	"guide_section":   {"How to repair it: our guide", "如何修复：排查手册"},
-	"own_document":    {"Rainbond's own document", "Rainbond 官方文档"},
+	"guide_section":   {"How to fix it: guide", "如何修复：排查手册"},
+	"own_document":    {"Rainbond documentation", "Rainbond 官方文档"},
 	"guide_title":     {"Troubleshooting guide", "排查手册"},
 	"to_status":       {"Status", "状态"},
-	"looked_at":       {"Collected at %s", "检查时间 %s"},
-	"refreshes":       {"A new look every %d s", "每 %d 秒重新检查"},
+	"checked_at":      {"Checked at %s", "检查时间 %s"},
+	"refreshes":       {"Refreshes every %d s", "每 %d 秒重新检查"},
 	"paused":          {"Refresh is off", "已停止刷新"},
 	"pause":           {"Pause", "停止刷新"},
 	"resume":          {"Resume", "恢复刷新"},
 	"overview":        {"Symptoms", "检查项目"},
-	"same_advice":     {"What to do: as under ", "处理方法同："},
-	"explained":       {"Explained by: ", "原因："},
+	"same_advice":     {"What to do: see ", "处理方法同："},
+	"explained":       {"Cause: ", "原因："},
 	"copy":            {"Copy", "复制"},
 	"copy_command":    {"Copy command %d", "复制第 %d 条命令"},
 	"copied":          {"Copied", "已复制"},
@@ -101,8 +100,8 @@ var phrases = map[string]phrase{
 	"theme_auto":      {"Theme: auto", "主题：自动"},
 	"theme_light":     {"Theme: light", "主题：浅色"},
 	"theme_dark":      {"Theme: dark", "主题：深色"},
-	"stale":           {"The exporter has not answered since %s. What you see is old.", "exporter 自 %s 起没有响应，页面内容已经过时。"},
-	"since_begin":     {"Seen since this exporter's first look, %s (%s)", "首次检查（%s）时已存在（至今 %s）"},
+	"stale":           {"The exporter has not responded since %s. This page is out of date.", "exporter 自 %s 起没有响应，页面内容已经过时。"},
+	"since_begin":     {"Seen since the first collection of this exporter, %s (%s)", "首次检查（%s）时已存在（至今 %s）"},
 	"choose_region":   {"Regions", "集群"},
 	"all_regions":     {"All", "全部"},
 	"many_regions":    {"%d regions", "%d 个集群"},
@@ -110,16 +109,17 @@ var phrases = map[string]phrase{
 	"show":            {"Show", "查看"},
 	"affected":        {"AFFECTED", "受影响"},
 	"state_well":      {"OK", "正常"},
-	"state_unable":    {"COULD NOT LOOK", "无法检查"},
-	"state_absent":    {"NOT LOOKED AT", "未检查"},
-	"not_here":        {"This exporter's role does not look at it.", "此 exporter 的角色不包含该项检查。"},
+	"state_unable":    {"UNKNOWN", "无法检查"},
+	"state_absent":    {"NOT CHECKED", "未检查"},
+	"not_here":        {"The role of this exporter does not include this check.", "此 exporter 的角色不包含该项检查。"},
 	"as_json":         {"This page as JSON", "JSON 格式"},
 	"skip_to_content": {"Skip to the findings", "跳到检查结果"},
 	"contents":        {"Contents", "目录"},
 }
 
-// A symptom is how a slug is called, and what holds while it is well.
-type symptom struct{ title, well phrase }
+// A symptom holds the title of a slug and the text that is shown while it is
+// healthy.
+type symptom struct{ title, healthy phrase }
 
 var symptoms = map[string]symptom{
 	collector.SlugAPI: {
@@ -128,15 +128,15 @@ var symptoms = map[string]symptom{
 	},
 	collector.SlugTLS: {
 		phrase{"TLS handshakes", "TLS 握手"},
-		phrase{"No client fails at the door of the region API.", "没有客户端与集群端 API 握手失败。"},
+		phrase{"No client fails in the TLS handshake with the region API.", "没有客户端与集群端 API 握手失败。"},
 	},
 	collector.SlugCert: {
 		phrase{"Certificates", "证书"},
-		phrase{"All copies of the certificates belong together.", "各处保存的证书彼此匹配。"},
+		phrase{"The copies of the certificates match.", "各处保存的证书彼此匹配。"},
 	},
 	collector.SlugNodeRole: {
 		phrase{"Node roles", "节点角色"},
-		phrase{"Every node bears a role, and every role has a node.", "节点都有角色标签，各角色都有节点。"},
+		phrase{"Every node has a role, and every role has a node.", "节点都有角色标签，各角色都有节点。"},
 	},
 	collector.SlugComponent: {
 		phrase{"Platform components", "平台组件"},
@@ -147,7 +147,7 @@ var symptoms = map[string]symptom{
 		phrase{"No node is short of disk space.", "节点磁盘空间充足，没有驱逐。"},
 	},
 	collector.SlugExporter: {
-		phrase{"The watcher itself", "监控自身"},
+		phrase{"Monitoring itself", "监控自身"},
 		phrase{},
 	},
 }
@@ -160,12 +160,12 @@ func Title(slug, lang string) string {
 	return slug
 }
 
-// HealthyText is what holds while a symptom is well; "" for what is no symptom.
-func HealthyText(slug, lang string) string { return symptoms[slug].well.in(lang) }
+// HealthyText returns the text for a healthy symptom; "" for an unknown slug.
+func HealthyText(slug, lang string) string { return symptoms[slug].healthy.in(lang) }
 
-// Say returns the doctor's own words for a key, or the key for what it has no
-// words for: a severity or a kind of evidence that somebody else chose.
-func Say(lang, key string, args ...any) string {
+// Phrase returns the phrase of a key, or the key if it has no phrase: a severity
+// or a kind of evidence that someone else chose.
+func Phrase(lang, key string, args ...any) string {
 	words, ok := phrases[key]
 	if !ok {
 		return key
@@ -180,21 +180,21 @@ func Say(lang, key string, args ...any) string {
 func Headline(o doctor.Overview, lang string) string {
 	switch o.Verdict {
 	case doctor.Healthy:
-		return Say(lang, "healthy")
+		return Phrase(lang, "healthy")
 	case doctor.Incomplete:
 		if o.NothingCollected {
-			return Say(lang, "saw_nothing")
+			return Phrase(lang, "nothing_checked")
 		}
-		return Say(lang, "could_not_look")
+		return Phrase(lang, "could_not_look")
 	}
 	if o.Faults == 1 {
-		return Say(lang, "fault")
+		return Phrase(lang, "fault")
 	}
-	return Say(lang, "faults", o.Faults)
+	return Phrase(lang, "faults", o.Faults)
 }
 
-// Progress says how far a look over many regions has come.
-func Progress(lang string, done, all int) string { return Say(lang, "looking", done, all) }
+// Progress returns the progress of a collection of many regions.
+func Progress(lang string, done, all int) string { return Phrase(lang, "progress", done, all) }
 
 // RegionHeadline is the diagnosis in one line.
 func RegionHeadline(o doctor.Overview, lang string) string {
@@ -224,12 +224,12 @@ func RegionNames(regions []string, lang string) string {
 	case 0:
 		return ""
 	case 1:
-		return Say(lang, "region") + " " + regions[0]
+		return Phrase(lang, "region") + " " + regions[0]
 	}
 	if len(regions) > maxNamed {
-		return Say(lang, "many", len(regions))
+		return Phrase(lang, "many", len(regions))
 	}
-	return Say(lang, "regions") + " " + strings.Join(regions, Say(lang, "comma"))
+	return Phrase(lang, "regions") + " " + strings.Join(regions, Phrase(lang, "comma"))
 }
 
 // About is what the alert is about: its region, and its other labels.

@@ -33,7 +33,7 @@ func TestEveryPhraseIsInBothLanguages(t *testing.T) {
 		}
 	}
 	for _, slug := range collector.Slugs {
-		if s := symptoms[slug]; s.title.en == "" || s.title.zh == "" || s.well.en == "" || s.well.zh == "" {
+		if s := symptoms[slug]; s.title.en == "" || s.title.zh == "" || s.healthy.en == "" || s.healthy.zh == "" {
 			t.Errorf("%s: %q", slug, s)
 		}
 	}

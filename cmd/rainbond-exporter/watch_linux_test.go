@@ -74,7 +74,7 @@ func TestWatchRedrawsATerminal(t *testing.T) {
 	for pattern, text := range map[string]string{`[0-9]{2}:[0-9]{2}:[0-9]{2}`: "12:00:00", `\([0-9]+s\)`: "(1s)", `[0-9]+ more lines`: "9 more lines"} {
 		steady = regexp.MustCompile(pattern).ReplaceAllString(steady, text)
 	}
-	frame := `ESC[HESC[KESC[2mLooked at 12:00:00, again every 1s; Ctrl-C endsESC[0m
+	frame := `ESC[HESC[KESC[2mChecked at 12:00:00, again every 1s; Ctrl-C endsESC[0m
 ESC[K
 ESC[KESC[1;31mRegion a: 1 faultESC[0m
 ESC[K
@@ -86,7 +86,7 @@ ESC[JESC[2m… 9 more lines: make the window larger, or run check without --watc
 	if left := strings.ReplaceAll(drawn, frame, ""); left != "ESC[?1049hESC[?25l" || strings.Count(drawn, frame) < 2 {
 		t.Errorf("drawn\n%s\nwant, twice or more,\n%s", drawn, frame)
 	}
-	if !strings.HasPrefix(rest, "ESC[1;31mRegion a: 1 faultESC[0m\n") || !strings.Contains(rest, "Not judged here") {
+	if !strings.HasPrefix(rest, "ESC[1;31mRegion a: 1 faultESC[0m\n") || !strings.Contains(rest, "Not evaluated") {
 		t.Errorf("left behind\n%s", rest)
 	}
 }

@@ -26,9 +26,9 @@ var (
 	Alertmanager []byte
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files")
 
-// Noon is when every look of these tests is taken.
+// Noon is the time of every snapshot.
 var Noon = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 
 func Read(t *testing.T, path string) []byte {
@@ -87,7 +87,7 @@ func Evidence(what, text string, about ...string) collector.Evidence {
 	return e
 }
 
-// Collected is the outcome of a collector that could look.
+// Collected is the outcome of a collector that succeeded.
 func Collected(name string, metrics []prometheus.Metric, seen ...collector.Evidence) collector.Outcome {
 	return collector.Outcome{Collector: name, Report: collector.Report{Metrics: metrics, Evidence: seen}, Took: time.Second}
 }
@@ -96,8 +96,8 @@ func SnapshotOf(outcomes ...collector.Outcome) collector.Snapshot {
 	return collector.Snapshot{At: Noon, Outcomes: outcomes}
 }
 
-// Faulty is a look at a region with stale certificates, a component that waits,
-// and a collector that could not look.
+// Faulty is a snapshot of a region with stale certificates, an unready component and
+// a failed collector.
 func Faulty() collector.Snapshot {
 	return SnapshotOf(
 		Collected(collector.SlugAPI, []prometheus.Metric{
@@ -135,7 +135,7 @@ func Faulty() collector.Snapshot {
 	)
 }
 
-// Healthy is a look at a region of which there is nothing to say.
+// Healthy is a snapshot of a healthy region.
 func Healthy() collector.Snapshot {
 	var outcomes []collector.Outcome
 	for _, slug := range collector.Slugs {
@@ -145,7 +145,7 @@ func Healthy() collector.Snapshot {
 	return SnapshotOf(outcomes...)
 }
 
-// Unknown is a look at which nobody could look.
+// Unknown is a snapshot in which every collector failed.
 func Unknown() collector.Snapshot {
 	var outcomes []collector.Outcome
 	for _, slug := range collector.Slugs {

@@ -13,9 +13,9 @@ import (
 )
 
 func TestJSONHoldsBothLanguages(t *testing.T) {
-	for name, look := range map[string]collector.Snapshot{"sick": doctortest.Faulty(), "well": doctortest.Healthy()} {
+	for name, snapshot := range map[string]collector.Snapshot{"faulty": doctortest.Faulty(), "healthy": doctortest.Healthy()} {
 		var b bytes.Buffer
-		if err := Write(&b, diagnose(t, newDoctor(t), look), report.Links{}); err != nil {
+		if err := Write(&b, diagnose(t, newDoctor(t), snapshot), report.Links{}); err != nil {
 			t.Fatal(err)
 		}
 		doctortest.Golden(t, name+".json", b.Bytes())
@@ -30,9 +30,9 @@ func newDoctor(t *testing.T) *doctor.Doctor {
 	return d
 }
 
-func diagnose(t *testing.T, d *doctor.Doctor, look collector.Snapshot) doctor.Diagnosis {
+func diagnose(t *testing.T, d *doctor.Doctor, snapshot collector.Snapshot) doctor.Diagnosis {
 	t.Helper()
-	diagnosis, err := d.Diagnose(t.Context(), look)
+	diagnosis, err := d.Diagnose(t.Context(), snapshot)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,13 +40,13 @@ func diagnose(t *testing.T, d *doctor.Doctor, look collector.Snapshot) doctor.Di
 }
 
 func TestALineHasEveryTime(t *testing.T) {
-	judge := newDoctor(t)
+	evaluator := newDoctor(t)
 	var history doctor.History
 	var d doctor.Diagnosis
 	for i := range 3 {
-		look := doctortest.Faulty()
-		look.At = doctortest.Noon.Add(time.Duration(i) * time.Minute)
-		d = diagnose(t, judge, look)
+		snapshot := doctortest.Faulty()
+		snapshot.At = doctortest.Noon.Add(time.Duration(i) * time.Minute)
+		d = diagnose(t, evaluator, snapshot)
 		history.Note(&d)
 	}
 	var b bytes.Buffer

@@ -21,22 +21,22 @@ func WriteChange(w io.Writer, c doctor.Change, lang string) error {
 	if c.Overview != nil {
 		line("", report.RegionHeadline(*c.Overview, lang))
 	}
-	tell := func(what string, findings []doctor.Finding, after func(doctor.Finding) string) {
+	add := func(what string, findings []doctor.Finding, after func(doctor.Finding) string) {
 		few := report.FewOf(findings)
 		for _, f := range slices.Concat(few.Full, few.Brief) {
-			line(report.Say(lang, what), report.Say(lang, f.Severity)+" "+f.Summary.In(lang)+" ("+f.Alert+report.About(f, lang)+")"+after(f))
+			line(report.Phrase(lang, what), report.Phrase(lang, f.Severity)+" "+f.Summary.In(lang)+" ("+f.Alert+report.About(f, lang)+")"+after(f))
 		}
 		for _, m := range few.More {
-			line(report.Say(lang, what), report.Say(lang, "more", m.Count, m.Alert))
+			line(report.Phrase(lang, what), report.Phrase(lang, "more", m.Count, m.Alert))
 		}
 	}
-	tell("new", c.New, func(doctor.Finding) string { return "" })
-	tell("gone", c.Resolved, func(f doctor.Finding) string { return report.Say(lang, "after", report.Span(c.At.Sub(f.Since))) })
+	add("new", c.New, func(doctor.Finding) string { return "" })
+	add("gone", c.Resolved, func(f doctor.Finding) string { return report.Phrase(lang, "after", report.Span(c.At.Sub(f.Since))) })
 	for _, u := range c.Unknown {
-		line(report.Say(lang, "blind"), report.Title(u.Collector, lang)+" ("+u.Collector+"): "+report.Shown(u.Err))
+		line(report.Phrase(lang, "blind"), report.Title(u.Collector, lang)+" ("+u.Collector+"): "+report.Shown(u.Err))
 	}
 	for _, name := range c.Recovered {
-		line(report.Say(lang, "seeing"), report.Title(name, lang)+" ("+name+")")
+		line(report.Phrase(lang, "seeing"), report.Title(name, lang)+" ("+name+")")
 	}
 	if b.Len() == 0 {
 		return nil

@@ -14,36 +14,36 @@ import (
 )
 
 func TestChangesAreLinesForALog(t *testing.T) {
-	judge := newDoctor(t)
+	evaluator := newDoctor(t)
 	filling := func() collector.Snapshot {
-		look := doctortest.Healthy()
+		snapshot := doctortest.Healthy()
 		var nodes []prometheus.Metric
 		for i := range 20 {
 			nodes = append(nodes, doctortest.Metric("rainbond_node_root_used_ratio", 0.9, "rainbond", string(rune('a'+i))))
 		}
-		look.Outcomes[5].Report.Metrics = nodes
-		return look
+		snapshot.Outcomes[5].Report.Metrics = nodes
+		return snapshot
 	}
 	for _, lang := range []string{doctor.LangEN, doctor.LangZH} {
 		var history doctor.History
 		var log bytes.Buffer
-		for _, look := range []struct {
-			after time.Duration
-			what  string
-			look  collector.Snapshot
+		for _, snapshot := range []struct {
+			after    time.Duration
+			what     string
+			snapshot collector.Snapshot
 		}{
-			{0, "all is well", doctortest.Healthy()},
-			{10 * time.Second, "all is well", doctortest.Healthy()},
-			{20 * time.Second, "a region is sick", doctortest.Faulty()},
-			{30 * time.Second, "a region is sick", doctortest.Faulty()},
-			{40 * time.Second, "nobody can look, so nothing is gone", doctortest.Unknown()},
-			{50 * time.Second, "a region is sick, since when it was", doctortest.Faulty()},
-			{2 * time.Minute, "all is well", doctortest.Healthy()},
+			{0, "all is healthy", doctortest.Healthy()},
+			{10 * time.Second, "all is healthy", doctortest.Healthy()},
+			{20 * time.Second, "the region is faulty", doctortest.Faulty()},
+			{30 * time.Second, "the region is faulty", doctortest.Faulty()},
+			{40 * time.Second, "every collector fails, so nothing is resolved", doctortest.Unknown()},
+			{50 * time.Second, "the region is faulty since the same time", doctortest.Faulty()},
+			{2 * time.Minute, "all is healthy", doctortest.Healthy()},
 			{3 * time.Minute, "twenty disks fill", filling()},
 		} {
-			look.look.At = doctortest.Noon.Add(look.after)
-			d := diagnose(t, judge, look.look)
-			log.WriteString("# " + look.what + "\n")
+			snapshot.snapshot.At = doctortest.Noon.Add(snapshot.after)
+			d := diagnose(t, evaluator, snapshot.snapshot)
+			log.WriteString("# " + snapshot.what + "\n")
 			if err := WriteChange(&log, history.Note(&d), lang); err != nil {
 				t.Fatal(err)
 			}
@@ -84,13 +84,13 @@ func TestAScreenHoldsWhatFits(t *testing.T) {
 }
 
 func TestAFindingShowsItsSince(t *testing.T) {
-	judge := newDoctor(t)
+	evaluator := newDoctor(t)
 	var history doctor.History
 	var d doctor.Diagnosis
 	for i := range 3 {
-		look := doctortest.Faulty()
-		look.At = doctortest.Noon.Add(time.Duration(i) * time.Minute)
-		d = diagnose(t, judge, look)
+		snapshot := doctortest.Faulty()
+		snapshot.At = doctortest.Noon.Add(time.Duration(i) * time.Minute)
+		d = diagnose(t, evaluator, snapshot)
 		history.Note(&d)
 	}
 	doctortest.Golden(t, "since.zh.txt", textOf(t, d, Style{Lang: doctor.LangZH}))

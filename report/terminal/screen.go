@@ -12,7 +12,7 @@ import (
 )
 
 // A Screen shows one diagnosis after the other on a terminal, each in place
-// of the one before. What stood on the terminal comes back with Close.
+// of the one before. Close restores the terminal.
 type Screen struct {
 	Out io.Writer
 	// Every is how often there is a new diagnosis.
@@ -33,7 +33,7 @@ const (
 // width and height, in one write, so that nothing flickers.
 func (s *Screen) Draw(d doctor.Diagnosis, style Style, width, height int) error {
 	t := &terminal{style: style, at: d.At}
-	t.para(0, dim, report.Say(style.Lang, "again", d.At.Format(time.TimeOnly), s.Every))
+	t.para(0, dim, report.Phrase(style.Lang, "again", d.At.Format(time.TimeOnly), s.Every))
 	t.line("")
 	if err := Write(&t.Buffer, d, style); err != nil {
 		return err
@@ -73,7 +73,7 @@ func (s *Screen) Close() error {
 	return err
 }
 
-// fit returns the lines that fit; the last of them says how many do not. A
+// fit returns the lines that fit; the last one has the number of the others. A
 // line wider than the terminal takes several rows of it.
 func (t *terminal) fit(width, height int) []string {
 	lines := strings.Split(strings.TrimSuffix(t.String(), "\n"), "\n")
@@ -81,7 +81,7 @@ func (t *terminal) fit(width, height int) []string {
 	for i, line := range lines {
 		taken += rowsOf(line, width)
 		if taken > height || taken == height && i < len(lines)-1 {
-			return append(lines[:i:i], t.paint(dim, wrap(report.Say(t.style.Lang, "cut", len(lines)-i), width)[0]))
+			return append(lines[:i:i], t.paint(dim, wrap(report.Phrase(t.style.Lang, "cut", len(lines)-i), width)[0]))
 		}
 	}
 	return lines

@@ -14,7 +14,7 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/report"
 )
 
-// A Style says how Write writes.
+// A Style is the style of a text.
 type Style struct {
 	Lang  string // "zh", or English
 	Width int    // columns to wrap at; 0 means DefaultWidth
@@ -22,11 +22,11 @@ type Style struct {
 	Links report.Links
 }
 
-// DefaultWidth is how wide Write writes where nobody knows better.
+// DefaultWidth is the width if Style has none.
 const DefaultWidth = 80
 
-// Write writes the diagnosis for a person at a terminal. It escapes what a
-// terminal would obey, and breaks neither a command nor a link.
+// Write writes the diagnosis for a terminal. It escapes control characters, and does
+// not wrap commands and links.
 func Write(w io.Writer, d doctor.Diagnosis, style Style) error {
 	if style.Width <= 0 {
 		style.Width = DefaultWidth
@@ -41,7 +41,7 @@ func Write(w io.Writer, d doctor.Diagnosis, style Style) error {
 		t.line("")
 		t.brief(0, findings)
 	}
-	t.unable(d)
+	t.unknown(d)
 	t.rest(d)
 	_, err := w.Write(t.Bytes())
 	return err
@@ -51,7 +51,7 @@ func Write(w io.Writer, d doctor.Diagnosis, style Style) error {
 type terminal struct {
 	bytes.Buffer
 	style Style
-	at    time.Time // of the look
+	at    time.Time // of the collection
 }
 
 // The colours, as ANSI's select graphic rendition.
@@ -60,7 +60,7 @@ const (
 	bold, dim          = "1", "2"
 )
 
-func (t *terminal) say(key string) string { return report.Say(t.style.Lang, key) }
+func (t *terminal) phrase(key string) string { return report.Phrase(t.style.Lang, key) }
 
 // colors are what paint adds.
 var colors = regexp.MustCompile("\x1b\\[[0-9;]*m")
@@ -112,15 +112,15 @@ func severityColor(severity string) string {
 	return bold
 }
 
-// indent is how far what belongs to a finding stands under its head.
+// indent is the indentation of the details of a finding.
 const indent = 2
 
 func (t *terminal) finding(f doctor.Finding) {
 	t.line("")
-	t.hang(0, severityColor(f.Severity), t.say(f.Severity)+"  ", bold, f.Summary.In(t.style.Lang))
+	t.hang(0, severityColor(f.Severity), t.phrase(f.Severity)+"  ", bold, f.Summary.In(t.style.Lang))
 	t.para(indent, dim, f.Alert+report.About(f, t.style.Lang))
 	if !f.Since.IsZero() {
-		t.para(indent, dim, report.Say(t.style.Lang, "since", f.Since.Format(time.TimeOnly), report.Span(t.at.Sub(f.Since))))
+		t.para(indent, dim, report.Phrase(t.style.Lang, "since", f.Since.Format(time.TimeOnly), report.Span(t.at.Sub(f.Since))))
 	}
 	if description := f.Description.In(t.style.Lang); description != "" {
 		t.line("")
@@ -132,7 +132,7 @@ func (t *terminal) finding(f doctor.Finding) {
 	}
 	if len(f.Symptoms) > 0 {
 		t.line("")
-		t.para(indent, "", t.say("seen_too"))
+		t.para(indent, "", t.phrase("symptoms"))
 		symptoms := report.FewOf(f.Symptoms)
 		for _, s := range symptoms.Full {
 			below := t.summary(2*indent, s)
@@ -146,7 +146,7 @@ func (t *terminal) finding(f doctor.Finding) {
 // summary writes a finding's severity and summary, and returns the column
 // where the summary begins.
 func (t *terminal) summary(indent int, f doctor.Finding) int {
-	severity := t.say(f.Severity) + "  "
+	severity := t.phrase(f.Severity) + "  "
 	t.hang(indent, severityColor(f.Severity), severity, "", f.Summary.In(t.style.Lang))
 	return indent + columns.StringWidth(severity)
 }
@@ -157,11 +157,11 @@ func (t *terminal) brief(indent int, f report.Few) {
 		t.summary(indent, one)
 	}
 	for _, m := range f.More {
-		t.para(indent, dim, report.Say(t.style.Lang, "more", m.Count, m.Alert))
+		t.para(indent, dim, report.Phrase(t.style.Lang, "more", m.Count, m.Alert))
 	}
 }
 
-// A row is a label and what stands beside it.
+// A row is a label and its texts.
 type row struct {
 	label string
 	texts []string
@@ -173,7 +173,7 @@ type row struct {
 func (t *terminal) evidence(seen []collector.Evidence) []row {
 	var rows []row
 	for _, e := range seen {
-		rows = append(rows, row{label: t.say(e.What), texts: []string{report.Shown(e.In(t.style.Lang))}})
+		rows = append(rows, row{label: t.phrase(e.What), texts: []string{report.Shown(e.In(t.style.Lang))}})
 	}
 	return rows
 }
@@ -182,23 +182,23 @@ func (t *terminal) evidence(seen []collector.Evidence) []row {
 func (t *terminal) ways(f doctor.Finding) []row {
 	var rows []row
 	if commands := f.Commands.In(t.style.Lang); len(commands) > 0 {
-		rows = append(rows, row{t.say("run"), commands, true, bold})
+		rows = append(rows, row{t.phrase("run"), commands, true, bold})
 	}
 	if f.RunbookURL != "" {
-		rows = append(rows, row{t.say("document"), []string{f.RunbookURL}, true, ""})
+		rows = append(rows, row{t.phrase("document"), []string{f.RunbookURL}, true, ""})
 	}
 	if f.Section != "" {
-		rows = append(rows, row{t.say("guide"), []string{t.style.Links.Section(f.Section, t.style.Lang)}, true, ""})
+		rows = append(rows, row{t.phrase("guide"), []string{t.style.Links.Section(f.Section, t.style.Lang)}, true, ""})
 	}
 	if url := t.style.Links.Dashboard(f.Dashboard); url != "" {
-		rows = append(rows, row{t.say("dashboard"), []string{url}, true, ""})
+		rows = append(rows, row{t.phrase("dashboard"), []string{url}, true, ""})
 	}
 	return rows
 }
 
-// besideLabels is how many columns a text needs beside its label; with fewer
-// it stands below.
-const besideLabels = 32
+// minTextWidth is the minimum width of a text next to its label. With less, the text
+// is below the label.
+const minTextWidth = 32
 
 // rows writes rows with their texts aligned.
 func (t *terminal) rows(indent int, rows []row) {
@@ -206,7 +206,7 @@ func (t *terminal) rows(indent int, rows []row) {
 	for _, r := range rows {
 		width = max(width, columns.StringWidth(r.label)+gap)
 	}
-	below := t.style.Width-indent-width < besideLabels
+	below := t.style.Width-indent-width < minTextWidth
 	if below {
 		width = gap
 	}
@@ -227,12 +227,12 @@ func (t *terminal) rows(indent int, rows []row) {
 	}
 }
 
-// gap is what stands between a label and its text.
+// gap is the space between a label and its text.
 const gap = 2
 
-// unable writes what could not be looked at and why, and what the rules say
-// is to be done about it. Collectors that fail for one reason stand together.
-func (t *terminal) unable(d doctor.Diagnosis) {
+// unknown writes the failed collectors with their errors, and the advice of the rules.
+// Collectors that failed for the same reason are grouped.
+func (t *terminal) unknown(d doctor.Diagnosis) {
 	var reasons []string
 	names := map[string][]string{}
 	advice := map[string]doctor.Finding{} // by reason, of the first collector that has it
@@ -245,7 +245,7 @@ func (t *terminal) unable(d doctor.Diagnosis) {
 	}
 	for _, reason := range reasons {
 		t.line("")
-		t.hang(0, yellow, t.say("unable"), bold, strings.Join(names[reason], t.say("comma")))
+		t.hang(0, yellow, t.phrase("unable"), bold, strings.Join(names[reason], t.phrase("comma")))
 		f := advice[reason]
 		if description := f.Description.In(t.style.Lang); description != "" {
 			t.line("")
@@ -256,17 +256,17 @@ func (t *terminal) unable(d doctor.Diagnosis) {
 	}
 }
 
-// rest writes what is well, and what one look cannot tell.
+// rest writes the healthy symptoms and the alerts that were not evaluated.
 func (t *terminal) rest(d doctor.Diagnosis) {
-	if well := d.Unaffected(); len(well) > 0 {
+	if unaffected := d.Unaffected(); len(unaffected) > 0 {
 		t.line("")
-		for i, slug := range well {
-			well[i] = report.Title(slug, t.style.Lang)
+		for i, slug := range unaffected {
+			unaffected[i] = report.Title(slug, t.style.Lang)
 		}
-		t.hang(0, green, t.say("well"), "", strings.Join(well, t.say("comma")))
+		t.hang(0, green, t.phrase("well"), "", strings.Join(unaffected, t.phrase("comma")))
 	}
 	if len(d.NeedsHistory) > 0 {
 		t.line("")
-		t.para(0, dim, t.say("history")+strings.Join(d.NeedsHistory, t.say("comma")))
+		t.para(0, dim, t.phrase("history")+strings.Join(d.NeedsHistory, t.phrase("comma")))
 	}
 }

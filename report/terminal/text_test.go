@@ -24,15 +24,15 @@ func textOf(t *testing.T, d doctor.Diagnosis, style Style) []byte {
 }
 
 func TestTextForTheTerminal(t *testing.T) {
-	judge := newDoctor(t)
-	for name, look := range map[string]collector.Snapshot{"sick": doctortest.Faulty(), "well": doctortest.Healthy(), "blind": doctortest.Unknown()} {
-		d := diagnose(t, judge, look)
+	evaluator := newDoctor(t)
+	for name, snapshot := range map[string]collector.Snapshot{"faulty": doctortest.Faulty(), "healthy": doctortest.Healthy(), "unknown": doctortest.Unknown()} {
+		d := diagnose(t, evaluator, snapshot)
 		for _, lang := range []string{doctor.LangEN, doctor.LangZH} {
 			doctortest.Golden(t, name+"."+lang+".txt", textOf(t, d, Style{Lang: lang}))
 		}
 	}
-	doctortest.Golden(t, "sick.narrow.zh.txt", textOf(t, diagnose(t, judge, doctortest.Faulty()), Style{Lang: doctor.LangZH, Width: 44}))
-	doctortest.Golden(t, "sick.color.en.txt", textOf(t, diagnose(t, judge, doctortest.Faulty()), Style{Lang: doctor.LangEN, Color: true}))
+	doctortest.Golden(t, "faulty.narrow.zh.txt", textOf(t, diagnose(t, evaluator, doctortest.Faulty()), Style{Lang: doctor.LangZH, Width: 44}))
+	doctortest.Golden(t, "faulty.color.en.txt", textOf(t, diagnose(t, evaluator, doctortest.Faulty()), Style{Lang: doctor.LangEN, Color: true}))
 }
 
 func TestTextKeepsToItsWidth(t *testing.T) {
@@ -85,8 +85,8 @@ func TestAThousandNodesWithOneFaultFillNoPage(t *testing.T) {
 	for i := range 1000 {
 		nodes = append(nodes, doctortest.Metric("rainbond_node_root_used_ratio", 0.9, "rainbond", fmt.Sprintf("node-%03d", i)))
 	}
-	look := doctortest.SnapshotOf(doctortest.Collected(collector.SlugDisk, nodes))
-	d := diagnose(t, newDoctor(t), look)
+	snapshot := doctortest.SnapshotOf(doctortest.Collected(collector.SlugDisk, nodes))
+	d := diagnose(t, newDoctor(t), snapshot)
 	if len(d.Findings) != 1000 {
 		t.Errorf("%d findings", len(d.Findings))
 	}
@@ -102,9 +102,9 @@ func newDoctor(t *testing.T) *doctor.Doctor {
 	return d
 }
 
-func diagnose(t *testing.T, d *doctor.Doctor, look collector.Snapshot) doctor.Diagnosis {
+func diagnose(t *testing.T, d *doctor.Doctor, snapshot collector.Snapshot) doctor.Diagnosis {
 	t.Helper()
-	diagnosis, err := d.Diagnose(t.Context(), look)
+	diagnosis, err := d.Diagnose(t.Context(), snapshot)
 	if err != nil {
 		t.Fatal(err)
 	}

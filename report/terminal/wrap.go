@@ -13,8 +13,8 @@ import (
 var columns = &runewidth.Condition{}
 
 // wrap breaks a text into lines of at most width columns, at spaces and
-// between Chinese characters. A word wider than the line stands alone,
-// unbroken, so that it can be copied.
+// between Chinese characters. A word that is wider than the line
+// is on a line of its own, so that it can be copied.
 func wrap(text string, width int) []string {
 	var lines []string
 	var line strings.Builder
@@ -42,7 +42,7 @@ func wrap(text string, width int) []string {
 // A unit is a piece of text that no line break may enter.
 type unit struct {
 	text   string
-	spaced bool // a space stands before it
+	spaced bool // it follows a space
 }
 
 func units(text string) []unit {

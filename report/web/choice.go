@@ -15,7 +15,7 @@ const maxChoices = 8
 // A choice is one region that the page can be about.
 type choice struct {
 	Name    string
-	State   string // well, critical, warning or other: the style
+	State   string // healthy, critical, warning or other: the style
 	Mark    string // the state in a word
 	Current bool
 }
@@ -31,11 +31,11 @@ func (p *page) choose(d doctor.Diagnosis, current string) {
 		worst[f.Labels[doctor.LabelRegion]] = f.Severity
 	}
 	urgency := func(name string) int {
-		severity, ill := worst[name]
+		severity, unhealthy := worst[name]
 		switch {
 		case name == current:
 			return -1 // is never left out
-		case !ill:
+		case !unhealthy:
 			return doctor.SeverityRank("") + 1
 		}
 		return doctor.SeverityRank(severity)
@@ -47,9 +47,9 @@ func (p *page) choose(d doctor.Diagnosis, current string) {
 		slices.Sort(names) // few are found by their name
 	}
 	for _, name := range names {
-		c := choice{Name: name, State: "well", Mark: report.Say(p.Lang, "state_well"), Current: name == current}
-		if severity, ill := worst[name]; ill {
-			c.State, c.Mark = severityClass(severity), report.Say(p.Lang, severity)
+		c := choice{Name: name, State: "healthy", Mark: report.Phrase(p.Lang, "state_well"), Current: name == current}
+		if severity, unhealthy := worst[name]; unhealthy {
+			c.State, c.Mark = severityClass(severity), report.Phrase(p.Lang, severity)
 		}
 		p.Choices = append(p.Choices, c)
 	}
@@ -58,7 +58,7 @@ func (p *page) choose(d doctor.Diagnosis, current string) {
 // regionsBriefly names a few regions, and counts many.
 func regionsBriefly(regions []string, lang string) string {
 	if len(regions) > maxChoices {
-		return report.Say(lang, "many_regions", len(regions))
+		return report.Phrase(lang, "many_regions", len(regions))
 	}
 	return report.RegionNames(regions, lang)
 }

@@ -16,13 +16,13 @@ func TestAThousandNodesWithOneFaultFillNoStatusPage(t *testing.T) {
 	for i := range 1000 {
 		nodes = append(nodes, doctortest.Metric("rainbond_node_root_used_ratio", 0.9, "rainbond", fmt.Sprintf("node-%03d", i)))
 	}
-	look := doctortest.SnapshotOf(doctortest.Collected(collector.SlugDisk, nodes))
-	page := get(siteOf(t, look), "/").Body
+	snapshot := doctortest.SnapshotOf(doctortest.Collected(collector.SlugDisk, nodes))
+	page := get(siteOf(t, snapshot), "/").Body
 	if size := page.Len(); size > 60_000 {
 		t.Errorf("the page has %d bytes", size)
 	}
 	if !strings.Contains(page.String(), "985 more of RainbondNodeDiskFilling") {
-		t.Error("the page does not say how many are left out")
+		t.Error("the page does not have the number of those are left out")
 	}
 }
 
@@ -39,6 +39,6 @@ func TestAThousandRegionsWithOneFaultFillNoPage(t *testing.T) {
 		t.Errorf("the page has %d bytes", size)
 	}
 	if !strings.Contains(page.String(), "<p>995 more of RainbondConsoleCertificateMismatch; the JSON output has all</p>") {
-		t.Errorf("the page does not say how many causes are left out:\n%s", prose(page.String()))
+		t.Errorf("the page does not have the number of causes left out:\n%s", prose(page.String()))
 	}
 }

@@ -22,7 +22,7 @@ type page struct {
 	Choices      []choice // where there are several
 	Others       bool     // whether there are more than the choices
 	At           string
-	Findings     []doctor.Finding // those that are not only about a collector that could not look
+	Findings     []doctor.Finding // without those that only report a failed collector
 	Cards        []card
 	NeedsHistory []string
 	Err          string
@@ -37,14 +37,14 @@ type page struct {
 
 // A card is one symptom on the page.
 type card struct {
-	Slug, Title, Well string
-	State             string // well, critical, warning, other, affected, unable or absent: the style
-	Mark              string // the state in a word
-	Findings          []doctor.Finding
-	Causes            []effect           // report.MaxFull of each alert
-	More              []report.Remainder // further ones
-	Unknown           []doctor.Unknown
-	As                *card // an earlier one that could not look either, and has the same advice
+	Slug, Title, Healthy string
+	State                string // healthy, critical, warning, other, affected, unable or absent: the CSS class
+	Mark                 string // the state in a word
+	Findings             []doctor.Finding
+	Causes               []effect           // report.MaxFull of each alert
+	More                 []report.Remainder // further ones
+	Unknown              []doctor.Unknown
+	As                   *card // an earlier card that is unknown too and has the same advice
 }
 
 // An effect is what a finding of another card does to this one: through a
@@ -79,8 +79,8 @@ func newPage(d doctor.Diagnosis, lang string) page {
 	return p
 }
 
-// adviseOnce leaves the advice for those who could not look with the first of
-// them: what ails the exporter ails most of its collectors.
+// adviseOnce shows the advice for failed collectors in the first card only: they
+// often fail for the same reason.
 func (p *page) adviseOnce() {
 	first := map[string]*card{} // by alert
 	for i := range p.Cards {
@@ -98,12 +98,12 @@ func (p *page) adviseOnce() {
 }
 
 func newCard(d doctor.Diagnosis, slug, lang string) card {
-	c := card{Slug: slug, Title: report.Title(slug, lang), Well: report.HealthyText(slug, lang)}
+	c := card{Slug: slug, Title: report.Title(slug, lang), Healthy: report.HealthyText(slug, lang)}
 	for _, f := range d.Findings {
 		switch {
 		case d.OnlyUnknown(f):
 			if f.Labels[doctor.LabelCollector] == slug {
-				f.Evidence = nil // the error, which Unable tells
+				f.Evidence = nil // the error, which Unknown has
 				c.Findings = append(c.Findings, f)
 			}
 		case f.Slug == slug:
@@ -124,13 +124,13 @@ func newCard(d doctor.Diagnosis, slug, lang string) card {
 	return c
 }
 
-// fewEffects picks the effects to tell, in their order, and counts the others:
-// a thousand regions with one fault are one thing to read.
-func fewEffects(all []effect) (told []effect, more []report.Remainder) {
+// fewEffects returns the first effects of each alert, in their order, and the
+// numbers of the others.
+func fewEffects(all []effect) (shown []effect, more []report.Remainder) {
 	count := map[string]int{}
 	for _, e := range all {
 		if count[e.Cause.Alert]++; count[e.Cause.Alert] <= report.MaxFull {
-			told = append(told, e)
+			shown = append(shown, e)
 		}
 	}
 	for _, alert := range slices.Sorted(maps.Keys(count)) {
@@ -138,7 +138,7 @@ func fewEffects(all []effect) (told []effect, more []report.Remainder) {
 			more = append(more, report.Remainder{Alert: alert, Count: n})
 		}
 	}
-	return told, more
+	return shown, more
 }
 
 // effectOf is what a finding of another card does to this one.
@@ -154,46 +154,46 @@ func effectOf(f doctor.Finding, slug string) (effect, bool) {
 	return e, rests
 }
 
-// stateUnknown is the state of a card whose collector could not look.
+// stateUnknown is the state of a card whose collector could not snapshot.
 const stateUnknown = "unable"
 
 // state is the card's style, and its word.
 func (c card) state(d doctor.Diagnosis, lang string) (state, mark string) {
-	ill := func(f doctor.Finding) bool { return !d.OnlyUnknown(f) }
+	unhealthy := func(f doctor.Finding) bool { return !d.OnlyUnknown(f) }
 	for _, f := range c.Findings {
-		if ill(f) {
-			return severityClass(f.Severity), report.Say(lang, f.Severity) // the first is the most urgent
+		if unhealthy(f) {
+			return severityClass(f.Severity), report.Phrase(lang, f.Severity) // the first is the most urgent
 		}
 	}
 	switch {
 	case len(c.Unknown) > 0:
-		return stateUnknown, report.Say(lang, "state_unable")
+		return stateUnknown, report.Phrase(lang, "state_unable")
 	case len(c.Causes) > 0:
-		return "affected", report.Say(lang, "affected")
+		return "affected", report.Phrase(lang, "affected")
 	}
 	if slices.Contains(d.Collected, c.Slug) {
-		return "well", report.Say(lang, "state_well")
+		return "healthy", report.Phrase(lang, "state_well")
 	}
-	return "absent", report.Say(lang, "state_absent")
+	return "absent", report.Phrase(lang, "state_absent")
 }
 
-// icon is a disc in the verdict's colour, so that the tab tells it.
+// icon returns a disc in the colour of the verdict, for the tab.
 func icon(v doctor.Verdict) template.URL {
 	color := map[doctor.Verdict]string{doctor.Healthy: "#1f8a4c", doctor.Faults: "#c62828", doctor.Incomplete: "#d98200"}[v]
 	svg := `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="8" cy="8" r="7" fill="` + color + `"/></svg>`
 	return template.URL("data:image/svg+xml," + url.PathEscape(svg))
 }
 
-// A told finding knows since when it has been there, in words.
-type told struct {
+// A shownFinding is a finding with the texts that the page adds.
+type shownFinding struct {
 	doctor.Finding
 	Since            string
 	Guide, Dashboard string // URLs; "" without one
 }
 
-// tell adds to a finding what the page shows of it.
-func (p page) tell(f doctor.Finding) told {
-	t := told{Finding: f, Since: p.Since(f), Dashboard: p.links.Dashboard(f.Dashboard)}
+// show returns a finding with the texts that the page adds.
+func (p page) show(f doctor.Finding) shownFinding {
+	t := shownFinding{Finding: f, Since: p.Since(f), Dashboard: p.links.Dashboard(f.Dashboard)}
 	switch {
 	case f.Section == "":
 	case p.links.Guide == "": // of this site
@@ -204,16 +204,16 @@ func (p page) tell(f doctor.Finding) told {
 	return t
 }
 
-// Since says since when the finding has been there, and how long that is; ""
-// where nobody remembers.
+// Since returns the text about when the finding was first seen; "" if that is
+// unknown.
 func (p page) Since(f doctor.Finding) string {
 	switch {
-	case f.Since.IsZero(), !f.Since.After(p.began) && f.Since.Equal(p.at): // it is told anew
+	case f.Since.IsZero(), !f.Since.After(p.began) && f.Since.Equal(p.at): // it is new
 		return ""
 	case !f.Since.After(p.began): // nobody knows what was before
-		return report.Say(p.Lang, "since_begin", f.Since.Format(pageTime), report.Span(p.at.Sub(f.Since)))
+		return report.Phrase(p.Lang, "since_begin", f.Since.Format(pageTime), report.Span(p.at.Sub(f.Since)))
 	}
-	return report.Capital(report.Say(p.Lang, "since", f.Since.Format(pageTime), report.Span(p.at.Sub(f.Since))))
+	return report.Capital(report.Phrase(p.Lang, "since", f.Since.Format(pageTime), report.Span(p.at.Sub(f.Since))))
 }
 
 // pageTime is how the page writes a time.

@@ -22,7 +22,7 @@
 
   // Over plain HTTP, browsers lend the clipboard to a selection only.
   const copy = async (button) => {
-    const code = button.previousElementSibling, say = document.getElementById("said");
+    const code = button.previousElementSibling, notice = document.getElementById("notice");
     let done = false;
     try {
       await navigator.clipboard.writeText(code.textContent);
@@ -32,12 +32,11 @@
       done = document.execCommand("copy");
     }
     const before = button.dataset.before ||= button.textContent;
-    say.textContent = button.textContent = done ? button.dataset.copied : button.dataset.not;
-    setTimeout(() => { say.textContent = ""; button.textContent = before; }, 2000);
+    notice.textContent = button.textContent = done ? button.dataset.copied : button.dataset.not;
+    setTimeout(() => { notice.textContent = ""; button.textContent = before; }, 2000);
   };
 
-  // Looking again changes only what has changed: what is read, selected or
-  // held by the keyboard stays.
+  // A refresh replaces only what has changed. Selection and focus remain.
   const focusables = "a[href], button, input, summary, [tabindex]";
   const swap = (old, fresh) => {
     const at = [...old.querySelectorAll(focusables)].indexOf(document.activeElement);
@@ -59,7 +58,7 @@
       if (old.innerHTML !== fresh.innerHTML || old.className !== fresh.className) swap(old, fresh);
     }
   };
-  const busy = () => !getSelection().isCollapsed || document.querySelector("#said").textContent || document.activeElement?.matches("input");
+  const busy = () => !getSelection().isCollapsed || document.querySelector("#notice").textContent || document.activeElement?.matches("input");
   const again = async (seconds) => {
     const stale = document.getElementById("stale");
     if (!document.hidden && !busy()) {

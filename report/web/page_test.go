@@ -21,9 +21,9 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/doctor/doctortest"
 )
 
-func siteOf(t *testing.T, look collector.Snapshot) *Site {
+func siteOf(t *testing.T, snapshot collector.Snapshot) *Site {
 	return &Site{
-		Collect: func(context.Context) (collector.Snapshot, error) { return look, nil },
+		Collect: func(context.Context) (collector.Snapshot, error) { return snapshot, nil },
 		Doctor:  newDoctor(t),
 		Guide: map[string][]byte{
 			doctor.LangEN: []byte("# Guide\n\n<a id=\"cert-mismatch\"></a>\n\n## Certificates *differ* (100%)\n\n[Here](#certificates-differ-100), [there](alerts.md#thresholds). Run `kubectl`. <script>alert(1)</script>\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n"),
@@ -47,17 +47,17 @@ var (
 	blankRuns = regexp.MustCompile(`\s*\n\s*`)
 )
 
-// prose is what a page says, a line a piece, without its markup.
+// prose returns the text of a page without markup, one line per element.
 func prose(page string) string {
 	page = scripts.ReplaceAllString(page, "\n")
 	page = strings.NewReplacer("&#34;", `"`, "&#39;", "'", "&amp;", "&", "&lt;", "<", "&gt;", ">").Replace(page)
 	return strings.TrimSpace(blankRuns.ReplaceAllString(page, "\n")) + "\n"
 }
 
-func TestThePageTellsWhatTheTerminalTells(t *testing.T) {
-	for name, look := range map[string]collector.Snapshot{"sick": doctortest.Faulty(), "well": doctortest.Healthy(), "disk-only": doctortest.SnapshotOf(doctortest.Collected(collector.SlugDisk, nil))} {
+func TestThePageShowsTheDiagnosis(t *testing.T) {
+	for name, snapshot := range map[string]collector.Snapshot{"faulty": doctortest.Faulty(), "healthy": doctortest.Healthy(), "disk-only": doctortest.SnapshotOf(doctortest.Collected(collector.SlugDisk, nil))} {
 		for _, lang := range []string{doctor.LangEN, doctor.LangZH} {
-			w := get(siteOf(t, look), "/?lang="+lang)
+			w := get(siteOf(t, snapshot), "/?lang="+lang)
 			if w.Code != http.StatusOK {
 				t.Errorf("%s: status %d", name, w.Code)
 			}
@@ -72,15 +72,15 @@ func TestThePageTellsWhatTheTerminalTells(t *testing.T) {
 func TestThePageHasOneCardForEachSymptomInTheOrderOfTheDocument(t *testing.T) {
 	cards := regexp.MustCompile(`<section class="card ([a-z]+)" id="([a-z-]+)"`)
 	for name, c := range map[string]struct {
-		look collector.Snapshot
-		want string
+		snapshot collector.Snapshot
+		want     string
 	}{
-		"sick":      {doctortest.Faulty(), "api:affected tls:affected cert:critical node-role:well component:warning disk:unable"},
-		"well":      {doctortest.Healthy(), "api:well tls:well cert:well node-role:well component:well disk:well"},
-		"disk only": {doctortest.SnapshotOf(doctortest.Collected(collector.SlugDisk, nil)), "api:absent tls:absent cert:absent node-role:absent component:absent disk:well"},
+		"faulty":    {doctortest.Faulty(), "api:affected tls:affected cert:critical node-role:healthy component:warning disk:unable"},
+		"healthy":   {doctortest.Healthy(), "api:healthy tls:healthy cert:healthy node-role:healthy component:healthy disk:healthy"},
+		"disk only": {doctortest.SnapshotOf(doctortest.Collected(collector.SlugDisk, nil)), "api:absent tls:absent cert:absent node-role:absent component:absent disk:healthy"},
 	} {
 		var got []string
-		for _, m := range cards.FindAllStringSubmatch(get(siteOf(t, c.look), "/").Body.String(), -1) {
+		for _, m := range cards.FindAllStringSubmatch(get(siteOf(t, c.snapshot), "/").Body.String(), -1) {
 			got = append(got, m[2]+":"+m[1])
 		}
 		if strings.Join(got, " ") != c.want {
@@ -141,10 +141,10 @@ func TestThePageForbidsWhatItDoesNotNeed(t *testing.T) {
 
 func TestEveryOutsideTextIsEscaped(t *testing.T) {
 	evil := `<script>alert("x")</script>`
-	look := doctortest.Faulty()
-	look.Outcomes[2].Report.Evidence[0].Text = evil
-	look.Outcomes[5].Err = errors.New(evil)
-	body := get(siteOf(t, look), "/").Body.String()
+	snapshot := doctortest.Faulty()
+	snapshot.Outcomes[2].Report.Evidence[0].Text = evil
+	snapshot.Outcomes[5].Err = errors.New(evil)
+	body := get(siteOf(t, snapshot), "/").Body.String()
 	if strings.Count(body, "<script") != 1 || strings.Count(body, "&lt;script&gt;alert(&#34;x&#34;)") != 2 {
 		t.Error("a script of an outside text is not escaped, or not shown")
 	}
@@ -157,21 +157,21 @@ func TestTheRefreshCanBeStopped(t *testing.T) {
 		t.Error("the page does not ask again by itself")
 	}
 	if strings.Contains(get(s, "/?refresh=off").Body.String(), meta) {
-		t.Error("the page asks again although told not to")
+		t.Error("the page asks again although the refresh is off")
 	}
 }
 
-func TestAdviceForThoseWhoCouldNotLookStandsOnce(t *testing.T) {
+func TestAdviceForFailedCollectorsAppearsOnce(t *testing.T) {
 	body := get(siteOf(t, doctortest.Unknown()), "/?lang=en").Body.String()
 	if n := strings.Count(body, "connect: connection refused"); n != 6 {
-		t.Errorf("the reason stands %d times, want one for each symptom", n)
+		t.Errorf("the error appears %d times, want one for each symptom", n)
 	}
-	if n := strings.Count(body, "<article"); n != 1 || strings.Count(body, `<p>What to do: as under <a href="#api">Region API</a></p>`) != 5 {
-		t.Errorf("the advice stands %d times:\n%s", n, prose(body))
+	if n := strings.Count(body, "<article"); n != 1 || strings.Count(body, `<p>What to do: see <a href="#api">Region API</a></p>`) != 5 {
+		t.Errorf("the advice appears %d times:\n%s", n, prose(body))
 	}
 }
 
-func TestWhatStandsBesideIsInItsPlace(t *testing.T) {
+func TestPanelsAreInTheirPlaces(t *testing.T) {
 	s := siteOf(t, doctortest.Healthy())
 	s.Panels = func(lang string, _ collector.Snapshot, d doctor.Diagnosis) Panels {
 		return Panels{Lead: "<p>lead</p>", Aside: template.HTML("<form>switch in " + lang + "</form>"), Follow: template.HTML("<p>" + string(d.Verdict()) + " follows</p>")}
@@ -187,45 +187,45 @@ func TestWhatStandsBesideIsInItsPlace(t *testing.T) {
 	}
 }
 
-func TestThePageSaysSinceWhen(t *testing.T) {
-	healthy, ill := doctortest.Healthy(), doctortest.Faulty()
+func TestThePageShowsSinceWhen(t *testing.T) {
+	healthy, faulty := doctortest.Healthy(), doctortest.Faulty()
 	s := siteOf(t, healthy)
 	at := healthy.At
 	synctest.Test(t, func(t *testing.T) {
-		for i, look := range []collector.Snapshot{healthy, ill, ill, ill} {
-			look.At = at.Add(time.Duration(i) * 45 * time.Second)
-			s.Observe(t.Context(), look) // the second comes too soon to be judged
+		for i, snapshot := range []collector.Snapshot{healthy, faulty, faulty, faulty} {
+			snapshot.At = at.Add(time.Duration(i) * 45 * time.Second)
+			s.Observe(t.Context(), snapshot) // the second comes too soon to be evaluated
 			synctest.Wait()
 		}
 	})
-	ill.At = at.Add(5 * time.Minute)
-	s.Collect = func(context.Context) (collector.Snapshot, error) { return ill, nil }
+	faulty.At = at.Add(5 * time.Minute)
+	s.Collect = func(context.Context) (collector.Snapshot, error) { return faulty, nil }
 	for lang, want := range map[string]string{"en": "Seen since 2026-05-01 12:01:30 UTC (3m30s)", "zh": "2026-05-01 12:01:30 UTC 起出现（已持续 3m30s）"} {
 		if body := get(s, "/?lang="+lang).Body.String(); !strings.Contains(body, want) {
 			t.Errorf("no %s in\n%s", want, prose(body))
 		}
 	}
-	// Who has seen it at the first look does not know what was before.
-	began := ill
-	s = siteOf(t, ill)
-	s.Collect = func(context.Context) (collector.Snapshot, error) { return ill, nil }
-	for after, want := range []string{"", "Seen since this exporter&#39;s first look, " + began.At.Format(pageTime) + " (1m0s)"} {
-		ill.At = began.At.Add(time.Duration(after) * time.Minute)
+	// A fault of the first collection may have begun before.
+	began := faulty
+	s = siteOf(t, faulty)
+	s.Collect = func(context.Context) (collector.Snapshot, error) { return faulty, nil }
+	for after, want := range []string{"", "Seen since the first collection of this exporter, " + began.At.Format(pageTime) + " (1m0s)"} {
+		faulty.At = began.At.Add(time.Duration(after) * time.Minute)
 		body := get(s, "/").Body.String()
 		if want == "" && strings.Contains(body, "Seen since") || !strings.Contains(body, want) {
-			t.Errorf("look %d: want %q\n%s", after, want, prose(body))
+			t.Errorf("collection %d: want %q\n%s", after, want, prose(body))
 		}
 	}
 }
 
-// twoRegions is a look at two regions, one of which cannot be reached, and
+// twoRegions is a snapshot of two regions, one of which cannot be reached, and
 // one with the name of a script.
 func twoRegions(more ...string) collector.Snapshot {
-	look := doctortest.Healthy()
+	snapshot := doctortest.Healthy()
 	for _, name := range append([]string{`<script>alert("region")</script>`}, more...) {
-		look.Outcomes[5].Report.Metrics = append(look.Outcomes[5].Report.Metrics, doctortest.Metric("rainbond_node_root_used_ratio", 0.9, name, "node-1"))
+		snapshot.Outcomes[5].Report.Metrics = append(snapshot.Outcomes[5].Report.Metrics, doctortest.Metric("rainbond_node_root_used_ratio", 0.9, name, "node-1"))
 	}
-	return look
+	return snapshot
 }
 
 func TestTheSwitchShowsOneRegion(t *testing.T) {
@@ -235,14 +235,14 @@ func TestTheSwitchShowsOneRegion(t *testing.T) {
 	for _, want := range []string{
 		`<a href="?lang=en" aria-current="page">All</a>`,
 		`<a class="warning" href="` + evil + `"><span>&lt;script&gt;alert(&#34;region&#34;)&lt;/script&gt;</span> <b>WARNING</b></a>`,
-		`<a class="well" href="?lang=en&amp;region=rainbond"><span>rainbond</span> <b>OK</b></a>`,
+		`<a class="healthy" href="?lang=en&amp;region=rainbond"><span>rainbond</span> <b>OK</b></a>`,
 	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("no %s in\n%s", want, all)
 		}
 	}
 	for target, want := range map[string]string{
-		"/?lang=en": "1 fault", "/?lang=en&region=rainbond": "Everything looked at is well", "/" + strings.ReplaceAll(evil, "&amp;", "&"): "1 fault",
+		"/?lang=en": "1 fault", "/?lang=en&region=rainbond": "Everything that was checked is healthy", "/" + strings.ReplaceAll(evil, "&amp;", "&"): "1 fault",
 	} {
 		if body := get(s, target).Body.String(); !strings.Contains(body, "<h1>"+want+"</h1>") || strings.Count(body, "<script") != 1 {
 			t.Errorf("%s: no %q in\n%s", target, want, prose(body))
@@ -263,33 +263,33 @@ func TestOfManyRegionsTheWorstAreOffered(t *testing.T) {
 	for i := range 1000 {
 		names = append(names, fmt.Sprintf("region-%03d", i))
 	}
-	look := twoRegions(names...)
-	body := get(siteOf(t, look), "/?lang=en&region=rainbond").Body.String()
+	snapshot := twoRegions(names...)
+	body := get(siteOf(t, snapshot), "/?lang=en&region=rainbond").Body.String()
 	if n := strings.Count(body, `<a class="warning" href="?lang=en&amp;region=`); n != maxChoices-1 || !strings.Contains(body, `region=rainbond" aria-current="page">`) || !strings.Contains(body, `<input name="region" required>`) {
 		t.Errorf("%d regions are offered:\n%s", n, prose(body))
 	}
-	if body := get(siteOf(t, look), "/?lang=en").Body.String(); len(body) > 60_000 || !strings.Contains(body, "1002 regions") {
+	if body := get(siteOf(t, snapshot), "/?lang=en").Body.String(); len(body) > 60_000 || !strings.Contains(body, "1002 regions") {
 		t.Errorf("%d bytes:\n%s", len(body), prose(body))
 	}
 }
 
-func TestALookThatFailsIsToldAsSuch(t *testing.T) {
+func TestAFailedCollectionIsReported(t *testing.T) {
 	s := siteOf(t, doctortest.Healthy())
 	var left time.Duration
 	s.Collect = func(ctx context.Context) (collector.Snapshot, error) {
 		deadline, _ := ctx.Deadline()
 		left = time.Until(deadline)
-		return collector.Snapshot{}, errors.New("out of patience")
+		return collector.Snapshot{}, errors.New("out of time")
 	}
 	page := get(s, "/?lang=en")
-	if page.Code != http.StatusServiceUnavailable || !strings.Contains(page.Body.String(), "look: out of patience") || strings.Contains(page.Body.String(), `class="card`) {
+	if page.Code != http.StatusServiceUnavailable || !strings.Contains(page.Body.String(), "collect: out of time") || strings.Contains(page.Body.String(), `class="card`) {
 		t.Errorf("the page answers %d:\n%s", page.Code, prose(page.Body.String()))
 	}
 	if left < 9*time.Second || left > 10*time.Second {
-		t.Errorf("the look had %s", left)
+		t.Errorf("the collection had %s", left)
 	}
 	api := get(s, "/api/v1/diagnosis")
-	if want := `{"error":"look: out of patience"}` + "\n"; api.Code != http.StatusServiceUnavailable || api.Body.String() != want {
+	if want := `{"error":"collect: out of time"}` + "\n"; api.Code != http.StatusServiceUnavailable || api.Body.String() != want {
 		t.Errorf("the API answers %d %s", api.Code, api.Body)
 	}
 }
@@ -363,9 +363,9 @@ func newDoctor(t *testing.T) *doctor.Doctor {
 	return d
 }
 
-func diagnose(t *testing.T, d *doctor.Doctor, look collector.Snapshot) doctor.Diagnosis {
+func diagnose(t *testing.T, d *doctor.Doctor, snapshot collector.Snapshot) doctor.Diagnosis {
 	t.Helper()
-	diagnosis, err := d.Diagnose(t.Context(), look)
+	diagnosis, err := d.Diagnose(t.Context(), snapshot)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,11 +23,11 @@ import (
 	diagnosisjson "github.com/rainbond-exporter/rainbond-exporter/report/json"
 )
 
-// A Site tells people in a browser: the status page at /, the same as JSON at
+// A Site serves the status page at /, the same as JSON at
 // /api/v1/diagnosis, and the guide at /guide. Its pages need no script and
 // ask nothing of anybody else.
 type Site struct {
-	// Collect returns a snapshot. It is asked for each page, with lookTimeout.
+	// Collect returns a snapshot. It is asked for each page, with collectTimeout.
 	Collect func(context.Context) (collector.Snapshot, error)
 	Doctor  *doctor.Doctor
 	// Guide is the guide in Markdown by language. A line <a id="…"></a> above
@@ -36,33 +36,33 @@ type Site struct {
 	// Links are the URLs of pages elsewhere. Without Links.Guide, the status
 	// page links to the guide of this site.
 	Links report.Links
-	// Panels is what stands beside the diagnosis, when there is something: the
+	// Panels returns more parts of the status page; it may be nil. It is for the
 	// demo's tour. Its styles are in Style.
-	Panels func(lang string, look collector.Snapshot, d doctor.Diagnosis) Panels
+	Panels func(lang string, snapshot collector.Snapshot, d doctor.Diagnosis) Panels
 	Style  string
 
 	mu      sync.Mutex // guards the rest
 	history doctor.History
-	first   time.Time // when the first look was taken that was judged
+	first   time.Time // time of the first evaluated snapshot
 	last    time.Time // and the last
 }
 
-// Panels is what somebody else has to say on the status page.
+// Panels holds more parts of the status page.
 type Panels struct {
 	Lead   template.HTML // above the findings
-	Aside  template.HTML // beside them
+	Aside  template.HTML // next to them
 	Follow template.HTML // below them
 }
 
-// lookTimeout is how long a look for a page may take.
-const lookTimeout = 10 * time.Second
+// collectTimeout limits a collection for a page.
+const collectTimeout = 10 * time.Second
 
-// refreshSeconds is how often the page asks for a new look by itself.
+// refreshSeconds is the interval at which the page refreshes itself.
 const refreshSeconds = 15
 
-// noticeEvery is how often a look that was taken for somebody else is judged,
-// so that the page knows since when: judging costs some milliseconds.
-const noticeEvery = time.Minute
+// observeEvery is the minimum interval between evaluations of snapshots that
+// were collected for a scrape. An evaluation takes some milliseconds.
+const observeEvery = time.Minute
 
 //go:embed page.html
 var webFiles embed.FS
@@ -75,8 +75,8 @@ var style string
 //go:embed dark.css
 var dark string
 
-// The pages say all they have to say without the script. It copies commands,
-// switches between light and dark, and looks again without a jump.
+// The pages are complete without the script. It copies commands, switches
+// between light and dark, and refreshes the page in place.
 //
 //go:embed page.js
 var script string
@@ -114,21 +114,21 @@ func secure(next http.Handler, more string) http.Handler {
 	})
 }
 
-// look takes a look and judges it.
-func (s *Site) look(ctx context.Context) (collector.Snapshot, doctor.Diagnosis, error) {
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+// diagnose collects and evaluates.
+func (s *Site) diagnose(ctx context.Context) (collector.Snapshot, doctor.Diagnosis, error) {
+	ctx, cancel := context.WithTimeout(ctx, collectTimeout)
 	defer cancel()
-	look, err := s.Collect(ctx)
+	snapshot, err := s.Collect(ctx)
 	if err != nil {
-		return look, doctor.Diagnosis{}, fmt.Errorf("look: %w", err)
+		return snapshot, doctor.Diagnosis{}, fmt.Errorf("collect: %w", err)
 	}
-	d, err := s.judge(ctx, look)
-	return look, d, err
+	d, err := s.evaluate(ctx, snapshot)
+	return snapshot, d, err
 }
 
-// judge judges a look and remembers what was found.
-func (s *Site) judge(ctx context.Context, look collector.Snapshot) (doctor.Diagnosis, error) {
-	d, err := s.Doctor.Diagnose(ctx, look)
+// evaluate evaluates a snapshot and records the findings in the history.
+func (s *Site) evaluate(ctx context.Context, snapshot collector.Snapshot) (doctor.Diagnosis, error) {
+	d, err := s.Doctor.Diagnose(ctx, snapshot)
 	if err != nil {
 		return d, err
 	}
@@ -145,20 +145,20 @@ func (s *Site) judge(ctx context.Context, look collector.Snapshot) (doctor.Diagn
 	return d, nil
 }
 
-// Observe is told of looks that were taken for somebody else, such as a
-// scrape, so that the page can say since when. It judges few of them, and lets
-// nobody wait for that: a thousand faults take seconds. The judgement is given
-// up when ctx ends.
-func (s *Site) Observe(ctx context.Context, look collector.Snapshot) {
+// Observe evaluates a snapshot that was collected for someone else, such as a
+// scrape, so that the page can show since when a finding exists. It evaluates at
+// most one per observeEvery, in the background, until ctx ends: a thousand
+// findings take seconds.
+func (s *Site) Observe(ctx context.Context, snapshot collector.Snapshot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if look.At.Sub(s.last) >= noticeEvery {
-		s.last = look.At                          // so that no other look is judged meanwhile
-		go func() { _, _ = s.judge(ctx, look) }() // who opens the page is told of an error
+	if snapshot.At.Sub(s.last) >= observeEvery {
+		s.last = snapshot.At                             // so that no other snapshot is evaluated meanwhile
+		go func() { _, _ = s.evaluate(ctx, snapshot) }() // the page reports an error
 	}
 }
 
-// began is when the first look was taken that was judged.
+// began returns the time of the first evaluated snapshot.
 func (s *Site) began() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -185,7 +185,7 @@ func (s *Site) diagnosis(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(code)
 		_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()}) // the reader is gone
 	}
-	_, d, err := s.look(r.Context())
+	_, d, err := s.diagnose(r.Context())
 	if err != nil {
 		refuse(http.StatusServiceUnavailable, err)
 		return
@@ -200,7 +200,7 @@ func (s *Site) diagnosis(w http.ResponseWriter, r *http.Request) {
 func (s *Site) status(w http.ResponseWriter, r *http.Request) {
 	lang := languageOf(r)
 	code := http.StatusOK
-	look, all, err := s.look(r.Context())
+	snapshot, all, err := s.diagnose(r.Context())
 	if err != nil {
 		code = http.StatusServiceUnavailable
 	}
@@ -212,14 +212,14 @@ func (s *Site) status(w http.ResponseWriter, r *http.Request) {
 	p.choose(all, name)
 	if err != nil {
 		p.Err, p.Cards = report.Shown(err.Error()), nil
-		p.Headline = report.Capital(report.Say(lang, "saw_nothing"))
+		p.Headline = report.Capital(report.Phrase(lang, "nothing_checked"))
 	}
 	if r.URL.Query().Get("refresh") != "off" {
 		p.Refresh = refreshSeconds
 	}
 	p.links, p.began = s.Links, s.began()
 	if s.Panels != nil && err == nil {
-		p.Panels, p.Style = s.Panels(lang, look, d), template.CSS(s.Style)
+		p.Panels, p.Style = s.Panels(lang, snapshot, d), template.CSS(s.Style)
 	}
 	render(w, code, "page", lang, p)
 }
@@ -247,20 +247,20 @@ var templates = sync.OnceValue(func() map[string]*template.Template {
 
 func parsePages(lang string) *template.Template {
 	functions := template.FuncMap{
-		"say":      func(key string, args ...any) string { return report.Say(lang, key, args...) },
-		"Say":      func(key string) string { return report.Capital(report.Say(lang, key)) },
-		"add":      func(a, b int) int { return a + b },
-		"dark":     func() template.CSS { return template.CSS(dark) },
-		"script":   func() template.JS { return template.JS(script) },
-		"in":       func(w doctor.Words) string { return w.In(lang) },
-		"commands": func(c doctor.Commands) []string { return c.In(lang) },
-		"about":    func(f doctor.Finding) string { return report.About(f, lang) },
-		"more":     report.MoreEvidence,
-		"told":     page.tell,
-		"evidence": func(e collector.Evidence) string { return e.In(lang) },
-		"few":      report.FewOf,
-		"shown":    report.Shown,
-		"severity": severityClass,
+		"phrase":       func(key string, args ...any) string { return report.Phrase(lang, key, args...) },
+		"Phrase":       func(key string) string { return report.Capital(report.Phrase(lang, key)) },
+		"add":          func(a, b int) int { return a + b },
+		"dark":         func() template.CSS { return template.CSS(dark) },
+		"script":       func() template.JS { return template.JS(script) },
+		"in":           func(w doctor.Words) string { return w.In(lang) },
+		"commands":     func(c doctor.Commands) []string { return c.In(lang) },
+		"about":        func(f doctor.Finding) string { return report.About(f, lang) },
+		"more":         report.MoreEvidence,
+		"shownFinding": page.show,
+		"evidence":     func(e collector.Evidence) string { return e.In(lang) },
+		"few":          report.FewOf,
+		"shown":        report.Shown,
+		"severity":     severityClass,
 	}
 	return template.Must(template.New("").Funcs(functions).ParseFS(webFiles, "*.html"))
 }
@@ -281,7 +281,7 @@ func render(w http.ResponseWriter, code int, name, lang string, data any) {
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Language", report.Say(lang, "html_lang"))
+	h.Set("Content-Language", report.Phrase(lang, "html_lang"))
 	h.Set("Cache-Control", "no-store")
 	h.Set("Vary", "Accept-Language")
 	w.WriteHeader(code)

@@ -24,10 +24,10 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/rules"
 )
 
-// Rules says what is wrong with a rule file, each fault with its line:
-// what Prometheus would not load, alerts that lead to no section of the guide,
-// and texts that ask for what there is not, of which Prometheus says nothing
-// until the alert fires. Nil: nothing.
+// Rules checks a rule file. The error has one line per fault, with its line number:
+// rules that Prometheus rejects, alerts without a section of the guide, unknown
+// metrics, and texts with unknown labels, which Prometheus only reports when the
+// alert fires. It returns nil for a correct file.
 func Rules(ctx context.Context, content []byte) error {
 	var file ruleFile
 	if err := yaml.Unmarshal(content, &file); err != nil {
@@ -39,7 +39,7 @@ func Rules(ctx context.Context, content []byte) error {
 			found = append(found, badDurations(node)...)
 		}
 	}
-	if len(found) > 0 { // of which the loader would not say the line
+	if len(found) > 0 { // the loader would not report the line
 		return errors.Join(found...)
 	}
 	groups, err := doctor.LoadRules(content)
@@ -83,7 +83,7 @@ func allRules(file *rulefmt.RuleGroups) []rulefmt.Rule {
 	return all
 }
 
-// A ruleFile is a rule file with the lines of what stands in it.
+// A ruleFile is a rule file with line numbers.
 type ruleFile struct {
 	Groups []struct {
 		Name     string      `yaml:"name"`
@@ -130,8 +130,8 @@ func field(node *yaml.Node, key string) *yaml.Node {
 	return nil
 }
 
-// checkSelectors checks that what an expression reads under our name is told
-// by a collector or recorded by a rule of the file: else it is always empty.
+// checkSelectors checks that every metric with our prefix is exported by a collector
+// or recorded by a rule of the file. Otherwise the expression is always empty.
 func checkSelectors(node yaml.Node, recorded map[string]bool) []error {
 	text := field(&node, "expr")
 	expr, err := promParser.ParseExpr(text.Value)
@@ -143,14 +143,14 @@ func checkSelectors(node yaml.Node, recorded map[string]bool) []error {
 		n, ok := node.(*parser.VectorSelector)
 		if ok && strings.HasPrefix(n.Name, "rainbond_") && !recorded[n.Name] &&
 			!slices.ContainsFunc(collector.Catalogue, func(m collector.Metric) bool { return doctor.Selects(n, m) }) {
-			found = append(found, fmt.Errorf("line %d: expr: no collector tells %s, and no rule of this file records it", text.Line, n.Name))
+			found = append(found, fmt.Errorf("line %d: expr: no collector exports %s, and no rule of this file records it", text.Line, n.Name))
 		}
 		return nil
 	})
 	return found
 }
 
-// checkAlert checks what an alert tells; other rules tell nothing.
+// checkAlert checks the labels and annotations of an alert.
 func checkAlert(ctx context.Context, node yaml.Node, known []string) []error {
 	alert := field(&node, "alert")
 	if alert == nil {
@@ -162,14 +162,14 @@ func checkAlert(ctx context.Context, node yaml.Node, known []string) []error {
 		annotations = &yaml.Node{}
 	}
 	if section := field(annotations, "section"); section == nil || section.Value == "" {
-		found = append(found, fmt.Errorf("line %d: alert %s: no annotation section, so that it leads nowhere in the guide", alert.Line, alert.Value))
+		found = append(found, fmt.Errorf("line %d: alert %s: no annotation section, which links to the guide", alert.Line, alert.Value))
 	}
 	for _, texts := range []*yaml.Node{field(&node, "labels"), annotations} {
 		if texts == nil {
 			continue
 		}
 		if texts.Kind == yaml.AliasNode {
-			continue // checked where it stands
+			continue // checked where it is defined
 		}
 		for i := 0; i+1 < len(texts.Content); i += 2 {
 			key, text := texts.Content[i], texts.Content[i+1]
@@ -184,8 +184,8 @@ func checkAlert(ctx context.Context, node yaml.Node, known []string) []error {
 // askedLabel is where a text asks for a label by its name.
 var askedLabel = regexp.MustCompile(`(?:\$labels|\.Labels)\.(\w+)`)
 
-// checkText expands a text as Prometheus would, with nothing behind its
-// queries, and looks that the labels it asks for exist.
+// checkText expands a text as Prometheus does, with queries that return nothing, and
+// checks that its labels exist.
 func checkText(ctx context.Context, text string, known []string) []error {
 	query := func(context.Context, string, time.Time) (promql.Vector, error) { return nil, nil }
 	data := template.AlertTemplateData(map[string]string{}, nil, "", promql.Sample{})
@@ -196,14 +196,14 @@ func checkText(ctx context.Context, text string, known []string) []error {
 	var found []error
 	for _, asked := range askedLabel.FindAllStringSubmatch(text, -1) {
 		if !slices.Contains(known, asked[1]) {
-			found = append(found, fmt.Errorf("no metric bears the label %s", asked[1]))
+			found = append(found, fmt.Errorf("no metric has the label %s", asked[1]))
 		}
 	}
 	return found
 }
 
-// knownLabels are those that an alert may bear: a metric's, a target's, a
-// rule's own, and what an expression puts there.
+// knownLabels returns the labels that an alert can have: those of metrics, targets
+// and rules, and those that expressions add.
 func knownLabels(all []rulefmt.Rule) []string {
 	known := []string{model.AlertNameLabel, model.JobLabel, model.InstanceLabel}
 	for _, m := range collector.Catalogue {

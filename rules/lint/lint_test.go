@@ -21,17 +21,17 @@ func TestCheckRulesNamesTheLine(t *testing.T) {
         for: 2m
 ` + annotations
 	for _, c := range []struct{ name, old, fresh, want string }{
-		{"all is well", "", "", ""},
+		{"a correct file", "", "", ""},
 		{"a threshold that is a text", "up < 1", `up < "1"`, `line 5: group "own", rule 1, "OwnRule"`},
 		{"a time that is none", "for: 2m", "for: soon", `line 6: for: "soon" is no time; expected one such as 2m`},
 		{"an interval that is none", "- name: own\n", "- name: own\n    interval: often\n", `line 3: interval: "often" is no time; expected one such as 2m`},
-		{"no section", "          section: api-own\n", "", "line 4: alert OwnRule: no annotation section, so that it leads nowhere in the guide"},
-		{"no annotations", annotations, "", "line 4: alert OwnRule: no annotation section, so that it leads nowhere in the guide"},
+		{"no section", "          section: api-own\n", "", "line 4: alert OwnRule: no annotation section, which links to the guide"},
+		{"no annotations", annotations, "", "line 4: alert OwnRule: no annotation section, which links to the guide"},
 		{"a field that templates do not have", "$value", ".Vaule", "line 8: alert OwnRule: summary: error executing template text"},
 		{"a variable that templates do not have", "$value", "$vaule", `line 4: group "own", rule 1, "OwnRule"`},
-		{"a label that no metric bears", "rainbond_region", "region", "line 8: alert OwnRule: summary: no metric bears the label region"},
+		{"an unknown label", "rainbond_region", "region", "line 8: alert OwnRule: summary: no metric has the label region"},
 		{"a key that rules do not have", "for: 2m", "fro: 2m", "line 6: field fro not found"},
-		{"a metric that nobody tells", "rainbond_api_up", "rainbond_api_pu", "line 5: expr: no collector tells rainbond_api_pu, and no rule of this file records it"},
+		{"an unknown metric", "rainbond_api_up", "rainbond_api_pu", "line 5: expr: no collector exports rainbond_api_pu, and no rule of this file records it"},
 		{"no rule", good, "", "line 1: no rule; expected groups, and rules in them"},
 		{"no YAML", "groups:", "groups", "line "},
 	} {
@@ -47,7 +47,7 @@ func TestCheckRulesNamesTheLine(t *testing.T) {
 	}
 }
 
-func TestTheEmbeddedRulesAreWellMade(t *testing.T) {
+func TestTheEmbeddedRulesAreCorrect(t *testing.T) {
 	if err := Rules(t.Context(), rules.Rules); err != nil {
 		t.Error(err)
 	}
@@ -62,14 +62,14 @@ func TestCheckTemplateNamesTheLine(t *testing.T) {
 {{ end }}
 {{ end }}`
 	for _, c := range []struct{ name, old, fresh, want string }{
-		{"all is well", "", "", ""},
+		{"a correct file", "", "", ""},
 		{"a field that messages do not have", ".Status", ".State", "line 2: neither a message nor an alert has a field State"},
 		{"a field of a variable", "$.ExternalURL", "$.URL", "line 5: neither a message nor an alert has a field URL"},
 		{"alerts that are neither", ".Alerts.Firing", ".Alerts.Burning", "line 3: alerts are Firing or Resolved, not Burning"},
 		{"an annotation that no alert has", "summary_zh", "summary_cn", "line 4: no alert has the annotation summary_cn"},
-		{"a label that no metric bears", ".rainbond_region", ".region", "line 2: no metric bears the label region"},
+		{"an unknown label", ".rainbond_region", ".region", "line 2: no metric has the label region"},
 		{"two faults", ".Status }} {{ .CommonLabels.rainbond_region", ".State }} {{ .CommonLabels.region",
-			"line 2: neither a message nor an alert has a field State\nline 2: no metric bears the label region"},
+			"line 2: neither a message nor an alert has a field State\nline 2: no metric has the label region"},
 		{"an action without an end", "{{ end }}\n{{ end }}", "{{ end }}", "line 6: unexpected EOF"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -84,7 +84,7 @@ func TestCheckTemplateNamesTheLine(t *testing.T) {
 	}
 }
 
-func TestTheTemplatesThatShipAreWellMade(t *testing.T) {
+func TestTheEmbeddedTemplatesAreCorrect(t *testing.T) {
 	const path = "../templates/rainbond.tmpl"
 	content, err := os.ReadFile(path)
 	if err != nil {

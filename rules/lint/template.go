@@ -13,9 +13,8 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/rules"
 )
 
-// What a template of Alertmanager's may ask for (its package template): of a
-// message, of an alert in it, of a label or annotation in a range over them;
-// and of sets of labels as a whole.
+// The fields of messages and alerts in an Alertmanager template, and the methods of
+// sets of labels and of alerts.
 var (
 	messageFields = strings.Fields("Receiver Status Alerts NotificationReason GroupLabels CommonLabels CommonAnnotations RouteLabels ExternalURL " +
 		"Labels Annotations StartsAt EndsAt GeneratorURL Fingerprint Name Value")
@@ -23,10 +22,10 @@ var (
 	alertMethods = strings.Fields("Firing Resolved")
 )
 
-// Template says what is wrong with a file of Alertmanager's templates,
-// each fault with its line: what Alertmanager would not load, and labels and
-// annotations that none of the embedded rules bears, for which Alertmanager
-// would leave a gap in the message. Nil: nothing.
+// Template checks a file of Alertmanager templates. The error has one line per fault,
+// with its line number: what Alertmanager rejects, and labels and annotations that no
+// embedded rule has, which would be empty in the message. It returns nil for a
+// correct file.
 func Template(content []byte) error {
 	groups, err := doctor.LoadRules(rules.Rules)
 	if err != nil {
@@ -41,7 +40,7 @@ func Template(content []byte) error {
 	}
 	text, trees := string(content), map[string]*parse.Tree{}
 	tree := parse.New("template")
-	tree.Mode = parse.SkipFuncCheck // Alertmanager's, of which it says itself which it does not know
+	tree.Mode = parse.SkipFuncCheck // the functions are those of Alertmanager
 	if _, err := tree.Parse(text, "", "", trees); err != nil {
 		return errors.New(strings.Replace(err.Error(), "template: template:", "line ", 1))
 	}
@@ -65,7 +64,7 @@ func Template(content []byte) error {
 	return errors.Join(lines...)
 }
 
-// wrongPath says what is wrong with asking for a field of a field.
+// wrongPath describes a field that does not exist; "" for a correct one.
 func wrongPath(path, labels, annotations []string) string {
 	if len(path) == 0 {
 		return ""
@@ -80,7 +79,7 @@ func wrongPath(path, labels, annotations []string) string {
 	case of == "Alerts" && !slices.Contains(alertMethods, asked):
 		return fmt.Sprintf("alerts are Firing or Resolved, not %s", asked)
 	case strings.HasSuffix(of, "Labels") && !slices.Contains(setMethods, asked) && !slices.Contains(labels, asked):
-		return fmt.Sprintf("no metric bears the label %s", asked)
+		return fmt.Sprintf("no metric has the label %s", asked)
 	case strings.HasSuffix(of, "Annotations") && !slices.Contains(setMethods, asked) && !slices.Contains(annotations, asked):
 		return fmt.Sprintf("no alert has the annotation %s", asked)
 	}

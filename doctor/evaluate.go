@@ -17,25 +17,25 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 )
 
-// A firing is a finding that has not found its cause yet.
+// A firing is a finding that is not grouped yet.
 type firing struct {
 	Finding
-	labels labels.Labels // all of them, as Alertmanager would get them
+	labels labels.Labels // all labels, as Alertmanager receives them
 }
 
-// judge evaluates every rule in the order of the file. Recording rules leave
-// their result in the store for those that follow. It returns the alerts that
-// hold, and the names of those that this look cannot answer.
-func (d *Doctor) judge(ctx context.Context, store *samples, look collector.Snapshot) (alerts []firing, skipped []string, err error) {
+// evaluate evaluates every rule in the order of the file. A recording rule adds its
+// result to the store for the rules that follow. It returns the alerts whose
+// expression is true, and the names of those that one collection cannot evaluate.
+func (d *Doctor) evaluate(ctx context.Context, store *samples, snapshot collector.Snapshot) (alerts []firing, skipped []string, err error) {
 	raised := map[string]bool{}
 	for _, r := range d.rules {
-		if r.needsHistory || r.absent && !saw(look, r.slugs()) {
+		if r.needsHistory || r.absent && !collected(snapshot, r.slugs()) {
 			if r.alert != "" && r.labels["severity"] != severityNone && !slices.Contains(skipped, r.alert) {
 				skipped = append(skipped, r.alert)
 			}
 			continue
 		}
-		vector, err := d.query(store)(ctx, r.text, look.At)
+		vector, err := d.query(store)(ctx, r.text, snapshot.At)
 		if err != nil {
 			return nil, nil, fmt.Errorf("rule %s: %w", r.name(), err)
 		}
@@ -44,7 +44,7 @@ func (d *Doctor) judge(ctx context.Context, store *samples, look collector.Snaps
 				store.add(r.recorded(s.Metric), s.F)
 				continue
 			}
-			a := d.raise(ctx, r, s, store, look)
+			a := d.raise(ctx, r, s, store, snapshot)
 			if id := a.labels.String(); a.Severity != severityNone && !raised[id] {
 				raised[id] = true
 				alerts = append(alerts, a)
@@ -54,17 +54,17 @@ func (d *Doctor) judge(ctx context.Context, store *samples, look collector.Snaps
 	return alerts, skipped, nil
 }
 
-// severityNone is the severity of a watchdog: it fires when all is well.
+// severityNone is the severity of the dead man's switch, which always fires.
 const severityNone = "none"
 
 func (r rule) name() string { return r.alert + r.record }
 
-// saw tells whether the look saw all these symptoms. Where it did not,
-// nothing is known to be absent.
-func saw(look collector.Snapshot, slugs []string) bool {
+// collected reports whether the snapshot has all of these symptoms. Otherwise nothing
+// is known to be absent.
+func collected(snapshot collector.Snapshot, slugs []string) bool {
 	for _, slug := range slugs {
-		looked := func(o collector.Outcome) bool { return o.Collector == slug && o.Err == nil }
-		if slug != collector.SlugExporter && !slices.ContainsFunc(look.Outcomes, looked) {
+		succeeded := func(o collector.Outcome) bool { return o.Collector == slug && o.Err == nil }
+		if slug != collector.SlugExporter && !slices.ContainsFunc(snapshot.Outcomes, succeeded) {
 			return false
 		}
 	}
@@ -108,11 +108,11 @@ const preamble = "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}{{
 
 // raise makes the alert of one sample of the rule's expression, labels and
 // annotations expanded as Prometheus does it.
-func (d *Doctor) raise(ctx context.Context, r rule, s promql.Sample, store *samples, look collector.Snapshot) firing {
+func (d *Doctor) raise(ctx context.Context, r rule, s promql.Sample, store *samples, snapshot collector.Snapshot) firing {
 	data := template.AlertTemplateData(s.Metric.Map(), nil, "", s)
 	expand := func(text string) string {
 		expander := template.NewTemplateExpander(ctx, preamble+text, "__alert_"+r.alert, data,
-			model.Time(timestamp.FromTime(look.At)), d.query(store), new(url.URL), nil)
+			model.Time(timestamp.FromTime(snapshot.At)), d.query(store), new(url.URL), nil)
 		expanded, err := expander.Expand()
 		if err != nil {
 			return fmt.Sprintf("<error expanding template: %s>", err)
@@ -129,20 +129,20 @@ func (d *Doctor) raise(ctx context.Context, r rule, s promql.Sample, store *samp
 		Alert:    r.alert,
 		Severity: full.Get("severity"),
 		Slug:     r.slug(),
-		Labels:   borne(s.Metric, full),
+		Labels:   sampleLabels(s.Metric, full),
 		Sent:     Sent{Labels: full.Map(), Annotations: map[string]string{}, For: r.holds},
 	}
 	for name, text := range r.annotations {
 		f.Sent.Annotations[name] = expand(text)
 	}
-	said := f.Sent.Annotations
-	f.Section, f.Dashboard, f.RunbookURL = said["section"], said["dashboard"], said["runbook_url"]
-	f.Summary = words(said["summary"], said["summary_zh"])
+	texts := f.Sent.Annotations
+	f.Section, f.Dashboard, f.RunbookURL = texts["section"], texts["dashboard"], texts["runbook_url"]
+	f.Summary = words(texts["summary"], texts["summary_zh"])
 	if f.Summary == (Words{}) {
 		f.Summary = Words{r.alert, r.alert}
 	}
-	en, enCommands := liftCommands(said["description"])
-	zh, zhCommands := liftCommands(said["description_zh"])
+	en, enCommands := liftCommands(texts["description"])
+	zh, zhCommands := liftCommands(texts["description_zh"])
 	f.Description = words(en, zh)
 	f.Commands = Commands{enCommands, zhCommands}
 	if len(enCommands) == 0 {
@@ -151,13 +151,12 @@ func (d *Doctor) raise(ctx context.Context, r rule, s promql.Sample, store *samp
 	if len(zhCommands) == 0 {
 		f.Commands.ZH = enCommands
 	}
-	f.Evidence, f.SeenBy = r.evidence(look, full)
+	f.Evidence, f.SeenBy = r.evidence(snapshot, full)
 	return firing{f, full}
 }
 
-// borne are the labels that an alert has from its sample, with the values it
-// bears in the end: what it is about, and not what the rule adds.
-func borne(sample, alert labels.Labels) map[string]string {
+// sampleLabels returns the labels of the sample, with the values that the alert has.
+func sampleLabels(sample, alert labels.Labels) map[string]string {
 	about := map[string]string{}
 	sample.Range(func(l labels.Label) {
 		if l.Name != model.MetricNameLabel {
@@ -183,14 +182,14 @@ const commandMark = "$ "
 
 // liftCommands takes the commands out of a description.
 func liftCommands(description string) (prose string, commands []string) {
-	var kept []string
+	var rest []string
 	for line := range strings.Lines(description) {
 		line = strings.TrimRight(line, " \t\n")
 		if command, ok := strings.CutPrefix(strings.TrimSpace(line), commandMark); ok {
 			commands = append(commands, strings.TrimSpace(command))
 		} else {
-			kept = append(kept, line)
+			rest = append(rest, line)
 		}
 	}
-	return strings.TrimSpace(strings.Join(kept, "\n")), commands
+	return strings.TrimSpace(strings.Join(rest, "\n")), commands
 }
