@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -48,7 +49,7 @@ func (f folder) write(name, text string) error {
 
 // writeKubeconfig writes a kubeconfig for the simulated cluster. It contains no
 // credentials.
-func (f folder) writeKubeconfig(server string) error {
+func (f folder) writeKubeconfig(server, namespace string) error {
 	return f.write(kubeconfigFile, fmt.Sprintf(`apiVersion: v1
 kind: Config
 clusters:
@@ -71,6 +72,15 @@ current-context: demo
 // writeConsole writes the console's regions and the PEM files that they name,
 // and removes the files that the console does not have.
 func (f folder) writeConsole(ctx context.Context, w *world) error {
+	switch w.installation.console {
+	case consoleUnknown:
+		return nil
+	case consoleDatabase:
+		if err := f.writeTable(ctx, []row{f.ownRow(w)}); err != nil {
+			return err
+		}
+		return f.write(configFile, "# The console's database, with the table region_info.\nconsole:\n  driver: sqlite\n  path: "+tableFile+"\n")
+	}
 	regions := map[string]*world{RegionName: w, secondName: w.second}
 	text := "# The console's copy of its regions, as its table region_info would hold it.\nregions:\n"
 	for _, name := range []string{RegionName, secondName} {
@@ -119,8 +129,24 @@ func (f folder) remove(name string) error {
 	return nil
 }
 
-// A row is one of the table region_info: a region that does not respond.
-type row struct{ name, status string }
+// A row is one of the table region_info.
+type row struct {
+	name, status  string
+	url           string // "" is one that does not respond
+	ca, cert, key string // PEM, or an absolute path
+}
+
+// ownRow returns the row of the region. The column of a file that does not exist
+// contains a path.
+func (f folder) ownRow(w *world) row {
+	column := func(file string) string {
+		if text, ok := w.console[file]; ok {
+			return text
+		}
+		return f.path(file)
+	}
+	return row{name: RegionName, status: "1", url: w.url, ca: column(caFile), cert: column(certFile), key: column(keyFile)}
+}
 
 // writeTable creates the console's database with the columns that the exporter
 // reads. Without rows there is no database.
@@ -140,7 +166,8 @@ func (f folder) writeTable(ctx context.Context, rows []row) (err error) {
 		return err
 	}
 	for _, r := range rows {
-		if _, err := db.ExecContext(ctx, "INSERT INTO region_info (region_name, url, status) VALUES (?, ?, ?)", r.name, "https://"+r.name+".rainbond.invalid:8443", r.status); err != nil {
+		if _, err := db.ExecContext(ctx, "INSERT INTO region_info (region_name, url, ssl_ca_cert, cert_file, key_file, status) VALUES (?, ?, ?, ?, ?, ?)",
+			r.name, cmp.Or(r.url, "https://"+r.name+".rainbond.invalid:8443"), r.ca, r.cert, r.key, r.status); err != nil {
 			return err
 		}
 	}

@@ -24,7 +24,9 @@ import (
 type Options struct {
 	Scenario string    // the first scenario; "" is Healthy
 	Progress io.Writer // receives a line for each slow step; nil discards them
-	Bits     int       // size of the RSA keys; 0 is the operator's size, which takes seconds to generate
+	// Installation is the name of one of Installations; "" is Default.
+	Installation string
+	Bits         int // size of the RSA keys; 0 is the operator's size, which takes seconds to generate
 	// Switched is called with the name of the scenario after each change, the
 	// first time before Start returns. A caller with a cache can invalidate it.
 	// Switched must not call Set. It may be nil.
@@ -34,19 +36,20 @@ type Options struct {
 // A Demo is a running region. Its methods may be called at any time, from any
 // goroutine.
 type Demo struct {
-	ctx      context.Context // ends with Close
-	cancel   context.CancelFunc
-	switched func(string)
-	logf     func(format string, args ...any)
-	began    time.Time
-	certs    *certs
-	console  folder
-	kube     *kube
-	listener *listener // the address of the region that the console uses
-	direct   *listener // rbd-api itself, bypassing the gateway
-	second   *listener // the address of another region
-	names    *nameServer
-	log      *podLog
+	ctx          context.Context // ends with Close
+	cancel       context.CancelFunc
+	switched     func(string)
+	installation Installation
+	logf         func(format string, args ...any)
+	began        time.Time
+	certs        *certs
+	console      folder
+	kube         *kube
+	listener     *listener // the address of the region that the console uses
+	direct       *listener // rbd-api itself, bypassing the gateway
+	second       *listener // the address of another region
+	names        *nameServer
+	log          *podLog
 
 	mu      sync.Mutex // held while the scenario changes
 	closed  bool
@@ -67,13 +70,17 @@ func Start(ctx context.Context, o Options) (*Demo, error) {
 	if _, err := find(o.Scenario); err != nil {
 		return nil, err
 	}
+	installation, err := findInstallation(o.Installation)
+	if err != nil {
+		return nil, err
+	}
 	if o.Bits == 0 {
 		o.Bits = pki.OperatorBits
 	}
 	if o.Progress == nil {
 		o.Progress = io.Discard
 	}
-	d := &Demo{began: time.Now(), switched: o.Switched}
+	d := &Demo{began: time.Now(), switched: o.Switched, installation: installation}
 	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	d.logf = func(format string, args ...any) { fmt.Fprintf(o.Progress, "demo: "+format+"\n", args...) }
 	d.certs = newCerts(o.Bits, d.logf)
@@ -99,13 +106,13 @@ func (d *Demo) start(scenario string) error {
 	if d.second, err = newListener(newPodLog()); err != nil {
 		return err
 	}
-	if d.names, err = newNameServer(d.ctx); err != nil {
+	if d.names, err = newNameServer(d.ctx, "rbd-api-api."+d.installation.Namespace); err != nil {
 		return err
 	}
 	if d.kube, err = newKube(d.log); err != nil {
 		return err
 	}
-	if err := d.console.writeKubeconfig(d.kube.port.url("http")); err != nil {
+	if err := d.console.writeKubeconfig(d.kube.port.url("http"), d.installation.Namespace); err != nil {
 		return err
 	}
 	if err := d.Set(scenario); err != nil {
@@ -119,12 +126,27 @@ func (d *Demo) start(scenario string) error {
 func (d *Demo) Kubeconfig() string { return d.console.path(kubeconfigFile) }
 
 // ConfigFile returns the path of a configuration file with the console's copy
-// of the region. A change of the scenario may rewrite it.
-func (d *Demo) ConfigFile() string { return d.console.path(configFile) }
+// of the region, or "" if the exporter of the installation has none. A change of
+// the scenario may rewrite it.
+func (d *Demo) ConfigFile() string {
+	if d.installation.console == consoleUnknown {
+		return ""
+	}
+	return d.console.path(configFile)
+}
+
+// Namespace returns the namespace of the platform.
+func (d *Demo) Namespace() string { return d.installation.Namespace }
 
 // DirectURL returns the URL of rbd-api that bypasses the gateway, as the
-// Service rbd-api-api does in a real cluster.
-func (d *Demo) DirectURL() string { return d.direct.port.url("https") }
+// Service rbd-api-api does in a real cluster. If the console uses the Service,
+// it is the console's address too.
+func (d *Demo) DirectURL() string {
+	if d.installation.console.service() {
+		return fmt.Sprintf("https://rbd-api-api.%s:%d", d.installation.Namespace, d.listener.port.number)
+	}
+	return d.direct.port.url("https")
+}
 
 // Resolver returns a resolver that queries the demo's DNS server. That server
 // returns NXDOMAIN for every name, or does not respond.
@@ -188,8 +210,16 @@ func (d *Demo) Set(name string) error {
 // world returns the healthy world with the faults of the scenario.
 func (d *Demo) world(s Scenario) (*world, error) {
 	d.changes++
-	w := newWorld(d.certs, d.listener.port.url("https"), d.began, d.changes)
+	address := d.listener.port.url("https")
+	url := address
+	if d.installation.console == consoleDatabase {
+		url = fmt.Sprintf("https://rbd-api-api:%d", d.listener.port.number)
+	}
+	w := newWorld(d.certs, d.installation, url, address, d.began, d.changes)
 	w.secondURL = d.second.port.url("https")
+	if w.second != nil {
+		w.second.url = w.secondURL
+	}
 	if s.inject != nil {
 		s.inject(w)
 	}

@@ -149,7 +149,7 @@ func (k *kube) allowed(res resource, verb string, serve func(http.ResponseWriter
 		//nolint:staticcheck // the API server begins with a capital
 		refuse(w, apierrors.NewForbidden(res.in(), r.PathValue("name"), fmt.Errorf(
 			"User %q cannot %s resource %q in API group %q in the namespace %q",
-			"system:serviceaccount:"+namespace+":rainbond-exporter", asked, res.name, res.group, r.PathValue("namespace"))))
+			"system:serviceaccount:"+cmp.Or(r.PathValue("namespace"), namespace)+":rainbond-exporter", asked, res.name, res.group, r.PathValue("namespace"))))
 	}
 }
 

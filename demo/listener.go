@@ -211,8 +211,10 @@ type regionAPI struct {
 	body     string        // of /v2/show; "" is the version
 	delay    time.Duration // of /v2/show
 	notReady bool          // /v2/cluster/ready returns 503
-	flaky    int           // every n-th /v2/show returns 503; 0: none
-	monitor  monitor
+	// withoutReady is true before v6.9.2, which has no /v2/cluster/ready.
+	withoutReady bool
+	flaky        int // every n-th /v2/show returns 503; 0: none
+	monitor      monitor
 }
 
 // version is the body of /v2/show: plain text, not JSON.
@@ -232,6 +234,9 @@ func (a regionAPI) handler() http.Handler {
 	mux.HandleFunc("GET /v2/health", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, `{"bean":{"info":"api service health","status":"health"}}`)
 	})
+	if a.withoutReady {
+		return mux
+	}
 	mux.HandleFunc("GET /v2/cluster/ready", func(w http.ResponseWriter, _ *http.Request) {
 		if a.notReady {
 			answer(w, http.StatusServiceUnavailable, `{"msg":"region is not ready; some dependencies are unavailable"}`)

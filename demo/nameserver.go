@@ -4,25 +4,29 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"strings"
 	"sync/atomic"
 )
 
-// A nameServer is a DNS server that returns NXDOMAIN for every name. A silent
-// one responds to the control query of a probe only: a name server that responds
-// to no query at all is a fault of the exporter's host. It lets names fail
-// without a query to the outside.
+// A nameServer is a DNS server that returns NXDOMAIN for every name except that
+// of the Service rbd-api-api. A silent one responds to the control query of a
+// probe only: a name server that responds to no query at all is a fault of the
+// exporter's host. No query leaves the host.
 type nameServer struct {
 	socket net.PacketConn
 	silent atomic.Bool
-	ended  chan struct{}
+	// service is the qualified name of the Service rbd-api-api, the only name
+	// that exists; "" is none.
+	service string
+	ended   chan struct{}
 }
 
-func newNameServer(ctx context.Context) (*nameServer, error) {
+func newNameServer(ctx context.Context, service string) (*nameServer, error) {
 	socket, err := new(net.ListenConfig).ListenPacket(ctx, "udp4", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	s := &nameServer{socket: socket, ended: make(chan struct{})}
+	s := &nameServer{socket: socket, service: service, ended: make(chan struct{})}
 	go s.serve()
 	return s, nil
 }
@@ -50,9 +54,37 @@ func (s *nameServer) serve() {
 			continue
 		}
 		packet[2] |= response
-		packet[3] = packet[3]&^rcode | nameError
-		_, _ = s.socket.WriteTo(packet[:n], peer)
+		answer, ok := s.address(packet[:n])
+		if !ok {
+			packet[3] = packet[3]&^rcode | nameError
+			answer = packet[:n]
+		}
+		_, _ = s.socket.WriteTo(answer, peer)
 	}
+}
+
+// address returns the response to a query for the Service: the loopback address
+// for type A, no record for any other type. It returns false for another name.
+func (s *nameServer) address(query []byte) ([]byte, bool) {
+	const header, typeA = 12, 1
+	var labels []string
+	at := header
+	for at < len(query) && query[at] != 0 && at+1+int(query[at]) < len(query) {
+		labels = append(labels, string(query[at+1:at+1+int(query[at])]))
+		at += 1 + int(query[at])
+	}
+	at += 1 + 4 // the root label, type and class
+	if s.service == "" || at > len(query) || !strings.EqualFold(strings.Join(labels, "."), s.service) {
+		return nil, false
+	}
+	answer := bytes.Clone(query[:at])
+	answer[7], answer[9], answer[11] = 0, 0, 0 // numbers of records after the question
+	if query[at-3] == typeA {
+		answer[7] = 1
+		// A pointer to the name, type A, class IN, 5 s to live, 4 bytes.
+		answer = append(answer, 0xc0, header, 0, typeA, 0, 1, 0, 0, 0, 5, 0, 4, 127, 0, 0, 1)
+	}
+	return answer, true
 }
 
 // resolver returns a resolver that queries only this server.

@@ -19,7 +19,15 @@ var plural = map[string]string{"RbdComponent": "rbdcomponents", "RainbondCluster
 // objects returns the Kubernetes objects of the world.
 func (w *world) objects() map[key]object {
 	all := map[key]object{}
-	put := func(resource string, o object) { all[key{resource, o.GetNamespace(), o.GetName()}] = o }
+	put := func(resource string, o object) {
+		if o.GetNamespace() != "" {
+			o.SetNamespace(w.installation.Namespace)
+		}
+		if e, ok := o.(*corev1.Event); ok {
+			e.InvolvedObject.Namespace = w.installation.Namespace
+		}
+		all[key{resource, o.GetNamespace(), o.GetName()}] = o
+	}
 	for _, n := range w.nodes {
 		put("nodes", n)
 	}
@@ -55,7 +63,7 @@ func (w *world) regionConfigMap() *corev1.ConfigMap {
 		TypeMeta:   metav1.TypeMeta{Kind: "ConfigMap", APIVersion: "v1"},
 		ObjectMeta: metav1.ObjectMeta{Name: regionConfigMap, Namespace: namespace, UID: uid("ConfigMap", regionConfigMap), CreationTimestamp: w.ago(age)},
 		Data: map[string]string{
-			"apiAddress":          w.address,
+			"apiAddress":          w.apiAddress,
 			"websocketAddress":    "ws://127.0.0.1:6060",
 			"defaultDomainSuffix": "demo.rainbond.invalid",
 			"defaultTCPHost":      "127.0.0.1",

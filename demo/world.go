@@ -23,6 +23,10 @@ type world struct {
 	certs *certs
 	err   error // the first error; the world is then invalid
 	began time.Time
+	// installation is the one whose world this is; goVersion119 is true if its
+	// rbd-api is built with Go 1.19, which logs other messages.
+	installation Installation
+	goVersion119 bool
 
 	// The console.
 	url     string            // of the region API
@@ -39,7 +43,7 @@ type world struct {
 	secretGone   bool           // rbd-api-server-cert does not exist
 
 	// The region API.
-	address        string // its real address
+	apiAddress     string // in region-config
 	listener       listenerConfig
 	clients        []clientFunc
 	dnsSilent      bool     // the DNS server does not respond
@@ -64,8 +68,8 @@ type world struct {
 // newWorld returns a healthy world. It contains what healthy regions contain
 // and what is easily mistaken for a fault. The serial number distinguishes the
 // pods of rbd-api of two worlds.
-func newWorld(certs *certs, address string, began time.Time, serial int) *world {
-	w := &world{certs: certs, began: began.Truncate(time.Second), url: address, address: address}
+func newWorld(certs *certs, i Installation, url, address string, began time.Time, serial int) *world {
+	w := &world{certs: certs, installation: i, began: began.Truncate(time.Second), url: url, apiAddress: address}
 	g := w.generation(usual)
 	w.served, w.secrets, w.regionConfig = g, g, g
 	w.console = copied(g)
@@ -79,6 +83,9 @@ func newWorld(certs *certs, address string, began time.Time, serial int) *world 
 	w.otherPods = w.healthyOtherPods()
 	w.spec = clusterSpec{gateway: []string{"node-1"}, chaos: w.component("rbd-chaos").pinned}
 	w.root = filesystem(0.46, 0.92)
+	if i.change != nil {
+		i.change(w)
+	}
 	return w
 }
 
@@ -150,9 +157,10 @@ func (w *world) pod(component string) *corev1.Pod {
 	return w.newPod(component, metav1.OwnerReference{}, nil, "", component)
 }
 
-// node returns the node of that name.
+// node returns the node of that name, or the first node if the installation has
+// no node of that name.
 func (w *world) node(name string) *corev1.Node {
-	return w.nodes[slices.IndexFunc(w.nodes, func(n *corev1.Node) bool { return n.Name == name })]
+	return w.nodes[max(0, slices.IndexFunc(w.nodes, func(n *corev1.Node) bool { return n.Name == name }))]
 }
 
 // filesystem returns a file system of 100 GiB with the given used ratio and

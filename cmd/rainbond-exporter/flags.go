@@ -21,6 +21,7 @@ import (
 	webflag "github.com/prometheus/exporter-toolkit/web/kingpinflag"
 
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
+	"github.com/rainbond-exporter/rainbond-exporter/demo"
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 	"github.com/rainbond-exporter/rainbond-exporter/report"
 )
@@ -73,8 +74,9 @@ type flags struct {
 	collectionTimeout            time.Duration
 	webURL, grafanaURL, guideURL string // external URLs, without a trailing slash; "" if unknown
 
-	scenario string
-	bits     int // size of the demo's RSA keys; 0 for the operator's size
+	scenario     string
+	installation string
+	bits         int // size of the demo's RSA keys; 0 for the operator's size
 
 	web *web.FlagConfig
 	log *promslog.Config
@@ -135,6 +137,7 @@ func parse(args []string, out io.Writer) (*flags, error) {
 
 	demo := app.Command("demo", "Run a simulated region with faults, on loopback.")
 	demo.Flag("scenario", "Faults of the region, separated by +. The page changes them. An unknown name lists all.").Default("healthy").StringVar(&f.scenario)
+	demo.Flag("installation", "Simulated installation: "+installations()+".").PlaceHolder("NAME").StringVar(&f.installation)
 	demo.Flag("rsa-bits", "Size of the simulated region's RSA keys.").Hidden().IntVar(&f.bits)
 	demoServe := demo.Command(cmdServe, "Serve the demo (default).").Default()
 	demoWeb := webflag.AddFlags(demoServe, "127.0.0.1"+defaultAddress)
@@ -302,6 +305,15 @@ const minInterval = time.Second
 
 // probes reports whether a collector probes the region APIs.
 func probes(slug string) bool { return slug == collector.SlugAPI || slug == collector.SlugCert }
+
+// installations returns the names of the demo's installations.
+func installations() string {
+	var names []string
+	for _, i := range demo.Installations {
+		names = append(names, i.Name)
+	}
+	return strings.Join(names, ", ")
+}
 
 // ambiguousRole returns an error if a name belongs to two roles.
 func (f *flags) ambiguousRole() error {

@@ -54,7 +54,7 @@ func (f *flags) do(ctx context.Context, out, errs io.Writer) (int, error) {
 		return f.check(ctx, out, errs)
 	}
 	extension := &extension{path: demo.Path, changed: func() {}}
-	d, err := demo.Start(ctx, demo.Options{Scenario: f.scenario, Progress: errs, Bits: f.bits, Switched: func(string) { extension.changed() }})
+	d, err := demo.Start(ctx, demo.Options{Scenario: f.scenario, Installation: f.installation, Progress: errs, Bits: f.bits, Switched: func(string) { extension.changed() }})
 	if err != nil {
 		return unknown, err
 	}
@@ -80,7 +80,7 @@ func (f *flags) do(ctx context.Context, out, errs io.Writer) (int, error) {
 func (f *flags) pointAt(d *demo.Demo) {
 	f.roles, f.inCluster = []string{"cluster", "node"}, true
 	f.kubeconfig, f.configFile = d.Kubeconfig(), d.ConfigFile()
-	f.namespace, f.regionName, f.nodeName = demo.Namespace, demo.RegionName, demo.NodeName
+	f.namespace, f.regionName, f.nodeName = d.Namespace(), demo.RegionName, demo.NodeName
 	f.collectionTimeout = collector.DefaultTimeout
 	f.directURL, f.root, f.mounts, f.resolver = d.DirectURL(), d.Root, d.Mounts, d.Resolver()
 }
