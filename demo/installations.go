@@ -128,6 +128,16 @@ func (i Installation) Occurs(s Scenario) bool {
 	return true
 }
 
+// Alerts returns the alerts of the scenario in the installation. CRLF in the
+// console's database makes the console send no certificate; in a file of the
+// exporter's configuration it has no effect.
+func (i Installation) Alerts(s Scenario) []string {
+	if i.console == consoleDatabase && s.Name == "cert-crlf" {
+		return alerts("RainbondCertificateUnreadable")
+	}
+	return s.Alerts
+}
+
 // copyScenarios damage only the console's copy of the certificates.
 var copyScenarios = []string{
 	"cert-client-stale-tls13", "cert-client-stale-tls12", "cert-ca-stale", "cert-leading-space", "cert-newlines-lost", "cert-key-mismatch",

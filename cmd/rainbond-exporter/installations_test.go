@@ -60,7 +60,7 @@ func TestScenariosInEveryInstallation(t *testing.T) {
 						}
 					}
 					slices.Sort(got)
-					if got, want := slices.Compact(got), slices.Sorted(slices.Values(s.Alerts)); !slices.Equal(got, want) {
+					if got, want := slices.Compact(got), slices.Sorted(slices.Values(i.Alerts(s))); !slices.Equal(got, want) {
 						t.Errorf("got  %s\nwant %s", strings.Join(got, " "), strings.Join(want, " "))
 					}
 				})
