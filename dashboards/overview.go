@@ -89,6 +89,12 @@ func overview(tr translation) dashboard {
 				description:   tr("The slowest exporter, for each collector. The duration should be far below the scrape timeout.", "各采集器中最慢的 exporter。应远低于抓取超时。"),
 				visualization: graph{lines: []line{{by("max", "collector", "rainbond_collector_duration_seconds"), "{{collector}}"}}},
 			},
+			{
+				id: 13, title: tr("Age of the values", "数据的时间"), width: 24, height: 8, unit: "s", alerts: []alert{collectorFailing},
+				description: tr("Time since the collection that the values come from, the oldest for each collector. It is short unless a collector does not finish within the scrape timeout.",
+					"数据来自多久以前的采集，各采集器中最久的。除非采集器在抓取超时前没有完成，否则很短。"),
+				visualization: graph{lines: []line{{"time() - " + by("min", "collector", "rainbond_collector_last_collection_timestamp_seconds"), "{{collector}}"}}},
+			},
 		},
 	}
 }

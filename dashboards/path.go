@@ -97,6 +97,11 @@ func path(tr translation) dashboard {
 					"集群端时钟减去 exporter 时钟，偏差最大的十个集群。时钟不对的主机会认为证书已过期或尚未生效。"),
 				visualization: graph{lines: []line{{highest(most, by("max", "rainbond_region", "abs("+of("rainbond_api_clock_skew_seconds")+")")), "{{rainbond_region}}"}}},
 			},
+			{
+				id: 18, title: tr("Consecutive failures", "连续失败次数"), width: 24, height: 8, unit: "short", alerts: append(down, apiUnstable), steps: []step{{nil, quiet}, {2, red}},
+				description:   tr("Failed probes in a row, the ten highest. Zero after a successful probe.", "连续失败的探测次数，最多的十个集群。探测成功后归零。"),
+				visualization: graph{lines: []line{{highest(most, by("max", "rainbond_region", of("rainbond_api_consecutive_failures"))), "{{rainbond_region}}"}}},
+			},
 			{id: 12, title: tr("Which TLS handshakes fail at rbd-api?", "哪些 TLS 握手在 rbd-api 失败？"), visualization: heading{}},
 			{
 				id: 13, title: tr("Handshake errors by class", "握手错误，按类别"), width: 8, height: 9, unit: "eps", alerts: []alert{handshakes},
@@ -116,6 +121,11 @@ func path(tr translation) dashboard {
 					region, {title: tr("Class", "类别"), label: "class"},
 					{title: tr("Last", "最近一次"), unit: "dateTimeFromNow", expr: highest(listed, "1000 * "+by("max", "rainbond_region, class", of("rainbond_api_tls_handshake_error_last_timestamp_seconds")))},
 				}},
+			},
+			{
+				id: 19, title: tr("Lost log lines", "丢失的日志"), width: 24, height: 7, unit: "short", alerts: []alert{handshakes}, empty: tr("none", "无"),
+				description:   tr("Times at which log lines of rbd-api were lost between two collections. Handshake errors in these lines are not counted.", "两次采集之间 rbd-api 日志丢失的次数。其中的握手错误没有计入。"),
+				visualization: graph{lines: []line{{highest(most, by("sum", "rainbond_region", "increase("+of("rainbond_api_log_gaps_total")+"[$__rate_interval])")+" > 0"), "{{rainbond_region}}"}}},
 			},
 		},
 	}
