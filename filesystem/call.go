@@ -9,73 +9,83 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-// patience is how long a file system may take to answer before it is said to
-// be stuck. Servers that are well answer within milliseconds.
-const patience = 2 * time.Second
+// statfsTimeout is how long a file system may take to answer before it counts
+// as stuck. Healthy servers answer within milliseconds.
+const statfsTimeout = 2 * time.Second
 
-// An ask is a question that cannot be interrupted, such as statfs. Where the
-// answer does not come, one goroutine waits for it, however often it is asked
-// for; nobody else waits longer than patience, counted from the first asking.
-type ask[T any] struct {
+// A call runs a function that cannot be interrupted, such as statfs. While it
+// hangs, one goroutine waits for it, however often it is started. Callers wait
+// at most statfsTimeout, counted from the first start.
+type call[T any] struct {
 	mu      sync.Mutex
-	pending chan struct{} // closed by the answer; nil when nobody waits
+	pending chan struct{} // closed when the function returns; nil when it is not running
 	since   time.Time
-	last    T // the last good answer
+	last    T // the last result without an error
 	err     error
 }
 
-// put puts the question, unless it is waiting for its answer already.
-func (a *ask[T]) put(question func() (T, error)) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.pending != nil {
+// start runs the function in the background, unless it is still running.
+func (c *call[T]) start(f func() (T, error)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pending != nil {
 		return
 	}
-	answered := make(chan struct{})
-	a.pending, a.since = answered, time.Now()
+	done := make(chan struct{})
+	c.pending, c.since = done, time.Now()
 	go func() {
-		answer, err := question()
-		a.mu.Lock()
-		defer a.mu.Unlock()
+		result, err := withoutPanic(f)
+		c.mu.Lock()
+		defer c.mu.Unlock()
 		if err == nil {
-			a.last = answer
+			c.last = result
 		}
-		a.err, a.pending = err, nil
-		close(answered)
+		c.err, c.pending = err, nil
+		close(done)
 	}()
 }
 
-// answer waits for the answer. Beside an error it is the last good one, zero
-// if there was none; the error is fault.ErrNoAnswer when patience has ended.
-func (a *ask[T]) answer(ctx context.Context) (T, error) {
-	a.mu.Lock()
-	pending, since := a.pending, a.since
-	a.mu.Unlock()
+// withoutPanic returns a panic of f as an error.
+func withoutPanic[T any](f func() (T, error)) (result T, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
+	return f()
+}
+
+// result waits for the function. With an error, it returns the last result
+// without one, or zero. The error is fault.ErrNoAnswer after statfsTimeout.
+func (c *call[T]) result(ctx context.Context) (T, error) {
+	c.mu.Lock()
+	pending, since := c.pending, c.since
+	c.mu.Unlock()
 	var late error
 	if pending != nil {
-		patient, cancel := context.WithDeadline(ctx, since.Add(patience))
+		limited, cancel := context.WithDeadline(ctx, since.Add(statfsTimeout))
 		defer cancel()
 		select {
 		case <-pending:
-		case <-patient.Done():
-			late = context.Cause(ctx) // nil when it was patience that ended
+		case <-limited.Done():
+			late = context.Cause(ctx) // nil after statfsTimeout
 			if late == nil {
-				// The time, and not how long: one text for one trouble.
+				// A time and not a duration: the text stays the same.
 				late = fmt.Errorf("%w since %s", fault.ErrNoAnswer, since.UTC().Format(time.RFC3339))
 			}
 		}
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if late != nil {
-		return a.last, late
+		return c.last, late
 	}
-	return a.last, a.err
+	return c.last, c.err
 }
 
-// waits says whether the answer is still to come.
-func (a *ask[T]) waits() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.pending != nil
+// isRunning reports whether the function has not returned yet.
+func (c *call[T]) isRunning() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pending != nil
 }

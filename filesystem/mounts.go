@@ -16,101 +16,109 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-// mostMounts bounds how many file systems are asked, and so how many
-// goroutines can hang.
-const mostMounts = 128
+// maxMounts is the largest number of file systems that are read, and so of
+// goroutines that can hang.
+const maxMounts = 128
 
-// linksAge is how long a link among the data paths is taken to lead where it
-// did, unless something is mounted or unmounted.
+// linksAge is how long the targets of symbolic links in the data paths are used
+// before they are read again, unless a mount changes.
 const linksAge = time.Minute
 
-func newMounts(rootfs string, own *mountTable) *nodeMounts {
-	return &nodeMounts{rootfs: rootfs, own: own.read, readlink: os.Readlink, statfs: statfs, asked: map[string]*ask[fault.Filesystem]{}}
+func newMounts(rootfs string, self *mountTable) *nodeMounts {
+	return &nodeMounts{rootfs: rootfs, self: self.read, readlink: os.Readlink, statfs: statfs, calls: map[string]*call[fault.Filesystem]{}}
 }
 
-// nodeMounts are the mounts below rootfs. They are told by our own mountinfo
-// and not by the node's: what was mounted after us and does not propagate to
-// us cannot be asked.
+// nodeMounts are the mounts below rootfs in the mount table of this process. The
+// node's table may have later mounts that do not propagate to this process and
+// cannot be read.
 type nodeMounts struct {
 	rootfs   string
-	own      func() ([]*mountInfo, int, error)
+	self     func() ([]*mountInfo, int, error)
 	readlink func(string) (string, error)
 	statfs   func(string) (fault.Filesystem, error)
-	links    ask[map[string]string] // the real path of each data path
+	links    call[map[string]string] // the real path of each data path
 
-	mu       sync.Mutex
-	chosen   []wanted // from the mounts of this generation
-	from     int
-	followed time.Time                         // when the links were
-	asked    map[string]*ask[fault.Filesystem] // by device and mount point
+	mu         sync.Mutex
+	selected   []selection // from the mounts of this generation
+	generation int
+	followed   time.Time                          // when the links were read
+	calls      map[string]*call[fault.Filesystem] // by selection.key
 }
 
-func (n *nodeMounts) look(ctx context.Context) ([]fault.Mount, error) {
+func (n *nodeMounts) collect(ctx context.Context) ([]fault.Mount, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	all, generation, err := n.own()
+	all, generation, err := n.self()
 	if err != nil {
-		return nil, fmt.Errorf("read our own mounts: %w", err)
+		return nil, fmt.Errorf("read the mounts of this process: %w", err)
 	}
-	if generation != n.from || time.Since(n.followed) > linksAge {
-		n.links.put(func() (map[string]string, error) { return n.follow(), nil })
-		real, _ := n.links.answer(ctx) // a path on a stuck mount is taken at its word
-		n.chosen = choose(below(all, n.rootfs), real)
-		n.from, n.followed = generation, time.Now()
+	if generation != n.generation || time.Since(n.followed) > linksAge {
+		node := below(all, n.rootfs)
+		n.links.start(func() (map[string]string, error) { return n.follow(node), nil })
+		real, _ := n.links.result(ctx) // a path on a stuck mount is used as it is
+		n.selected = selectMounts(node, real)
+		n.generation, n.followed = generation, time.Now()
 	}
-	wanted := n.chosen
-	n.forget(wanted)
-	var told []fault.Mount
-	var left int
-	for _, w := range wanted {
-		if n.asked[w.key] == nil {
-			if len(n.asked) >= mostMounts {
-				left++
+	n.forget(n.selected)
+	var mounts []fault.Mount
+	var omitted int
+	for _, s := range n.selected {
+		if n.calls[s.key] == nil {
+			if len(n.calls) >= maxMounts {
+				omitted++
 				continue
 			}
-			n.asked[w.key] = new(ask[fault.Filesystem])
+			n.calls[s.key] = new(call[fault.Filesystem])
 		}
-		n.asked[w.key].put(func() (fault.Filesystem, error) { return n.ask(w) })
-		told = append(told, w.Mount)
+		n.calls[s.key].start(func() (fault.Filesystem, error) { return n.read(s) })
+		mounts = append(mounts, s.Mount)
 	}
 	i := 0
-	for _, w := range wanted {
-		if a := n.asked[w.key]; a != nil {
-			told[i].Filesystem, told[i].Err = a.answer(ctx)
+	for _, s := range n.selected {
+		if c := n.calls[s.key]; c != nil {
+			mounts[i].Filesystem, mounts[i].Err = c.result(ctx)
 			i++
 		}
 	}
 	if err := context.Cause(ctx); err != nil {
-		return told, fmt.Errorf("no time left for all mounts: %w", err)
+		return mounts, fmt.Errorf("no time left for all mounts: %w", err)
 	}
-	if left > 0 {
-		return told, fmt.Errorf("%d mounts are not asked, as %d are", left, mostMounts)
+	if omitted > 0 {
+		return mounts, fmt.Errorf("%d mounts are not read, as the limit is %d", omitted, maxMounts)
 	}
-	return told, nil
+	return mounts, nil
 }
 
-// forget drops what is no longer mounted, unless a goroutine hangs in it.
-func (n *nodeMounts) forget(wanted []wanted) {
-	for key, a := range n.asked {
-		if !a.waits() && !slices.ContainsFunc(wanted, isKey(key)) {
-			delete(n.asked, key)
+// forget deletes what is no longer mounted, unless a goroutine hangs in it.
+func (n *nodeMounts) forget(selected []selection) {
+	for key, c := range n.calls {
+		if !c.isRunning() && !slices.ContainsFunc(selected, hasKey(key)) {
+			delete(n.calls, key)
 		}
 	}
 }
 
-func isKey(key string) func(wanted) bool {
-	return func(w wanted) bool { return w.key == key }
+func hasKey(key string) func(selection) bool {
+	return func(s selection) bool { return s.key == key }
 }
 
-// follow resolves the links in the data paths, as seen from the node's root.
-func (n *nodeMounts) follow() map[string]string {
+// errAutofs is the error of a path below an autofs mount, which reading would
+// mount.
+var errAutofs = errors.New("below an autofs mount")
+
+// follow resolves the symbolic links in the data paths, relative to the node's
+// root.
+func (n *nodeMounts) follow(node []nodeMount) map[string]string {
 	type link struct {
 		target string
 		err    error
 	}
-	seen := map[string]link{} // the paths share their beginnings
+	seen := map[string]link{} // the paths have common prefixes
 	readlink := func(p string) (string, error) {
 		l, ok := seen[p]
+		if m, mounted := holder(node, p); mounted && m.FSType == autofs && p != m.point {
+			return "", errAutofs
+		}
 		if !ok {
 			l.target, l.err = n.readlink(path.Join(n.rootfs, p))
 			seen[p] = l
@@ -124,15 +132,15 @@ func (n *nodeMounts) follow() map[string]string {
 	return real
 }
 
-// mostLinks is how many links a path may have, as in the kernel.
-const mostLinks = 40
+// maxLinks is how many symbolic links a path may have, as in the kernel.
+const maxLinks = 40
 
-// follow resolves the links in a path. A path that leads nowhere comes back
-// as far as it leads.
+// follow resolves the symbolic links in a path. A path that does not exist is
+// resolved as far as possible.
 func follow(p string, readlink func(string) (string, error)) string {
-	for range mostLinks {
-		next, led := followFirst(p, readlink)
-		if !led {
+	for range maxLinks {
+		next, ok := followFirst(p, readlink)
+		if !ok {
 			break
 		}
 		p = next
@@ -140,7 +148,7 @@ func follow(p string, readlink func(string) (string, error)) string {
 	return p
 }
 
-// followFirst resolves the first link in a path.
+// followFirst resolves the first symbolic link in a path.
 func followFirst(p string, readlink func(string) (string, error)) (string, bool) {
 	for end := 1; end <= len(p); end++ {
 		if end < len(p) && p[end] != '/' {
@@ -158,41 +166,46 @@ func followFirst(p string, readlink func(string) (string, error)) (string, bool)
 	return p, false
 }
 
-// A wanted mount is one to be asked.
-type wanted struct {
+// autofs is the type of a mount point that is mounted when it is used.
+const autofs = "autofs"
+
+// A selection is a mount to be read.
+type selection struct {
 	fault.Mount
-	key      string
-	readOnly bool // by what mountinfo says
+	path     string // below the node's root
+	key      string // identifies the mount and its file system
+	readOnly bool   // from mountinfo
 }
 
-func (n *nodeMounts) ask(w wanted) (fault.Filesystem, error) {
-	f, err := n.statfs(path.Join(n.rootfs, w.Point))
-	f.At, f.ReadOnly = time.Now(), w.readOnly
+func (n *nodeMounts) read(s selection) (fault.Filesystem, error) {
+	f, err := n.statfs(path.Join(n.rootfs, s.path))
+	f.At, f.ReadOnly = time.Now(), s.readOnly
 	return f, err
 }
 
-// unescaped writes a path of mountinfo as it is (proc_pid_mountinfo(5)).
-var unescaped = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
+// unescape replaces the escapes in a path of mountinfo
+// (proc_pid_mountinfo(5)).
+var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
 
-// A nodeMount is a mount as the node knows it.
+// A nodeMount is a mount with its mount point on the node.
 type nodeMount struct {
 	*mountInfo
 	point    string
 	readOnly bool
 }
 
-// below lists the mounts at and below rootfs, each mount point once, as the
-// node knows them.
+// below returns the mounts at and below rootfs, each mount point once, with paths
+// relative to rootfs.
 func below(all []*mountInfo, rootfs string) []nodeMount {
 	var node []nodeMount
 	places := map[string]int{}
 	for _, m := range all {
-		at := unescaped.Replace(m.MountPoint)
+		at := unescape.Replace(m.MountPoint)
 		if !within(at, rootfs) {
 			continue
 		}
 		now := nodeMount{m, path.Join("/", strings.TrimPrefix(at, rootfs)), readOnly(m, rootfs != "/")}
-		if i, covered := places[now.point]; covered {
+		if i, ok := places[now.point]; ok { // it covers the earlier one
 			node[i] = now
 			continue
 		}
@@ -202,24 +215,28 @@ func below(all []*mountInfo, rootfs string) []nodeMount {
 	return node
 }
 
-// within says whether a path is dir or lies below it.
+// within reports whether a path is dir or below it.
 func within(p, dir string) bool {
 	return dir == "/" || p == dir || strings.HasPrefix(p, dir) && p[len(dir)] == '/'
 }
 
-// choose picks the file systems to ask: those of the data paths, by their real
-// paths, where they are not the root's, and those that might not answer.
-func choose(node []nodeMount, real map[string]string) []wanted {
-	seen := map[string]bool{}
-	var chosen []wanted
-	choose := func(m nodeMount, data string) {
-		if seen[m.MajorMinorVer] {
+// selectMounts returns the file systems to read: those of the data paths, by
+// their real paths, unless they are the root's, and those that depend on a
+// server. Each file system is selected once. An autofs mount is not selected,
+// because reading it would mount what is behind it.
+func selectMounts(node []nodeMount, real map[string]string) []selection {
+	seen, names := map[string]bool{}, map[string]int{}
+	var selected []selection
+	add := func(m nodeMount, data string) {
+		if seen[m.MajorMinorVer] || m.FSType == autofs {
 			return
 		}
 		seen[m.MajorMinorVer] = true
-		chosen = append(chosen, wanted{
-			Mount:    fault.Mount{Point: m.point, Source: unescaped.Replace(m.Source), Type: m.FSType, Data: data},
-			key:      m.MajorMinorVer + " " + m.point,
+		selected = append(selected, selection{
+			Mount: fault.Mount{Point: distinctName(m.point, names), Source: unescape.Replace(m.Source), Type: m.FSType, Data: data},
+			path:  m.point,
+			// A device number is reused after an unmount, even at the same point.
+			key:      strings.Join([]string{m.ID, m.MajorMinorVer, m.Root, m.FSType, m.Source, m.point}, " "),
 			readOnly: m.readOnly,
 		})
 	}
@@ -235,20 +252,32 @@ func choose(node []nodeMount, real map[string]string) []wanted {
 		switch {
 		case !ok || m.point == "/":
 		case within(data, m.point):
-			choose(m, m.point)
-		default: // by a link
-			choose(m, data)
+			add(m, m.point)
+		default: // by a symbolic link
+			add(m, data)
 		}
 	}
 	for _, m := range node {
 		if fault.Remote(m.FSType) {
-			choose(m, "")
+			add(m, "")
 		}
 	}
-	return chosen
+	return selected
 }
 
-// holder returns the mount that a path lies on.
+// distinctName returns a mount point that can be a label value. Invalid UTF-8 is
+// replaced; mount points that become equal get a number: the second is "PATH~2".
+func distinctName(point string, count map[string]int) string {
+	name := strings.ToValidUTF8(point, "\uFFFD")
+	if name != point {
+		if count[name]++; count[name] > 1 {
+			return fmt.Sprintf("%s~%d", name, count[name])
+		}
+	}
+	return name
+}
+
+// holder returns the mount that contains a path.
 func holder(node []nodeMount, p string) (nodeMount, bool) {
 	var best nodeMount
 	for _, m := range node {
@@ -259,17 +288,14 @@ func holder(node []nodeMount, p string) (nodeMount, bool) {
 	return best, best.mountInfo != nil
 }
 
-// readOnly says whether the node cannot write to a mount. Where the mount was
-// made for us, it is read-only for caution, and only the file system's own
-// options say.
-func readOnly(m *mountInfo, forUs bool) bool {
-	_, ro := m.SuperOptions["ro"]
-	_, emergency := m.SuperOptions["emergency_ro"]
-	_, here := m.Options["ro"]
-	return ro || emergency || here && !forUs
+// readOnly reports whether the node cannot write to a mount. A mount into the
+// exporter's container is always read-only; then only the options of the file
+// system count.
+func readOnly(m *mountInfo, forContainer bool) bool {
+	return m.SuperOptions["ro"] || m.SuperOptions["emergency_ro"] || m.Options["ro"] && !forContainer
 }
 
-// statfs asks a file system, for as long as it takes.
+// statfs returns the size of a file system. It may hang.
 func statfs(path string) (fault.Filesystem, error) {
 	var s unix.Statfs_t
 	var err error

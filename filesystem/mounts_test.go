@@ -22,7 +22,7 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/test/mutefs"
 )
 
-func TestTheFileSystemsThatFillAreFoundByTheirDevices(t *testing.T) {
+func TestSelectMounts(t *testing.T) {
 	const (
 		root    = "25 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
 		proc    = "26 25 0:4 / /proc rw - proc proc rw\n"
@@ -35,17 +35,20 @@ func TestTheFileSystemsThatFillAreFoundByTheirDevices(t *testing.T) {
 		{"a disk for /var", "/", root + "30 25 8:2 / /var rw - xfs /dev/sda2 rw\n", "", "/var as /var (/dev/sda2 xfs)"},
 		{"a disk for each", "/", root + "30 25 8:2 / /var/lib/rancher rw - xfs /dev/sdb rw\n31 25 8:3 / /opt/rainbond ro - ext4 /dev/sdc rw\n", "",
 			"/var/lib/rancher as /var/lib/rancher (/dev/sdb xfs); /opt/rainbond as /opt/rainbond (/dev/sdc ext4) read-only"},
-		{"one disk behind two bind mounts is asked once", "/", root + "30 25 8:2 / /data rw - xfs /dev/sdb rw\n31 25 8:2 /docker /var/lib/docker rw - xfs /dev/sdb rw\n32 25 8:2 /rb /opt/rainbond rw - xfs /dev/sdb rw\n", "",
+		{"one disk behind two bind mounts is read once", "/", root + "30 25 8:2 / /data rw - xfs /dev/sdb rw\n31 25 8:2 /docker /var/lib/docker rw - xfs /dev/sdb rw\n32 25 8:2 /rb /opt/rainbond rw - xfs /dev/sdb rw\n", "",
 			"/var/lib/docker as /var/lib/docker (/dev/sdb xfs)"},
 		{"a link to a disk of data", "/", root + "30 25 8:2 / /data rw - xfs /dev/sdb rw\n", "/var/lib/docker=/data/docker", "/data as /var/lib/docker (/dev/sdb xfs)"},
 		{"a link to a folder of root", "/", root + "30 25 8:2 / /data rw - xfs /dev/sdb rw\n", "/var/lib/docker=/srv/docker", ""},
 		{"a later mount covers an earlier", "/", root + "30 25 8:2 / /opt/rainbond rw - xfs /dev/sdb rw\n31 30 8:1 /x /opt/rainbond rw - ext4 /dev/sda1 rw\n", "", ""},
-		{"in a container", "/host", "1 0 0:50 / / rw - overlay overlay rw\n2 1 8:1 / /host ro - ext4 /dev/sda1 rw\n3 2 8:2 / /host/var ro - xfs /dev/sda2 rw\n4 1 0:99 / /mine rw - nfs4 s:/x rw\n5 1 8:9 / /hostel rw - nfs s:/y rw\n", "",
+		{"in a container", "/host", "1 0 0:50 / / rw - overlay overlay rw\n2 1 8:1 / /host ro - ext4 /dev/sda1 rw\n3 2 8:2 / /host/var ro - xfs /dev/sda2 rw\n4 1 0:99 / /other rw - nfs4 s:/x rw\n5 1 8:9 / /hostel rw - nfs s:/y rw\n", "",
 			"/var as /var (/dev/sda2 xfs)"},
-		{"what might not answer", "/", root + "30 25 0:70 / /mnt/my\\040nas rw - nfs4 10.0.0.9:/a rw\n31 25 0:70 /sub /srv/sub rw - nfs4 10.0.0.9:/a/sub rw\n32 25 0:71 / /mnt/s3 rw - fuse.s3fs s3fs rw\n33 25 0:72 / /run/x rw - tmpfs tmpfs rw\n", "",
+		{"network file systems", "/", root + "30 25 0:70 / /mnt/my\\040nas rw - nfs4 10.0.0.9:/a rw\n31 25 0:70 /sub /srv/sub rw - nfs4 10.0.0.9:/a/sub rw\n32 25 0:71 / /mnt/s3 rw - fuse.s3fs s3fs rw\n33 25 0:72 / /run/x rw - tmpfs tmpfs rw\n", "",
 			"/mnt/my nas as  (10.0.0.9:/a nfs4); /mnt/s3 as  (s3fs fuse.s3fs)"},
 		{"shared folders on NFS fill as well", "/", root + "30 25 0:70 / /opt/rainbond/grdata rw - nfs4 nas:/grdata rw\n", "", "/opt/rainbond/grdata as /opt/rainbond/grdata (nas:/grdata nfs4)"},
-		{"no mount of ours", "/", "", "", ""},
+		{"an automounter is not mounted", "/", root + "30 25 0:70 / /var/lib/rancher rw - autofs systemd-1 rw\n31 25 0:71 / /net rw - autofs auto.net rw\n", "", ""},
+		{"what an automounter has mounted", "/", root + "30 25 0:70 / /opt/rainbond rw - autofs systemd-1 rw\n31 30 0:72 / /opt/rainbond rw - nfs4 nas:/rb rw\n", "", "/opt/rainbond as /opt/rainbond (nas:/rb nfs4)"},
+		{"mount points that become equal", "/", root + "30 25 0:70 / /mnt/\xff rw - nfs4 nas:/a rw\n31 25 0:71 / /mnt/\xfe rw - nfs4 nas:/b rw\n", "", "/mnt/\uFFFD as  (nas:/a nfs4); /mnt/\uFFFD~2 as  (nas:/b nfs4)"},
+		{"no mounts", "/", "", "", ""},
 	} {
 		real := map[string]string{}
 		for _, link := range strings.Fields(row.links) {
@@ -53,7 +56,7 @@ func TestTheFileSystemsThatFillAreFoundByTheirDevices(t *testing.T) {
 			real[from] = to
 		}
 		var got []string
-		for _, w := range choose(below(parseMounts(t, row.mounts), row.rootfs), real) {
+		for _, w := range selectMounts(below(parseMounts(t, row.mounts), row.rootfs), real) {
 			text := fmt.Sprintf("%s as %s (%s %s)", w.Point, w.Data, w.Source, w.Type)
 			if w.readOnly {
 				text += " read-only"
@@ -66,14 +69,14 @@ func TestTheFileSystemsThatFillAreFoundByTheirDevices(t *testing.T) {
 	}
 }
 
-func TestEveryNameOfADataMountIsListed(t *testing.T) {
+func TestDataMounts(t *testing.T) {
 	want := "/opt /opt/rainbond /opt/rainbond/grdata /opt/rainbond/k3s /var /var/lib /var/lib/containerd /var/lib/docker /var/lib/kubelet /var/lib/rancher"
 	if got := strings.Join(fault.DataMounts, " "); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
 
-func TestLinksAreFollowedAsFromTheNodesRoot(t *testing.T) {
+func TestLinksAreRelativeToTheRootOfTheNode(t *testing.T) {
 	links := map[string]string{"/var": "disk/var", "/disk/var/lib": "/data/lib", "/data/lib/docker": "../docker", "/loop": "/loop"}
 	readlink := func(p string) (string, error) {
 		if to, ok := links[p]; ok {
@@ -93,37 +96,37 @@ func TestLinksAreFollowedAsFromTheNodesRoot(t *testing.T) {
 	}
 }
 
-// nodeWith is a node whose mounts answer as told.
+// nodeWith returns a node whose mounts answer as given.
 func nodeWith(t *testing.T, mountinfo *string, answer func(path string) (fault.Filesystem, error)) *nodeMounts {
 	generation := 0
 	return &nodeMounts{
 		rootfs:   "/",
-		own:      func() ([]*mountInfo, int, error) { generation++; return parseMounts(t, *mountinfo), generation, nil },
+		self:     func() ([]*mountInfo, int, error) { generation++; return parseMounts(t, *mountinfo), generation, nil },
 		readlink: func(string) (string, error) { return "", syscall.EINVAL },
 		statfs:   answer,
-		asked:    map[string]*ask[fault.Filesystem]{},
+		calls:    map[string]*call[fault.Filesystem]{},
 	}
 }
 
 const (
 	rootLine  = "25 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
 	deadLine  = "30 25 0:70 / /mnt/dead rw - nfs4 nas:/dead rw\n"
-	wellLine  = "31 25 0:71 / /mnt/well rw - nfs4 nas:/well rw\n"
+	goodLine  = "31 25 0:71 / /mnt/good rw - nfs4 nas:/good rw\n"
 	imageLine = "32 25 8:2 / /var/lib/containerd rw - xfs /dev/sdb rw\n"
 )
 
-// asking is how many goroutines have put a question that is not answered yet.
-func asking() int {
+// running returns how many calls have not returned yet.
+func running() int {
 	stacks := make([]byte, 4<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
-	return bytes.Count(stacks, []byte(").put.func1("))
+	return bytes.Count(stacks, []byte(").start.func1("))
 }
 
-func TestAStuckMountIsNamedAndWaitedForOnce(t *testing.T) {
+func TestStuckMountOccupiesOneGoroutine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		answer := make(chan struct{})
 		var hanging atomic.Int32
-		mountinfo := rootLine + deadLine + wellLine + imageLine
+		mountinfo := rootLine + deadLine + goodLine + imageLine
 		n := nodeWith(t, &mountinfo, func(path string) (fault.Filesystem, error) {
 			if path == "/mnt/dead" {
 				hanging.Add(1)
@@ -131,12 +134,12 @@ func TestAStuckMountIsNamedAndWaitedForOnce(t *testing.T) {
 			}
 			return fault.Filesystem{Size: 100, Avail: 50}, nil
 		})
-		look := func(wantWait time.Duration, want string) {
+		collect := func(wantWait time.Duration, want string) {
 			t.Helper()
 			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
 			defer cancel()
 			began := time.Now()
-			mounts, err := n.look(ctx)
+			mounts, err := n.collect(ctx)
 			if err != nil {
 				t.Error(err)
 			}
@@ -151,31 +154,74 @@ func TestAStuckMountIsNamedAndWaitedForOnce(t *testing.T) {
 				t.Errorf("waited for %s, want %s", waited, wantWait)
 			}
 		}
-		const stuck = "/var/lib/containerd 100 <nil>; /mnt/dead 0 no response since 2000-01-01T00:00:00Z; /mnt/well 100 <nil>"
-		look(patience, stuck)
+		const stuck = "/var/lib/containerd 100 <nil>; /mnt/dead 0 no response since 2000-01-01T00:00:00Z; /mnt/good 100 <nil>"
+		collect(statfsTimeout, stuck)
 		for range 50 {
-			look(0, stuck)
+			collect(0, stuck)
 		}
-		synctest.Wait() // for those who have answered to be gone
-		if waiting := asking(); waiting != 1 || hanging.Load() != 1 {
-			t.Errorf("after 50 looks %d goroutines wait for an answer, and %d questions hang", waiting, hanging.Load())
+		synctest.Wait() // for the calls that have returned
+		if waiting := running(); waiting != 1 || hanging.Load() != 1 {
+			t.Errorf("after 50 collections %d goroutines wait, and %d calls hang", waiting, hanging.Load())
 		}
-		mountinfo = rootLine + wellLine // umount -l: it hangs on, and is no mount any more
-		look(0, "/mnt/well 100 <nil>")
+		mountinfo = rootLine + goodLine // umount -l: the call still hangs, and it is no mount any more
+		collect(0, "/mnt/good 100 <nil>")
 		mountinfo = rootLine + deadLine
-		look(0, "/mnt/dead 0 no response since 2000-01-01T00:00:00Z")
+		collect(0, "/mnt/dead 0 no response since 2000-01-01T00:00:00Z")
 		close(answer)
 		synctest.Wait()
-		look(0, "/mnt/dead 100 <nil>")
+		collect(0, "/mnt/dead 100 <nil>")
 		mountinfo = rootLine
-		look(0, "")
-		if len(n.asked) != 0 {
-			t.Errorf("%d mounts are remembered that are gone", len(n.asked))
+		collect(0, "")
+		if len(n.calls) != 0 {
+			t.Errorf("%d calls of unmounted file systems are left", len(n.calls))
 		}
 	})
 }
 
-func TestWhatHangsIsBoundedInNumber(t *testing.T) {
+// TestReusedDeviceNumber mounts another file system with the same device number
+// at the same place: the values of the first are not those of the second.
+func TestReusedDeviceNumber(t *testing.T) {
+	mountinfo := rootLine + goodLine
+	size, failure := 100.0, error(nil)
+	n := nodeWith(t, &mountinfo, func(string) (fault.Filesystem, error) { return fault.Filesystem{Size: size}, failure })
+	collect := func(want string) {
+		t.Helper()
+		mounts, err := n.collect(t.Context())
+		if err != nil || len(mounts) != 1 {
+			t.Fatalf("got %+v, %v", mounts, err)
+		}
+		if got := fmt.Sprintf("%s %.0f %v", mounts[0].Source, mounts[0].Filesystem.Size, mounts[0].Err); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	collect("nas:/good 100 <nil>")
+	failure = syscall.EIO
+	collect("nas:/good 100 input/output error")
+	mountinfo = rootLine + strings.Replace(goodLine, "nas:/good", "nas:/another", 1)
+	collect("nas:/another 0 input/output error")
+	mountinfo = rootLine + strings.Replace(goodLine, "31 25", "99 25", 1)
+	collect("nas:/good 0 input/output error")
+}
+
+// TestAutofsIsNotTriggered expects no readlink below an automounter.
+func TestAutofsIsNotTriggered(t *testing.T) {
+	mountinfo := rootLine + "30 25 0:70 / /var/lib rw - autofs auto.lib rw\n"
+	n := nodeWith(t, &mountinfo, func(path string) (fault.Filesystem, error) {
+		t.Errorf("statfs %s", path)
+		return fault.Filesystem{}, nil
+	})
+	n.readlink = func(path string) (string, error) {
+		if strings.HasPrefix(path, "/var/lib/") {
+			t.Errorf("readlink %s", path)
+		}
+		return "", syscall.EINVAL
+	}
+	if mounts, err := n.collect(t.Context()); err != nil || len(mounts) > 0 {
+		t.Errorf("got %+v, %v", mounts, err)
+	}
+}
+
+func TestNumberOfHangingCallsIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		answer := make(chan struct{})
 		var hanging atomic.Int32
@@ -185,55 +231,55 @@ func TestWhatHangsIsBoundedInNumber(t *testing.T) {
 			<-answer
 			return fault.Filesystem{}, nil
 		})
-		for generation := range 3 { // each look finds other mounts, as pods come and go
+		for generation := range 3 { // each collection finds other mounts, as pods come and go
 			mountinfo = rootLine
 			for i := range 100 {
 				mountinfo += fmt.Sprintf("%d 25 %d:%d / /mnt/%d-%d rw - nfs4 nas:/x rw\n", 100+i, generation, i+100, generation, i)
 			}
-			told, err := n.look(t.Context())
-			if want := []int{100, mostMounts - 100, 0}[generation]; len(told) != want || (err == nil) != (want == 100) {
-				t.Errorf("look %d: %d told, %v; want %d", generation, len(told), err, want)
+			mounts, err := n.collect(t.Context())
+			if want := []int{100, maxMounts - 100, 0}[generation]; len(mounts) != want || (err == nil) != (want == 100) {
+				t.Errorf("collection %d: %d mounts, %v; want %d", generation, len(mounts), err, want)
 			}
 		}
-		if hanging.Load() != mostMounts {
-			t.Errorf("%d hang, want %d", hanging.Load(), mostMounts)
+		if hanging.Load() != maxMounts {
+			t.Errorf("%d hang, want %d", hanging.Load(), maxMounts)
 		}
 		close(answer)
 	})
 }
 
-func TestALookThatHasNoTimeIsNoFinding(t *testing.T) {
+func TestTooLittleTimeIsNoFinding(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		answer := make(chan struct{})
 		mountinfo := rootLine + deadLine
 		n := nodeWith(t, &mountinfo, func(string) (fault.Filesystem, error) { <-answer; return fault.Filesystem{}, nil })
-		ctx, cancel := context.WithTimeout(t.Context(), patience/2)
+		ctx, cancel := context.WithTimeout(t.Context(), statfsTimeout/2)
 		defer cancel()
-		told, err := n.look(ctx)
-		if err == nil || len(told) != 1 || fault.Stuck(told[0].Err) {
-			t.Errorf("told %+v, %v", told, err)
+		mounts, err := n.collect(ctx)
+		if err == nil || len(mounts) != 1 || fault.Stuck(mounts[0].Err) {
+			t.Errorf("got %+v, %v", mounts, err)
 		}
 		close(answer)
 	})
 }
 
-// asRoot skips unless we are root, who may mount.
+// asRoot skips a test that needs root, which may mount.
 func asRoot(t *testing.T, does string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skipf("%s, as only root may", does)
+		t.Skipf("only root can %s", does)
 	}
 }
 
-// TestAFileSystemThatNeverAnswersIsNamed mounts a FUSE file system whose
-// server shakes hands and falls silent, as a dead NFS server does.
-func TestAFileSystemThatNeverAnswersIsNamed(t *testing.T) {
+// TestFileSystemThatNeverAnswers mounts a FUSE file system whose server stops
+// answering after the handshake, like a dead NFS server.
+func TestFileSystemThatNeverAnswers(t *testing.T) {
 	point := t.TempDir()
 	die := mutefs.Mount(t, point)
-	look := newMounts("/", &mountTable{}).look
+	collect := newMounts("/", &mountTable{}).collect
 	found := func() fault.Mount {
 		t.Helper()
-		mounts, err := look(t.Context())
+		mounts, err := collect(t.Context())
 		if err != nil {
 			t.Error(err)
 		}
@@ -247,19 +293,19 @@ func TestAFileSystemThatNeverAnswersIsNamed(t *testing.T) {
 	}
 	began := time.Now()
 	m := found()
-	if took := time.Since(began); !errors.Is(m.Err, fault.ErrNoAnswer) || !fault.Stuck(m.Err) || took < patience || took > 5*patience {
+	if took := time.Since(began); !errors.Is(m.Err, fault.ErrNoAnswer) || !fault.Stuck(m.Err) || took < statfsTimeout || took > 5*statfsTimeout {
 		t.Errorf("after %s: %+v", took, m)
 	}
 	began = time.Now()
 	for range 20 {
 		found()
 	}
-	// One patience each would be 40 s.
-	if took := time.Since(began); took > 5*patience {
-		t.Errorf("20 more looks took %s", took)
+	// With one statfsTimeout each, it would be 40 s.
+	if took := time.Since(began); took > 5*statfsTimeout {
+		t.Errorf("20 more collections took %s", took)
 	}
-	if waiting := asking(); waiting < 1 || waiting > 2 { // the mute one, and another mount that is about to answer
-		t.Errorf("after 21 looks %d goroutines wait for an answer", waiting)
+	if waiting := running(); waiting < 1 || waiting > 2 { // the stuck one, and perhaps another mount that is about to answer
+		t.Errorf("after 21 collections %d goroutines wait", waiting)
 	}
 	die() // df: Transport endpoint is not connected
 	for {
@@ -274,9 +320,8 @@ func TestAFileSystemThatNeverAnswersIsNamed(t *testing.T) {
 	}
 }
 
-// TestReservedBlocksSeparateDfFromTheKubelet fills an ext4 that keeps 5 % for
-// the root user.
-func TestReservedBlocksSeparateDfFromTheKubelet(t *testing.T) {
+// TestReservedBlocks fills an ext4 with 5 % reserved for the root user.
+func TestReservedBlocks(t *testing.T) {
 	asRoot(t, "mount an ext4 image")
 	mkfs, err := exec.LookPath("mkfs.ext4")
 	if err != nil {
@@ -322,11 +367,11 @@ func TestReservedBlocksSeparateDfFromTheKubelet(t *testing.T) {
 		percent++ // df rounds up
 	}
 	if got, want := fmt.Sprintf("%d%%", percent), strings.Fields(string(df))[1]; got != want {
-		t.Errorf("we say %s, df %s", got, want)
+		t.Errorf("got %s, df reports %s", got, want)
 	}
 	naive := 1 - full.Free/full.Size
-	if kept := 1 - avail - naive; kept < 0.05 || kept > 0.06 || used <= naive { // ext4 keeps a little more for itself
-		t.Errorf("of the whole %.4f is used, by df's count %.4f, by the kubelet's %.4f; want 5 %% between the first and the last", naive, used, 1-avail)
+	if reserved := 1 - avail - naive; reserved < 0.05 || reserved > 0.06 || used <= naive { // ext4 reserves a little more for itself
+		t.Errorf("of the whole, %.4f is used, %.4f as df counts, %.4f as the kubelet counts; want 5 %% between the first and the last", naive, used, 1-avail)
 	}
 	t.Logf("used: %.1f %% of the whole, %.1f %% as df counts, %.1f %% as the kubelet counts", 100*naive, 100*used, 100*(1-avail))
 }

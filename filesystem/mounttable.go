@@ -5,71 +5,116 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
-
-	"github.com/prometheus/procfs"
 )
 
-type mountInfo = procfs.MountInfo
-
-// oneLook is how long a reading serves, for the questions of one look.
-const oneLook = 50 * time.Millisecond
-
-// A mountTable is the mounts of a process. To parse them is most of the work of
-// a look, and the more so the more containers there are; so it is done only
-// when their text is another one. The kernel's own notice of a change
-// (proc_pid_mounts(5)) would not do: there is none when a file system turns
-// read-only by itself.
-type mountTable struct {
-	procfs string // "" stands for our own process
-
-	mu    sync.Mutex
-	text  []byte
-	spare []byte // for the next text
-	all   []*mountInfo
-	from  int // how often it has been parsed
-	at    time.Time
+// A mountInfo is a line of mountinfo (proc_pid_mountinfo(5)).
+type mountInfo struct {
+	ID            string // unique among the current mounts
+	MajorMinorVer string // the device, such as 8:1; of a virtual file system, reused after an unmount
+	Root          string // the directory of the file system that is mounted
+	MountPoint    string // escaped, as in the file
+	Source        string // escaped, as in the file
+	FSType        string
+	Options       map[string]bool // of the mount
+	SuperOptions  map[string]bool // of the file system
 }
 
-// read returns the mounts, which are shared and not to be changed, and a number
-// that is another one when they are others.
+// parseMountInfo returns the mounts in the text of mountinfo. It leaves out
+// lines that are malformed. A source may contain unescaped spaces, as on WSL2.
+func parseMountInfo(text []byte) []*mountInfo {
+	var all []*mountInfo
+	for line := range strings.Lines(string(text)) {
+		if m := parseMount(strings.TrimSuffix(line, "\n")); m != nil {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+// parseMount returns the mount of a line, nil when it is malformed.
+func parseMount(line string) *mountInfo {
+	mount, filesystem, ok := strings.Cut(line, " - ")
+	fields := strings.Fields(mount)
+	fstype, rest, hasRest := strings.Cut(filesystem, " ")
+	source, super := rest, ""
+	if i := strings.LastIndexByte(rest, ' '); i >= 0 {
+		source, super = rest[:i], rest[i+1:]
+	}
+	if !ok || len(fields) < 6 || !hasRest || !strings.HasPrefix(fields[4], "/") {
+		return nil
+	}
+	return &mountInfo{
+		ID: fields[0], MajorMinorVer: fields[2], Root: fields[3], MountPoint: fields[4], Options: options(fields[5]),
+		FSType: fstype, Source: source, SuperOptions: options(super),
+	}
+}
+
+// options returns the names in a list of options, of which ro and such have no
+// value.
+func options(list string) map[string]bool {
+	set := map[string]bool{}
+	for option := range strings.SplitSeq(list, ",") {
+		name, _, _ := strings.Cut(option, "=")
+		set[name] = true
+	}
+	return set
+}
+
+// tableAge is how long a mount table is used without reading it again, within
+// one collection.
+const tableAge = 50 * time.Millisecond
+
+// A mountTable is the mounts of a process. Parsing is most of the work of a
+// collection, in proportion to the number of containers, so a text is parsed
+// only when it has changed. Polling for changes (proc_pid_mounts(5)) does not
+// work: a file system that turns read-only by itself causes no event.
+type mountTable struct {
+	procfs string // "" means this process
+
+	mu         sync.Mutex
+	text       []byte
+	spare      []byte // for the next text
+	all        []*mountInfo
+	generation int // how often it was parsed
+	at         time.Time
+}
+
+// read returns the mounts, which are shared and must not be changed, and a
+// number that changes with them.
 func (t *mountTable) read() (all []*mountInfo, generation int, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if time.Since(t.at) < oneLook {
-		return t.all, t.from, nil
+	if time.Since(t.at) < tableAge {
+		return t.all, t.generation, nil
 	}
 	text, err := mountinfo(t.procfs, t.spare)
 	if err != nil {
 		return nil, 0, err
 	}
 	t.spare = text
-	if t.from > 0 && bytes.Equal(text, t.text) {
-		t.at = time.Now()
-		return t.all, t.from, nil
+	if t.generation == 0 || !bytes.Equal(text, t.text) {
+		t.all = parseMountInfo(text)
+		t.text, t.spare = text, t.text
+		t.generation++
 	}
-	// The parser reads for itself, maybe later mounts than those of the text:
-	// the next reading finds out.
-	if t.all, err = mounts(t.procfs); err != nil {
-		return nil, 0, err
-	}
-	t.text, t.spare = text, t.text
-	t.from++
 	t.at = time.Now()
-	return t.all, t.from, nil
+	return t.all, t.generation, nil
 }
 
-// ourNamespace says whether the first process of a procfs sees the mounts that
-// we see. If that cannot be known, it does not.
-func ourNamespace(procfs string) bool {
-	own, errOwn := os.Readlink("/proc/self/ns/mnt")
+// sameNamespace reports whether the first process of a procfs is in the mount
+// namespace of this process, and false when that is unknown.
+func sameNamespace(procfs string) bool {
+	self, errSelf := os.Readlink("/proc/self/ns/mnt")
 	first, errFirst := os.Readlink(filepath.Join(procfs, "1", "ns", "mnt"))
-	return errOwn == nil && errFirst == nil && own == first
+	return errSelf == nil && errFirst == nil && self == first
 }
 
-// mountinfo is the text of what mounts reads, in the memory of spare where that
-// suffices.
+// mountinfo returns the mount table that node_exporter reads: that of the first
+// process of the procfs, or of the reader itself when the first is hidden. ""
+// means this process. It uses the memory of spare if that is large enough.
 func mountinfo(procfs string, spare []byte) ([]byte, error) {
 	if procfs == "" {
 		return readInto(spare, "/proc/self/mountinfo")
@@ -81,8 +126,8 @@ func mountinfo(procfs string, spare []byte) ([]byte, error) {
 	return text, err
 }
 
-// readInto reads a file whose size nobody knows beforehand. With os.ReadFile,
-// which begins with 512 bytes, the kernel would be asked ten times.
+// readInto reads a file of unknown size. os.ReadFile begins with 512 bytes and
+// would call the kernel ten times.
 func readInto(spare []byte, path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -93,26 +138,4 @@ func readInto(spare []byte, path string) ([]byte, error) {
 	text.Grow(8 << 10)
 	_, err = text.ReadFrom(file)
 	return text.Bytes(), err
-}
-
-// mounts reads the mounts that node_exporter reads: those of the first process
-// of that procfs, or the reader's own where the first is hidden. No path means
-// our own.
-func mounts(path string) ([]*mountInfo, error) {
-	if path == "" {
-		fs, err := procfs.NewDefaultFS()
-		if err != nil {
-			return nil, err
-		}
-		return fs.GetMounts()
-	}
-	fs, err := procfs.NewFS(path)
-	if err != nil {
-		return nil, err
-	}
-	all, err := fs.GetProcMounts(1)
-	if errors.Is(err, os.ErrNotExist) {
-		return fs.GetMounts()
-	}
-	return all, err
 }

@@ -20,38 +20,37 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-// nodeExporter is the one place where node_exporter is touched. It takes its
-// options from the global kingpin.CommandLine and keeps what it builds in
-// package variables, so it is set up once, and its paths stay.
+// nodeExporter is the filesystem collector of node_exporter. It takes its options
+// from the global kingpin.CommandLine and stores its state in package variables,
+// so it is set up once, and its paths are fixed.
 var nodeExporter struct {
 	sync.Mutex
 	procfs, rootfs string
 	filesystem     prometheus.Gatherer
 }
 
-// Disks returns two functions about the file systems of a node whose root is
-// mounted at rootfs. A call of either ends with its ctx at the latest; what
-// does not answer is said beside what it said last, and later calls find it
-// waiting and say so at once.
+// Disks returns two functions that read the file systems of a node whose root is
+// mounted at rootfs. Both return when ctx ends. A file system that does not
+// respond has an error and its last known values; later calls return the same at
+// once.
 //
-// Root tells the root, as node_exporter sees it through the procfs at that
-// path. Mounts tells the file systems of the data paths that are others than
-// the root, and those that might not answer; what is mounted several times is
-// asked once.
+// root reads the root, as node_exporter reads it through the procfs at that path.
+// mounts reads the file systems of the data paths that are not the root, and
+// those that depend on a server. A file system with several mounts is read once.
 //
-// The paths are fixed by the first call: another one with other paths fails.
+// The first call of Disks fixes the paths. A call with other paths fails.
 func Disks(log *slog.Logger, procfs, rootfs string) (root func(context.Context) (fault.Filesystem, error), mounts func(context.Context) ([]fault.Mount, error), err error) {
 	procfs, rootfs = filepath.Clean(procfs), filepath.Clean(rootfs)
 	filesystem, err := setUp(log, procfs, rootfs)
 	if err != nil {
 		return nil, nil, err
 	}
-	own := &mountTable{}
-	node := own
-	if !ourNamespace(procfs) {
+	self := &mountTable{}
+	node := self
+	if !sameNamespace(procfs) {
 		node = &mountTable{procfs: procfs}
 	}
-	return newRoot(rootfs, filesystem, node, own).look, newMounts(rootfs, own).look, nil
+	return newRoot(rootfs, filesystem, node, self).collect, newMounts(rootfs, self).collect, nil
 }
 
 func setUp(log *slog.Logger, procfs, rootfs string) (prometheus.Gatherer, error) {
@@ -60,23 +59,23 @@ func setUp(log *slog.Logger, procfs, rootfs string) (prometheus.Gatherer, error)
 	defer n.Unlock()
 	if n.filesystem != nil {
 		if n.procfs != procfs || n.rootfs != rootfs {
-			return nil, fmt.Errorf("node_exporter reads procfs %s and root %s already; for %s and %s, start anew", n.procfs, n.rootfs, procfs, rootfs)
+			return nil, fmt.Errorf("node_exporter reads procfs %s and root %s already; expected the same paths, not %s and %s", n.procfs, n.rootfs, procfs, rootfs)
 		}
 		return n.filesystem, nil
 	}
-	kingpin.CommandLine.Terminate(nil) // or a mistake would end the process
+	kingpin.CommandLine.Terminate(nil) // or an invalid flag would end the process
 	_, err := kingpin.CommandLine.Parse([]string{
 		"--collector.filesystem", "--path.procfs=" + procfs, "--path.rootfs=" + rootfs,
-		// No other mount is asked, so none that is stuck can hold us up.
+		// No other mount is read, so a stuck one cannot block the root.
 		"--collector.filesystem.mount-points-include=^/$", "--collector.filesystem.stat-workers=1",
-		// By default overlay, squashfs and erofs are left out, which are the
+		// By default overlay, squashfs and erofs are excluded, which are the
 		// root of some immutable distributions.
 		"--collector.filesystem.fs-types-exclude=^$",
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up node_exporter: %w", err)
 	}
-	// Its failures reach the caller as errors, so they need no ERROR of its own.
+	// Its failures are returned as errors, so they are not logged at level ERROR.
 	quiet := slog.New(warnHandler{log.Handler()})
 	filesystems, err := collector.NewFilesystemCollector(quiet)
 	if err != nil {
@@ -86,20 +85,19 @@ func setUp(log *slog.Logger, procfs, rootfs string) (prometheus.Gatherer, error)
 	return n.filesystem, nil
 }
 
-// gatherer gathers what a collector of node_exporter tells. A registry would
-// take as long for its checks as the collector takes to look, and refuse mounts
-// that look alike (both device overlay, say): they are the same statfs, and one
-// of them is there.
+// gatherer returns the metrics of a collector of node_exporter. The checks of a
+// registry would take as long as the collector, and reject mounts with equal
+// labels, such as two with the device overlay. These have the same statfs.
 func gatherer(from collector.Collector) prometheus.Gatherer {
 	names := map[*prometheus.Desc]string{} // a collector makes its descriptors once
 	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
-		told, failed := make(chan prometheus.Metric, 64), make(chan error, 1) // more than one mount tells
+		metrics, failed := make(chan prometheus.Metric, 64), make(chan error, 1) // more than the metrics of one mount
 		go func() {
-			failed <- from.Update(told)
-			close(told)
+			failed <- from.Update(metrics)
+			close(metrics)
 		}()
 		families := map[string]*dto.MetricFamily{}
-		for m := range told {
+		for m := range metrics {
 			name, ok := names[m.Desc()]
 			if !ok {
 				name = nameOf(m.Desc())
@@ -118,36 +116,34 @@ func gatherer(from collector.Collector) prometheus.Gatherer {
 	})
 }
 
-// nameOf reads the metric's name out of its descriptor, which tells it to
-// people only.
+// nameOf returns a metric's name. A descriptor exposes it only in its String.
 func nameOf(d *prometheus.Desc) string {
 	var name string
 	_, _ = fmt.Sscanf(d.String(), "Desc{fqName: %q", &name)
 	return name
 }
 
-// A root is the node's root file system, mounted at path. Node_exporter says
-// which of the mounts it is and whether it can be written to. While the mounts
-// are the same, which is nearly always, only its statfs is repeated: to find
-// the mount among some hundred is ten times the work.
+// A root is the node's root file system, mounted at path. node_exporter finds its
+// mount and whether it is read-only. While the mounts do not change, only its
+// statfs is repeated: finding the mount among some hundred is ten times the work.
 type root struct {
 	path       string
 	filesystem prometheus.Gatherer
 	statfs     func(string) (fault.Filesystem, error)
 	known      rootKnown
 	node       func() ([]*mountInfo, int, error) // the mounts that node_exporter reads
-	own        func() ([]*mountInfo, int, error) // those we live in
-	asked      ask[fault.Filesystem]
+	self       func() ([]*mountInfo, int, error) // the mounts of this process
+	call       call[fault.Filesystem]
 }
 
-func newRoot(path string, filesystem prometheus.Gatherer, node, own *mountTable) *root {
-	return &root{path: path, filesystem: filesystem, statfs: statfs, node: node.read, own: own.read}
+func newRoot(path string, filesystem prometheus.Gatherer, node, self *mountTable) *root {
+	return &root{path: path, filesystem: filesystem, statfs: statfs, node: node.read, self: self.read}
 }
 
-// look tells the file system.
-func (r *root) look(ctx context.Context) (fault.Filesystem, error) {
-	r.asked.put(r.read)
-	f, err := r.asked.answer(ctx)
+// collect returns the file system.
+func (r *root) collect(ctx context.Context) (fault.Filesystem, error) {
+	r.call.start(r.read)
+	f, err := r.call.result(ctx)
 	if err != nil {
 		return f, fmt.Errorf("file system at %s: %w", r.path, err)
 	}
@@ -155,7 +151,7 @@ func (r *root) look(ctx context.Context) (fault.Filesystem, error) {
 }
 
 func (r *root) read() (fault.Filesystem, error) {
-	var own []*mountInfo
+	var self []*mountInfo
 	var now rootKnown
 	node, generation, err := r.node()
 	if err != nil {
@@ -163,21 +159,26 @@ func (r *root) read() (fault.Filesystem, error) {
 	}
 	now.node = generation
 	if r.path != "/" {
-		if own, now.own, err = r.own(); err != nil {
-			return fault.Filesystem{}, fmt.Errorf("read our own mounts: %w", err)
+		if self, now.self, err = r.self(); err != nil {
+			return fault.Filesystem{}, fmt.Errorf("read the mounts of this process: %w", err)
 		}
 	}
-	if now.node == r.known.node && now.own == r.known.own {
+	if now.node == r.known.node && now.self == r.known.self {
 		f, err := r.statfs(r.path)
 		f.At, f.ReadOnly = time.Now(), r.known.readOnly
 		return f, err
 	}
-	mount, err := rootMount(node, own, r.path)
+	mount, err := rootMount(node, self, r.path)
 	if err != nil {
 		return fault.Filesystem{}, err
 	}
 	families, errGather := r.filesystem.Gather()
-	f, err := figures(families, mount)
+	f, err := valuesOf(families, mount)
+	if err != nil && errGather != nil {
+		// One line of mountinfo that node_exporter cannot parse fails all of it.
+		f, err = r.statfs(r.path)
+		f.ReadOnly = readOnly(mount, mount.MountPoint != "/")
+	}
 	f.At = time.Now()
 	if err != nil {
 		return f, errors.Join(err, errGather)
@@ -187,25 +188,24 @@ func (r *root) read() (fault.Filesystem, error) {
 	return f, nil
 }
 
-// A rootKnown is what node_exporter said of the mounts of these generations.
+// A rootKnown is the result of node_exporter for the mounts of these generations.
 type rootKnown struct {
-	node, own int
-	readOnly  bool
+	node, self int
+	readOnly   bool
 }
 
-// rootMount finds the mount of the node's root, which we see at path, among
-// those of the procfs that node_exporter reads. node_exporter itself takes
-// every mount at path and at / for it, so that the root of our own container
-// stands beside the node's.
-func rootMount(node, own []*mountInfo, path string) (*mountInfo, error) {
+// rootMount returns the mount of the node's root, which is mounted at path, among
+// those of the procfs that node_exporter reads. node_exporter itself returns
+// every mount at path and at /, also the root of the exporter's container.
+func rootMount(node, self []*mountInfo, path string) (*mountInfo, error) {
 	if path != "/" {
-		// A procfs that knows path is of our own container.
+		// A procfs that lists path is that of the exporter's container.
 		if m := mountedAt(node, path); m != nil {
 			return m, nil
 		}
-		// Any other is the node's, where the root is at /. Unless nothing is
-		// mounted at path: then it is ours after all, and / our container's.
-		if mountedAt(own, path) == nil {
+		// Any other is the node's, where the root is at /. If nothing is mounted
+		// at path, it is the container's, and so is its root.
+		if mountedAt(self, path) == nil {
 			return nil, fmt.Errorf("nothing is mounted at %s; expected the node's root file system", path)
 		}
 	}
@@ -225,8 +225,9 @@ func mountedAt(all []*mountInfo, path string) *mountInfo {
 	return nil
 }
 
-// figures reads what node_exporter tells of one mount at the root.
-func figures(families []*dto.MetricFamily, mount *mountInfo) (fault.Filesystem, error) {
+// valuesOf returns the values that node_exporter exports for one mount at the
+// root.
+func valuesOf(families []*dto.MetricFamily, mount *mountInfo) (fault.Filesystem, error) {
 	read := map[string]float64{}
 	for _, family := range families {
 		for _, m := range family.GetMetric() {
@@ -244,7 +245,7 @@ func figures(families []*dto.MetricFamily, mount *mountInfo) (fault.Filesystem, 
 		}
 	}
 	if _, ok := read["node_filesystem_size_bytes"]; !ok {
-		return fault.Filesystem{}, fmt.Errorf("node_exporter tells nothing of %s (%s)", mount.Source, mount.FSType)
+		return fault.Filesystem{}, fmt.Errorf("node_exporter exports no values of %s (%s)", mount.Source, mount.FSType)
 	}
 	f := fault.Filesystem{
 		Size:      read["node_filesystem_size_bytes"],
@@ -254,7 +255,7 @@ func figures(families []*dto.MetricFamily, mount *mountInfo) (fault.Filesystem, 
 		FilesFree: read["node_filesystem_files_free"],
 		ReadOnly:  read["node_filesystem_readonly"] == 1,
 	}
-	if mount.MountPoint != "/" { // node_exporter does not know that it was made for us
+	if mount.MountPoint != "/" { // node_exporter reports the option of the mount into the container
 		f.ReadOnly = readOnly(mount, true)
 	}
 	return f, nil

@@ -18,20 +18,15 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/procfs"
 
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 	"github.com/rainbond-exporter/rainbond-exporter/test/mutefs"
 )
 
-// parseMounts reads mountinfo as the kernel writes it.
-func parseMounts(t *testing.T, mountinfo string) []*procfs.MountInfo {
+// parseMounts parses mountinfo as the kernel writes it.
+func parseMounts(t *testing.T, mountinfo string) []*mountInfo {
 	t.Helper()
-	all, err := mounts(procfsWith(t, mountinfo))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all
+	return parseMountInfo([]byte(mountinfo))
 }
 
 // procfsWith makes a procfs whose first process has the given mounts.
@@ -55,8 +50,8 @@ const (
 	hostInitramfs = "1 1 0:2 / / rw - rootfs rootfs rw\n"
 )
 
-func TestTheMountOfTheRootIsTheNodesAndNotTheContainers(t *testing.T) {
-	for _, row := range []struct{ name, node, own, path, want string }{
+func TestRootMount(t *testing.T) {
+	for _, row := range []struct{ name, node, self, path, want string }{
 		{"on the node itself", hostRoot, hostRoot, "/", "/dev/sda1 ext4 at /"},
 		{"on the node itself, after an initramfs", hostInitramfs + hostRoot, hostRoot, "/", "/dev/sda1 ext4 at /"},
 		{"an immutable node", hostOverlay, hostOverlay, "/", "overlay overlay at /"},
@@ -66,7 +61,7 @@ func TestTheMountOfTheRootIsTheNodesAndNotTheContainers(t *testing.T) {
 		{"in a container that has not mounted the root", containerRoot, containerRoot, "/host", "nothing is mounted at /host; expected the node's root file system"},
 		{"no root at all", "30 1 0:5 / /dev rw - devtmpfs udev rw\n", containerRoot, "/", "the procfs lists no root file system"},
 	} {
-		mount, err := rootMount(parseMounts(t, row.node), parseMounts(t, row.own), row.path)
+		mount, err := rootMount(parseMounts(t, row.node), parseMounts(t, row.self), row.path)
 		var got string
 		if err != nil {
 			got = err.Error()
@@ -79,7 +74,7 @@ func TestTheMountOfTheRootIsTheNodesAndNotTheContainers(t *testing.T) {
 	}
 }
 
-// told by node_exporter of one mount at the root.
+// families returns the metrics of node_exporter for one mount at the root.
 func families(device, fstype, deviceError string, values map[string]float64) []*dto.MetricFamily {
 	registry := prometheus.NewRegistry()
 	for name, value := range values {
@@ -95,10 +90,10 @@ func families(device, fstype, deviceError string, values map[string]float64) []*
 	return all
 }
 
-func TestFiguresAreThoseOfTheMount(t *testing.T) {
+func TestValuesOfTheMount(t *testing.T) {
 	values := map[string]float64{"size_bytes": 100, "free_bytes": 40, "avail_bytes": 35, "files": 10, "files_free": 4, "readonly": 1}
-	figured := fault.Filesystem{Size: 100, Free: 40, Avail: 35, Files: 10, FilesFree: 4}
-	readOnly := figured
+	writable := fault.Filesystem{Size: 100, Free: 40, Avail: 35, Files: 10, FilesFree: 4}
+	readOnly := writable
 	readOnly.ReadOnly = true
 	for _, row := range []struct {
 		name, mount string
@@ -107,34 +102,34 @@ func TestFiguresAreThoseOfTheMount(t *testing.T) {
 		err         string
 	}{
 		{"the node's own mount is read-only", hostRoot, families("/dev/sda1", "ext4", "", values), readOnly, ""},
-		{"only our mount of it is", hostAtHost, families("/dev/sda1", "ext4", "", values), figured, ""},
+		{"only the mount into the container is", hostAtHost, families("/dev/sda1", "ext4", "", values), writable, ""},
 		{"the file system is, after errors", strings.Replace(hostAtHost, "rw,errors", "ro,errors", 1), families("/dev/sda1", "ext4", "", values), readOnly, ""},
 		{"the file system is, after a shutdown", strings.Replace(hostAtHost, "rw,errors", "rw,emergency_ro,errors", 1), families("/dev/sda1", "ext4", "", values), readOnly, ""},
-		{"only the container's is told", hostRoot, families("overlay", "overlay", "", values), fault.Filesystem{}, "node_exporter tells nothing of /dev/sda1 (ext4)"},
+		{"only the container's root", hostRoot, families("overlay", "overlay", "", values), fault.Filesystem{}, "node_exporter exports no values of /dev/sda1 (ext4)"},
 		{"statfs failed", hostRoot, families("/dev/sda1", "ext4", "input/output error", map[string]float64{"device_error": 1, "readonly": 0}), fault.Filesystem{}, "statfs: input/output error"},
 	} {
-		got, err := figures(row.families, parseMounts(t, row.mount)[0])
+		got, err := valuesOf(row.families, parseMounts(t, row.mount)[0])
 		if got != row.want || (err == nil) != (row.err == "") || err != nil && err.Error() != row.err {
 			t.Errorf("%s: got %+v, %v", row.name, got, err)
 		}
 	}
 }
 
-// inProcess names the part of a test that has a process of its own.
-const inProcess = "REGION_TEST_IN_PROCESS"
+// inProcess names the part of a test that runs in a separate process.
+const inProcess = "FILESYSTEM_TEST_IN_PROCESS"
 
-// As node_exporter can be set up once in a process, each root has a process of
-// its own: a tmpfs of known size, as seen from a container, and the root that
-// we live on.
-func TestTheRootTellsWhatStatfsTells(t *testing.T) {
-	tests := map[string]func(*testing.T){"a tmpfs": tellsTmpfs, "our own root": tellsOurRoot, "a root that never answers": tellsMuteRoot}
+// TestRootEqualsStatfs reads each root in a separate process, because
+// node_exporter can be set up once: a tmpfs of known size, as in a container, the
+// root of this process, and one that never answers.
+func TestRootEqualsStatfs(t *testing.T) {
+	tests := map[string]func(*testing.T){"a tmpfs": testTmpfs, "a tmpfs on WSL2": testWSL2, "the root of this process": testRoot, "a root that never answers": testMuteRoot}
 	if test := tests[os.Getenv(inProcess)]; test != nil {
 		test(t)
 		return
 	}
 	for name := range tests {
 		t.Run(name, func(t *testing.T) {
-			again := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.run=^TestTheRootTellsWhatStatfsTells$")
+			again := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.run=^TestRootEqualsStatfs$")
 			again.Env = append(os.Environ(), inProcess+"="+name)
 			out, err := again.CombinedOutput()
 			t.Logf("%s", out)
@@ -148,7 +143,7 @@ func TestTheRootTellsWhatStatfsTells(t *testing.T) {
 	}
 }
 
-func tellsTmpfs(t *testing.T) {
+func testTmpfs(t *testing.T) {
 	path := t.TempDir()
 	const size, inodes = 64 << 20, 1000
 	if err := syscall.Mount("tmpfs", path, "tmpfs", 0, fmt.Sprintf("size=%d,nr_inodes=%d", size, inodes)); err != nil {
@@ -158,20 +153,40 @@ func tellsTmpfs(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(path, "file"), make([]byte, 1<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// An overlay stands for the immutable distributions, and looks just like
-	// our container's own root.
+	// An overlay is the root of immutable distributions, with the same source and
+	// type as the container's root.
 	procPath := procfsWith(t, containerRoot+"102 100 0:77 / "+path+" ro,relatime - overlay overlay rw\n"+
 		"103 102 0:78 / "+path+"/nfs rw - nfs server:/dead rw\n")
 	got, statfs := rootFS(t, procPath, path)
 	if want := (fault.Filesystem{Size: size, Free: size - 1<<20, Avail: size - 1<<20, Files: inodes, FilesFree: inodes - 2}); got != want || statfs != want {
-		t.Errorf("told %+v\nthere %+v\nwant %+v", got, statfs, want)
+		t.Errorf("got %+v\nstatfs %+v\nwant %+v", got, statfs, want)
 	}
 	onlyRoot(t)
 }
 
-// onlyRoot fails when node_exporter asks any mount but the root: it might hang.
+// testWSL2 has a line that node_exporter cannot parse.
+func testWSL2(t *testing.T) {
+	path := t.TempDir()
+	if err := syscall.Mount("tmpfs", path, "tmpfs", 0, "size=1m"); err != nil {
+		t.Skipf("mount a tmpfs, as only root may: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(path, 0) })
+	procPath := procfsWith(t, wsl2Line+containerRoot+"102 100 0:77 / "+path+" rw,relatime - tmpfs tmpfs ro\n")
+	collect, _, err := Disks(slog.New(slog.NewTextHandler(t.Output(), nil)), procPath, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if f, err := collect(t.Context()); err != nil || f.Size != 1<<20 || !f.ReadOnly || f.At.IsZero() {
+			t.Errorf("got %+v, %v; want a size of 1 MiB, read-only", f, err)
+		}
+	}
+}
+
+// onlyRoot fails when node_exporter reads any mount except the root: it might
+// hang.
 func onlyRoot(t *testing.T) {
-	all, _ := nodeExporter.filesystem.Gather() // an error is about two alike
+	all, _ := nodeExporter.filesystem.Gather() // an error is about two equal series
 	for _, family := range all {
 		for _, m := range family.GetMetric() {
 			for _, l := range m.GetLabel() {
@@ -183,115 +198,115 @@ func onlyRoot(t *testing.T) {
 	}
 }
 
-func tellsOurRoot(t *testing.T) {
+func testRoot(t *testing.T) {
 	got, statfs := rootFS(t, "/proc", "/")
-	if got.Size != statfs.Size || got.Files != statfs.Files || got.Free < got.Avail { // the rest moves
-		t.Errorf("told %+v\nthere %+v", got, statfs)
+	if got.Size != statfs.Size || got.Files != statfs.Files || got.Free < got.Avail { // the rest changes
+		t.Errorf("got %+v\nstatfs %+v", got, statfs)
 	}
 }
 
-func tellsMuteRoot(t *testing.T) {
+func testMuteRoot(t *testing.T) {
 	point := t.TempDir()
 	die := mutefs.Mount(t, point)
-	look, _, err := Disks(slog.New(slog.NewTextHandler(t.Output(), nil)), procfsWith(t, "102 100 0:77 / "+point+" rw - fuse.mute mute rw\n"), point)
+	collect, _, err := Disks(slog.New(slog.NewTextHandler(t.Output(), nil)), procfsWith(t, "102 100 0:77 / "+point+" rw - fuse.mute mute rw\n"), point)
 	if err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now()
 	for range 10 {
-		if f, err := look(t.Context()); !errors.Is(err, fault.ErrNoAnswer) || !f.At.IsZero() {
-			t.Errorf("told %+v, %v", f, err)
+		if f, err := collect(t.Context()); !errors.Is(err, fault.ErrNoAnswer) || !f.At.IsZero() {
+			t.Errorf("got %+v, %v", f, err)
 		}
 	}
-	if took := time.Since(began); took < patience || took > 5*patience {
-		t.Errorf("10 looks took %s, want one patience of %s", took, patience)
+	if took := time.Since(began); took < statfsTimeout || took > 5*statfsTimeout {
+		t.Errorf("10 collections took %s, want one timeout of %s", took, statfsTimeout)
 	}
 	die()
 }
 
-// rootFS returns what RootFS tells of a root, and what there is.
-func rootFS(t *testing.T, procPath, rootPath string) (told, there fault.Filesystem) {
+// rootFS returns the root as read by Disks, and as read by statfs.
+func rootFS(t *testing.T, procPath, rootPath string) (got, want fault.Filesystem) {
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	look, _, err := Disks(log, procPath, rootPath)
+	collect, _, err := Disks(log, procPath, rootPath)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if told, err = look(t.Context()); err != nil {
+	if got, err = collect(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	again, err := look(t.Context()) // now without node_exporter
-	if again.At = told.At; again != told && told.Size < 1<<30 || again.ReadOnly != told.ReadOnly || again.Size != told.Size || err != nil {
-		t.Errorf("told %+v\nagain %+v, %v", told, again, err)
+	again, err := collect(t.Context()) // now without node_exporter
+	if again.At = got.At; again != got && got.Size < 1<<30 || again.ReadOnly != got.ReadOnly || again.Size != got.Size || err != nil {
+		t.Errorf("got %+v\nthen %+v, %v", got, again, err)
 	}
-	if time.Since(told.At) > time.Minute {
-		t.Errorf("said at %s", told.At)
+	if time.Since(got.At) > time.Minute {
+		t.Errorf("read at %s", got.At)
 	}
-	told.At = time.Time{}
+	got.At = time.Time{}
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(rootPath, &s); err != nil {
 		t.Fatal(err)
 	}
 	block := float64(s.Bsize)
-	there = fault.Filesystem{Size: float64(s.Blocks) * block, Free: float64(s.Bfree) * block, Avail: float64(s.Bavail) * block, Files: float64(s.Files), FilesFree: float64(s.Ffree)}
+	want = fault.Filesystem{Size: float64(s.Blocks) * block, Free: float64(s.Bfree) * block, Avail: float64(s.Bavail) * block, Files: float64(s.Files), FilesFree: float64(s.Ffree)}
 	if _, _, err := Disks(log, procPath, rootPath); err != nil {
 		t.Errorf("the same paths again: %v", err)
 	}
 	_, _, err = Disks(log, "/elsewhere", rootPath)
-	if want := fmt.Sprintf("node_exporter reads procfs %s and root %s already; for /elsewhere and %s, start anew", procPath, rootPath, rootPath); err == nil || err.Error() != want {
+	if want := fmt.Sprintf("node_exporter reads procfs %s and root %s already; expected the same paths, not /elsewhere and %s", procPath, rootPath, rootPath); err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
-	return told, there
+	return got, want
 }
 
-func TestARootThatDoesNotAnswerIsSaidAndAskedOnce(t *testing.T) {
+func TestRootThatDoesNotAnswerOccupiesOneGoroutine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var asked atomic.Int32
+		var calls atomic.Int32
 		answer := make(chan struct{})
-		own := func() ([]*mountInfo, int, error) { return parseMounts(t, hostRoot), 1, nil }
+		self := func() ([]*mountInfo, int, error) { return parseMounts(t, hostRoot), 1, nil }
 		again := func(string) (fault.Filesystem, error) { return fault.Filesystem{Size: 100}, nil }
-		r := &root{path: "/", node: own, own: own, statfs: again, filesystem: prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
-			asked.Add(1)
+		r := &root{path: "/", node: self, self: self, statfs: again, filesystem: prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+			calls.Add(1)
 			<-answer
 			return families("/dev/sda1", "ext4", "", map[string]float64{"size_bytes": 100}), errors.New("the same series twice")
 		})}
-		look := func() (fault.Filesystem, error) {
+		collect := func() (fault.Filesystem, error) {
 			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
 			defer cancel()
-			return r.look(ctx)
+			return r.collect(ctx)
 		}
 		began := time.Now()
 		for range 3 {
-			_, err := look()
+			_, err := collect()
 			if want := "file system at /: no response since 2000-01-01T00:00:00Z"; err == nil || err.Error() != want {
 				t.Errorf("got  %v\nwant %s", err, want)
 			}
 		}
-		if n := asked.Load(); n != 1 {
+		if n := calls.Load(); n != 1 {
 			t.Errorf("%d goroutines hang, want 1", n)
 		}
-		if waited := time.Since(began); waited != patience {
-			t.Errorf("three looks waited for %s, want %s once", waited, patience)
+		if waited := time.Since(began); waited != statfsTimeout {
+			t.Errorf("three collections waited for %s, want %s once", waited, statfsTimeout)
 		}
 		close(answer)
 		synctest.Wait()
-		if f, err := look(); err != nil || f.Size != 100 {
+		if f, err := collect(); err != nil || f.Size != 100 {
 			t.Errorf("when it answers again: %+v, %v", f, err)
 		}
 	})
 }
 
-func TestNodeExporterIsAskedAgainWhenTheMountsAreOthers(t *testing.T) {
-	asked, generation := 0, 1
-	own := func() ([]*mountInfo, int, error) { return parseMounts(t, hostRoot), generation, nil }
+func TestNodeExporterIsUsedAgainWhenMountsChange(t *testing.T) {
+	calls, generation := 0, 1
+	self := func() ([]*mountInfo, int, error) { return parseMounts(t, hostRoot), generation, nil }
 	failing := errors.New("input/output error")
-	r := &root{path: "/", node: own, own: own, filesystem: prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
-		asked++
+	r := &root{path: "/", node: self, self: self, filesystem: prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+		calls++
 		return families("/dev/sda1", "ext4", "", map[string]float64{"size_bytes": 100, "readonly": float64(generation - 1)}), nil
 	})}
 	for i, row := range []struct {
 		statfs     error
 		generation int
-		asked      int
+		calls      int
 		want       string
 	}{
 		{nil, 1, 1, "100 false <nil>"},
@@ -309,8 +324,8 @@ func TestNodeExporterIsAskedAgainWhenTheMountsAreOthers(t *testing.T) {
 			return fault.Filesystem{Size: 90}, nil
 		}
 		f, err := r.read()
-		if got := fmt.Sprint(f.Size, f.ReadOnly, err); got != row.want || asked != row.asked {
-			t.Errorf("look %d: %s, node_exporter asked %d times; want %s, %d", i+1, got, asked, row.want, row.asked)
+		if got := fmt.Sprint(f.Size, f.ReadOnly, err); got != row.want || calls != row.calls {
+			t.Errorf("collection %d: %s, node_exporter used %d times; want %s, %d", i+1, got, calls, row.want, row.calls)
 		}
 	}
 }
