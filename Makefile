@@ -13,7 +13,7 @@ export CGO_ENABLED ?= 0
 export GOFLAGS := $(strip -trimpath $(GOFLAGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-stack test race promtool fuzz e2e e2e-browser pictures clients faults faults-ci breakage invariants bench scale lint fmt check clean chart panels image sync release vuln workflows words links
+.PHONY: help build demo demo-stack test race promtool documents fuzz e2e e2e-browser pictures clients faults faults-ci breakage invariants bench scale lint fmt check clean chart panels image sync release vuln workflows words links
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,9 +44,13 @@ RACE ?= ./cmd/... ./collector/... ./console/... ./demo/... ./doctor/... ./filesy
 race: ## the tests of the packages with goroutines, with the race detector (needs a C compiler)
 	@CGO_ENABLED=1 go test -race -timeout 90m $(RACE)
 
-promtool: ## promtool and amtool on the rules, the routes and the documentation
+promtool: ## promtool and amtool on the rules and the routes
 	@tools/build promtool promtool-2.20 promtool-2.35 prometheus-2.20 amtool
 	@tools/noskip ./rules
+
+documents: ## the commands and YAML of the documentation, with amtool, promtool and kubectl
+	@tools/build promtool amtool kubectl
+	@tools/noskip ./test/documents
 
 # Runs are counted, not timed: when its time is up in the middle of a run, Go's fuzzer may call that a failure.
 fuzz: ## some ten seconds for each parser that reads what others wrote (FUZZ=40 for ten times as much)
