@@ -1,90 +1,87 @@
-{{- /* The pod of a role: (dict "root" $ "role" "cluster"). It passes Pod Security restricted, but for the node role's hostPath. */ -}}
+{{- /* The pod template of a role: (dict "root" $ "role" "cluster"). It passes Pod Security restricted, except for the node role's hostPath. */ -}}
 {{- define "rainbond-exporter.pod" -}}
 {{- $root := .root -}}
 {{- $role := .role -}}
 {{- $v := $root.Values -}}
 {{- $own := index $v $role -}}
-{{- $config := dig "config" "existingSecret" "" $own -}}
+{{- $labels := mergeOverwrite (deepCopy $v.commonLabels) $own.podLabels (include "rainbond-exporter.selector" (dict "root" $root "component" $role) | fromYaml) -}}
+{{- $annotations := deepCopy $v.commonAnnotations -}}
+{{- if eq $v.scrape.by "annotations" -}}
+{{- $annotations = mergeOverwrite $annotations (dict "prometheus.io/scrape" "true" "prometheus.io/port" "10069" "prometheus.io/path" "/metrics" "prometheus.io/scheme" $v.scrape.scheme) -}}
+{{- end -}}
+{{- $annotations = mergeOverwrite $annotations $own.podAnnotations -}}
 metadata:
   labels:
-    {{- include "rainbond-exporter.selector" $root | nindent 4 }}
-    app.kubernetes.io/component: {{ $role }}
-    {{- with mergeOverwrite (deepCopy $v.commonLabels) $own.podLabels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
-  {{- $annotations := deepCopy $own.podAnnotations }}
-  {{- if eq $v.scrape.by "annotations" }}
-  {{- $annotations = merge $annotations (dict "prometheus.io/scrape" "true" "prometheus.io/port" "10069" "prometheus.io/path" "/metrics" "prometheus.io/scheme" $v.scrape.scheme) }}
-  {{- end }}
+    {{- toYaml $labels | nindent 4 }}
   {{- with $annotations }}
   annotations:
     {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
   {{- if eq $role "cluster" }}
-  serviceAccountName: {{ include "rainbond-exporter.serviceAccount" $root }}
-  automountServiceAccountToken: true
-  {{- else }}
-  automountServiceAccountToken: false
+  serviceAccountName: {{ include "rainbond-exporter.serviceAccount" $root | quote }}
   {{- end }}
+  automountServiceAccountToken: {{ $own.automountServiceAccountToken }}
   enableServiceLinks: false
-  {{- with $v.imagePullSecrets }}
+  {{- with include "rainbond-exporter.imagePullSecrets" $root }}
   imagePullSecrets:
+    {{- . | nindent 4 }}
+  {{- end }}
+  {{- with $own.podSecurityContext }}
+  securityContext:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  securityContext:
-    runAsNonRoot: true
-    runAsUser: 65532
-    runAsGroup: 65532
-    fsGroup: 65532
-    seccompProfile:
-      type: RuntimeDefault
+  {{- if $own.hostNetwork }}
+  hostNetwork: true
+  {{- end }}
+  {{- with $own.dnsPolicy | default (ternary "ClusterFirstWithHostNet" "" $own.hostNetwork) }}
+  dnsPolicy: {{ . }}
+  {{- end }}
+  {{- with $own.dnsConfig }}
+  dnsConfig:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $own.hostAliases }}
+  hostAliases:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- if ne (int $own.terminationGracePeriodSeconds) 30 }}
+  terminationGracePeriodSeconds: {{ $own.terminationGracePeriodSeconds }}
+  {{- end }}
+  {{- with $own.initContainers }}
+  initContainers:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   containers:
     - name: rainbond-exporter
       image: {{ include "rainbond-exporter.image" $root | quote }}
       imagePullPolicy: {{ $v.image.pullPolicy }}
       args:
-        - serve
-        - --role={{ $role }}
-        {{- if eq $role "cluster" }}
-        - --collectors={{ join "," $own.collectors }}
-        - --namespace={{ $v.region.namespace }}
-        - --region.name={{ $v.region.name }}
-        {{- with $v.region.directURL }}
-        - --region.direct-url={{ . }}
-        {{- end }}
-        - --node-role.worker={{ join "," $v.nodeRole.worker }}
-        - --node-role.control-plane={{ join "," $v.nodeRole.controlPlane }}
-        {{- if $own.optional.kubeletConfigz }}
-        - --kubelet.configz
-        {{- end }}
-        {{- else if eq $role "node" }}
-        - --region.name={{ $v.region.name }}
-        - --path.rootfs=/host
-        - --path.procfs=/host/proc
-        {{- end }}
-        {{- if $config }}
-        - --config.file=/etc/rainbond-exporter/config/rainbond-exporter.yaml
-        {{- end }}
-        {{- if $v.web.existingSecret }}
-        - --web.config.file=/etc/rainbond-exporter/web/web-config.yml
-        {{- end }}
-        - --log.level={{ $v.log.level }}
-        - --log.format={{ $v.log.format }}
+        {{- include "rainbond-exporter.args" . | nindent 8 }}
+      {{- $env := $own.env }}
       {{- if eq $role "node" }}
+      {{- $env = prepend $env (dict "name" "NODE_NAME" "valueFrom" (dict "fieldRef" (dict "fieldPath" "spec.nodeName"))) }}
+      {{- end }}
+      {{- with $env }}
       env:
-        - name: NODE_NAME
-          valueFrom:
-            fieldRef:
-              fieldPath: spec.nodeName
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with $own.envFrom }}
+      envFrom:
+        {{- toYaml . | nindent 8 }}
       {{- end }}
       ports:
         - name: http
           containerPort: 10069
       {{- range $probe := list "liveness" "readiness" }}
       {{ $probe }}Probe:
+        {{- $fields := index $own (printf "%sProbe" $probe) }}
+        {{- with $fields }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+        {{- if not (or $fields.httpGet $fields.tcpSocket $fields.exec $fields.grpc) }}
         {{- if $v.web.existingSecret }}
-        # The kubelet has no password, and nothing beside /metrics is open without one.
+        # The kubelet has no password, and only /metrics is accessible without one.
         tcpSocket:
           port: http
         {{- else }}
@@ -92,20 +89,27 @@ spec:
           path: /-/{{ eq $probe "liveness" | ternary "healthy" "ready" }}
           port: http
         {{- end }}
+        {{- end }}
+      {{- end }}
+      {{- with $own.lifecycle }}
+      lifecycle:
+        {{- toYaml . | nindent 8 }}
       {{- end }}
       {{- with $own.resources }}
       resources:
         {{- toYaml . | nindent 8 }}
       {{- end }}
+      {{- with $own.securityContext }}
       securityContext:
-        allowPrivilegeEscalation: false
-        readOnlyRootFilesystem: true
-        capabilities:
-          drop: [ALL]
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
       {{- with include "rainbond-exporter.mounts" . | trim }}
       volumeMounts:
         {{- . | nindent 8 }}
       {{- end }}
+    {{- with $own.extraContainers }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
   {{- with include "rainbond-exporter.volumes" . | trim }}
   volumes:
     {{- . | nindent 4 }}
@@ -125,19 +129,39 @@ spec:
   {{- if $own.topologySpreadConstraints }}
   topologySpreadConstraints:
     {{- toYaml $own.topologySpreadConstraints | nindent 4 }}
-  {{- else if gt (int (dig "replicas" 1 $own)) 1 }}
+  {{- else if gt (int ($own.replicas | default 1)) 1 }}
   topologySpreadConstraints:
     - maxSkew: 1
       topologyKey: kubernetes.io/hostname
       whenUnsatisfiable: ScheduleAnyway
       labelSelector:
         matchLabels:
-          {{- include "rainbond-exporter.selector" $root | nindent 10 }}
-          app.kubernetes.io/component: {{ $role }}
+          {{- include "rainbond-exporter.selector" (dict "root" $root "component" $role) | nindent 10 }}
   {{- end }}
   {{- with $own.priorityClassName }}
-  priorityClassName: {{ . }}
+  priorityClassName: {{ . | quote }}
   {{- end }}
+{{- end -}}
+
+{{- define "rainbond-exporter.args" -}}
+{{- $v := .root.Values -}}
+{{- $own := index $v .role -}}
+{{- $args := list "serve" (printf "--role=%s" .role) -}}
+{{- if eq .role "cluster" -}}
+{{- $args = concat $args (list (printf "--collectors=%s" (join "," $own.collectors)) (printf "--namespace=%s" $v.region.namespace) (printf "--region.name=%s" $v.region.name)) -}}
+{{- with $v.region.directURL }}{{ $args = append $args (printf "--region.direct-url=%s" .) }}{{ end -}}
+{{- $args = concat $args (list (printf "--node-role.worker=%s" (join "," $v.nodeRole.worker)) (printf "--node-role.control-plane=%s" (join "," $v.nodeRole.controlPlane))) -}}
+{{- if $own.optional.kubeletConfigz }}{{ $args = append $args "--kubelet.configz" }}{{ end -}}
+{{- else if eq .role "node" -}}
+{{- $args = concat $args (list (printf "--region.name=%s" $v.region.name) "--path.rootfs=/host" "--path.procfs=/host/proc") -}}
+{{- end -}}
+{{- if dig "config" "existingSecret" "" $own }}{{ $args = append $args "--config.file=/etc/rainbond-exporter/config/rainbond-exporter.yaml" }}{{ end -}}
+{{- if $v.web.existingSecret }}{{ $args = append $args "--web.config.file=/etc/rainbond-exporter/web/web-config.yml" }}{{ end -}}
+{{- with $v.externalURL.exporter }}{{ $args = append $args (printf "--web.external-url=%s" .) }}{{ end -}}
+{{- with $v.externalURL.grafana }}{{ $args = append $args (printf "--grafana.external-url=%s" .) }}{{ end -}}
+{{- with $v.externalURL.guide }}{{ $args = append $args (printf "--guide.external-url=%s" .) }}{{ end -}}
+{{- $args = concat $args (list (printf "--log.level=%s" $v.log.level) (printf "--log.format=%s" $v.log.format)) $own.extraArgs -}}
+{{- toYaml $args -}}
 {{- end -}}
 
 {{- define "rainbond-exporter.mounts" -}}
@@ -168,13 +192,13 @@ spec:
 {{- with dig "config" "existingSecret" "" $own }}
 - name: config
   secret:
-    secretName: {{ . }}
+    secretName: {{ . | quote }}
     defaultMode: 0440
 {{- end }}
 {{- with .root.Values.web.existingSecret }}
 - name: web
   secret:
-    secretName: {{ . }}
+    secretName: {{ . | quote }}
     defaultMode: 0440
 {{- end }}
 {{- if eq .role "node" }}

@@ -1,6 +1,6 @@
 {{- /*
-What values may change in the text of files/rainbond.rules.yaml: each piece of it that names a threshold, and the form that takes the
-value at %. With the default the piece stays as it is. A piece that is not there fails the template: the table and the rules have parted.
+The parts of files/rainbond.rules.yaml that values change: each piece of text with a threshold, and the form in which % is the value.
+With the default value, the text is unchanged. A missing piece fails the template: this table no longer matches the rules.
 */ -}}
 {{- define "rainbond-exporter.replacements" -}}
 - {path: rules.thresholds.diskUsedRatio, default: "0.8", piece: "_filesystem_used_ratio) > 0.80", form: "_filesystem_used_ratio) > %"}
@@ -24,7 +24,7 @@ value at %. With the default the piece stays as it is. A piece that is not there
 {{- $changed := dict -}}
 {{- range include "rainbond-exporter.replacements" . | fromYamlArray -}}
 {{- if not (contains .piece $text) -}}
-{{- fail (printf "%s: files/rainbond.rules.yaml has no %q any more" .path .piece) -}}
+{{- fail (printf "%s: files/rainbond.rules.yaml does not contain %q" .path .piece) -}}
 {{- end -}}
 {{- $value := $root.Values -}}
 {{- range splitList "." .path }}{{ $value = index $value . }}{{ end -}}
@@ -34,14 +34,14 @@ value at %. With the default the piece stays as it is. A piece that is not there
 {{- $text = replace .piece (replace "%" (printf "<%s>" .path) .form) $text -}}
 {{- end -}}
 {{- end -}}
-{{- /* Filled in at the end, or the value of one could be the piece of another: 28 days are one default and another's value. */ -}}
+{{- /* Replaced in a second step, because the value of one threshold can be the piece of another. */ -}}
 {{- range $path, $value := $changed -}}
 {{- $text = replace (printf "<%s>" $path) $value $text -}}
 {{- end -}}
 {{- $text | replace "-n NAMESPACE" (printf "-n %s" .Release.Namespace) -}}
 {{- end -}}
 
-{{- /* The rule groups in the wanted languages, without disabled alerts, with the further labels. */ -}}
+{{- /* The rule groups in the selected languages, without disabled alerts, with overrides, additional labels and complete links. */ -}}
 {{- define "rainbond-exporter.rules" -}}
 {{- $r := .Values.rules -}}
 {{- $file := include "rainbond-exporter.rulesText" . | fromYaml -}}
@@ -62,14 +62,22 @@ value at %. With the default the piece stays as it is. A piece that is not there
 {{- end -}}
 {{- $_ := set $rule "annotations" $a -}}
 {{- $_ := set $rule "labels" (merge (deepCopy $rule.labels) $r.alertLabels) -}}
+{{- with get $r.overrides $rule.alert -}}
+{{- with .for }}{{ $_ := set $rule "for" . }}{{ end -}}
+{{- with .severity }}{{ $_ := set $rule.labels "severity" . }}{{ end -}}
+{{- $_ := set $rule "labels" (mergeOverwrite $rule.labels (.labels | default dict)) -}}
+{{- $_ := set $rule "annotations" (mergeOverwrite $rule.annotations (.annotations | default dict)) -}}
+{{- end -}}
 {{- end -}}
 {{- if not (has (default "" $rule.alert) $r.disabled) }}{{ $rules = append $rules $rule }}{{ end -}}
 {{- end -}}
 {{- if $rules }}{{ $groups = append $groups (merge (dict "rules" $rules) $group) }}{{ end -}}
 {{- end -}}
-{{- range $r.disabled -}}
+{{- range $path, $names := dict "rules.disabled" $r.disabled "rules.overrides" (keys $r.overrides | sortAlpha) -}}
+{{- range $names -}}
 {{- if not (has . $known) -}}
-{{- fail (printf "rules.disabled: there is no alert %s; docs/alerts.md lists them" .) -}}
+{{- fail (printf "%s: unknown alert %s; docs/alerts.md lists all alerts" $path .) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- dict "groups" $groups | toYaml -}}

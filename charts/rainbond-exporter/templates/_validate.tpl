@@ -1,0 +1,60 @@
+{{- /* Rejects combinations of values that cannot work. Each error names the path of the value and what was expected. */ -}}
+{{- define "rainbond-exporter.validate" -}}
+{{- $v := .Values -}}
+{{- if not (include "rainbond-exporter.roles" .) -}}
+{{- fail "cluster.enabled, node.enabled, console.enabled: all are false; expected at least one of them to be true" -}}
+{{- end -}}
+{{- if and $v.console.enabled (not $v.console.config.existingSecret) -}}
+{{- fail "console.config.existingSecret: expected the name of a Secret with the key rainbond-exporter.yaml, because console.enabled is true" -}}
+{{- end -}}
+{{- if and $v.console.scrapeEachRegion (not $v.console.enabled) -}}
+{{- fail "console.scrapeEachRegion: is true while console.enabled is false; only the console role lists regions" -}}
+{{- end -}}
+{{- if and $v.console.scrapeEachRegion (ne $v.scrape.by "scrapeConfig") -}}
+{{- fail (printf "console.scrapeEachRegion: expected scrape.by=scrapeConfig, got %s" $v.scrape.by) -}}
+{{- end -}}
+{{- if and $v.web.existingSecret (eq $v.scrape.by "annotations") (eq $v.scrape.scheme "http") (or $v.scrape.basicAuth $v.scrape.tlsConfig) -}}
+{{- fail "scrape.basicAuth, scrape.tlsConfig: annotations cannot contain them; expected scrape.by=serviceMonitor, podMonitor or scrapeConfig" -}}
+{{- end -}}
+{{- if and (eq $v.scrape.scheme "https") (not $v.web.existingSecret) -}}
+{{- fail "scrape.scheme: is https while web.existingSecret is empty; the exporter serves plain HTTP without it" -}}
+{{- end -}}
+{{- if $v.podDisruptionBudget.enabled -}}
+{{- range $role := list "cluster" "console" -}}
+{{- $r := index $v $role -}}
+{{- if and $r.enabled (lt (int $r.replicas) 2) -}}
+{{- fail (printf "podDisruptionBudget.enabled: expected %s.replicas of at least 2, otherwise a drain never completes" $role) -}}
+{{- end -}}
+{{- end -}}
+{{- if not (or $v.cluster.enabled $v.console.enabled) -}}
+{{- fail "podDisruptionBudget.enabled: is true while neither cluster.enabled nor console.enabled is; drains skip DaemonSets" -}}
+{{- end -}}
+{{- end -}}
+{{- if gt (int $v.rules.thresholds.certificateCriticalDays) (int $v.rules.thresholds.certificateWarningDays) -}}
+{{- fail "rules.thresholds.certificateCriticalDays: expected at most certificateWarningDays, so that the warning fires first" -}}
+{{- end -}}
+{{- if and $v.serviceAccount.create (not $v.cluster.enabled) $v.serviceAccount.name -}}
+{{- fail "serviceAccount.name: is set while cluster.enabled is false; no other role has a ServiceAccount" -}}
+{{- end -}}
+{{- range $kind := list "ingress" "httpRoute" -}}
+{{- $page := index $v $kind -}}
+{{- if and $page.enabled (not (index $v $page.role).enabled) -}}
+{{- fail (printf "%s.role: is %s while %s.enabled is false; expected an enabled role" $kind $page.role $page.role) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $v.httpRoute.enabled (not $v.httpRoute.parentRefs) -}}
+{{- fail "httpRoute.parentRefs: is empty; expected at least one Gateway" -}}
+{{- end -}}
+{{- if and $v.cluster.enabled (not $v.cluster.automountServiceAccountToken) (not $v.cluster.extraVolumes) -}}
+{{- fail "cluster.automountServiceAccountToken: is false; the cluster role needs the token, or a kubeconfig in cluster.extraVolumes" -}}
+{{- end -}}
+{{- if $v.alertmanagerConfig.enabled -}}
+{{- $names := list -}}
+{{- range $v.alertmanagerConfig.receivers }}{{ $names = append $names .name }}{{ end -}}
+{{- range list "page" "channel" "deadman" -}}
+{{- if not (has . $names) -}}
+{{- fail (printf "alertmanagerConfig.receivers: %s is missing; expected page, channel and deadman" .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

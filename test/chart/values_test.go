@@ -1,0 +1,247 @@
+package chart
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v3"
+)
+
+// empty are the forms in which people leave a value empty.
+var empty = []string{"null", "{}", "[]", `""`}
+
+// TestEachValueMayBeEmpty sets each value alone to null, {}, [] and "". The
+// schema rejects it with its path, or Helm renders valid YAML. null always
+// renders: it means the default, or leaves a field of Kubernetes out.
+func TestEachValueMayBeEmpty(t *testing.T) {
+	var document yaml.Node
+	if err := yaml.Unmarshal([]byte(read(t, folder+"/values.yaml")), &document); err != nil {
+		t.Fatal(err)
+	}
+	paths := pathsOf(nil, document.Content[0])
+	if len(paths) < 150 {
+		t.Fatalf("values.yaml has %d paths, expected all of them", len(paths))
+	}
+	schema := jsonschema.NewCompiler().MustCompile(folder + "/values.schema.json")
+	for _, path := range paths {
+		t.Run(strings.Join(path, "."), func(t *testing.T) {
+			t.Parallel()
+			for _, value := range empty {
+				text := nested(path, value)
+				var values any
+				if err := yaml.Unmarshal([]byte(text), &values); err != nil {
+					t.Fatal(err)
+				}
+				if err := schema.Validate(values); err != nil && value != "null" { // Helm removes null before it validates
+					if !strings.Contains(err.Error(), "/"+strings.Join(path, "/")) {
+						t.Errorf("%s: the schema's error does not name the path: %v", value, err)
+					}
+					continue
+				}
+				file := filepath.Join(t.TempDir(), "values.yaml")
+				if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				for _, helm := range helms {
+					rendered, complaint := template(t, helm, "--values="+file)
+					if complaint != "" && (value == "null" || !strings.HasPrefix(sentence(complaint), strings.Join(path, "."))) {
+						t.Errorf("%s: %s: %s", helm, value, complaint)
+					} else if err := strictYAML(rendered); err != nil {
+						t.Errorf("%s: %s: %v", helm, value, err)
+					}
+				}
+			}
+		})
+	}
+}
+
+// pathsOf returns the path of every key below a mapping.
+func pathsOf(prefix []string, mapping *yaml.Node) (all [][]string) {
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		path := append(append([]string(nil), prefix...), mapping.Content[i].Value)
+		all = append(all, path)
+		if value := mapping.Content[i+1]; value.Kind == yaml.MappingNode {
+			all = append(all, pathsOf(path, value)...)
+		}
+	}
+	return all
+}
+
+// nested returns a values file in which the path has the value.
+func nested(path []string, value string) string {
+	text := ""
+	for i, key := range path {
+		text += strings.Repeat("  ", i) + fmt.Sprintf("%q:", key)
+		if i+1 < len(path) {
+			text += "\n"
+		}
+	}
+	return text + " " + value + "\n"
+}
+
+// strictYAML parses every document of a rendering. yaml.v3 rejects duplicate
+// keys, as Flux and kustomize do.
+func strictYAML(rendered string) error {
+	for decoder := yaml.NewDecoder(bytes.NewReader([]byte(rendered))); ; {
+		var object map[string]any
+		if err := decoder.Decode(&object); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("invalid YAML: %w", err)
+		}
+	}
+}
+
+// TestLabelsAreMergedAndStrings covers equal keys in two values, values that
+// look like numbers and booleans, and names with special characters.
+func TestLabelsAreMergedAndStrings(t *testing.T) {
+	const values = `
+commonLabels: {release: kps, app.kubernetes.io/name: other, number: "1", truth: "true"}
+scrape: {by: serviceMonitor, labels: {release: kps}}
+rules: {prometheusRule: true, labels: {release: kps}}
+service: {labels: {release: kps}}
+cluster: {podLabels: {release: kps, app.kubernetes.io/instance: other}}
+region: {name: "prod #1"}
+`
+	file := filepath.Join(t.TempDir(), "values.yaml")
+	if err := os.WriteFile(file, []byte(values), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, helm := range helms {
+		rendered, complaint := ran(t, tool(t, helm), "template", "123", folder, "--values="+file)
+		if complaint != "" {
+			t.Fatalf("%s: %s", helm, complaint)
+		}
+		if err := strictYAML(rendered); err != nil {
+			t.Errorf("%s: %v", helm, err)
+		}
+		for decoder := yaml.NewDecoder(strings.NewReader(rendered)); ; {
+			var object struct {
+				Kind     string
+				Metadata struct {
+					Labels map[string]any
+				}
+				Spec struct {
+					Template struct {
+						Metadata struct{ Labels map[string]any }
+						Spec     struct{ Containers []struct{ Args []string } }
+					}
+				}
+			}
+			if err := decoder.Decode(&object); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			for _, labels := range []map[string]any{object.Metadata.Labels, object.Spec.Template.Metadata.Labels} {
+				for key, value := range labels {
+					if _, ok := value.(string); !ok {
+						t.Errorf("%s %s: label %s is %v, expected a string", helm, object.Kind, key, value)
+					}
+				}
+				if labels != nil && (labels["app.kubernetes.io/name"] != "rainbond-exporter" || labels["app.kubernetes.io/instance"] != "123") {
+					t.Errorf("%s %s: selector labels were overridden: %v", helm, object.Kind, labels)
+				}
+			}
+			for _, container := range object.Spec.Template.Spec.Containers {
+				if !strings.Contains(strings.Join(container.Args, "\n"), "--region.name=prod #1\n") {
+					t.Errorf("%s %s: the region's name is not one argument: %q", helm, object.Kind, container.Args)
+				}
+			}
+		}
+	}
+}
+
+// TestTheGlobalRegistryReplacesTheRegistry of image.repository, whether it has
+// one or not.
+func TestTheGlobalRegistryReplacesTheRegistry(t *testing.T) {
+	for repository, want := range map[string]string{
+		"ghcr.io/rainbond-exporter/rainbond-exporter": "registry.example.com/rainbond-exporter/rainbond-exporter:",
+		"localhost:5000/exporter":                     "registry.example.com/exporter:",
+		"mirror/exporter":                             "registry.example.com/mirror/exporter:",
+		"exporter":                                    "registry.example.com/exporter:",
+	} {
+		rendered, complaint := template(t, "helm", "--set=global.imageRegistry=registry.example.com/", "--set=image.repository="+repository, "--set=global.imagePullSecrets={a}", "--set=imagePullSecrets[0].name=a")
+		if complaint != "" {
+			t.Fatal(complaint)
+		}
+		if !strings.Contains(rendered, `image: "`+want) {
+			t.Errorf("%s: the rendering has no image %s…", repository, want)
+		}
+		if got := strings.Count(rendered, "- name: a\n"); got != 2 { // one for each workload
+			t.Errorf("%s: the pull secret occurs %d times, expected once per pod template", repository, got)
+		}
+	}
+}
+
+// TestSecurityContextsCanBeRemoved covers OpenShift's restricted SCC, which
+// chooses the user.
+func TestSecurityContextsCanBeRemoved(t *testing.T) {
+	rendered, complaint := template(t, "helm", "--values="+folder+"/examples/openshift.yaml")
+	if complaint != "" {
+		t.Fatal(complaint)
+	}
+	for _, field := range []string{"runAsUser", "runAsGroup", "fsGroup"} {
+		if strings.Contains(rendered, field) {
+			t.Errorf("the OpenShift example renders %s", field)
+		}
+	}
+	if !strings.Contains(rendered, "runAsNonRoot: true") {
+		t.Error("the OpenShift example loses runAsNonRoot")
+	}
+	rendered, complaint = template(t, "helm", "--set-json=cluster.podSecurityContext=null,cluster.securityContext=null,node.enabled=false")
+	if complaint != "" || strings.Contains(rendered, "securityContext") {
+		t.Errorf("null does not remove the security contexts: %s", complaint)
+	}
+}
+
+func TestExamplesRender(t *testing.T) {
+	examples, err := filepath.Glob(folder + "/examples/*.yaml")
+	if err != nil || len(examples) < 4 {
+		t.Fatalf("%d examples: %v", len(examples), err)
+	}
+	for _, example := range examples {
+		for _, helm := range helms {
+			rendered, complaint := template(t, helm, "--values="+example)
+			if complaint != "" {
+				t.Errorf("%s %s: %s", helm, filepath.Base(example), complaint)
+			} else if err := strictYAML(rendered); err != nil {
+				t.Errorf("%s %s: %v", helm, filepath.Base(example), err)
+			}
+		}
+	}
+}
+
+func TestOverridesChangeOneAlert(t *testing.T) {
+	text := rulesOf(t, "rules.overrides.RainbondNodeDiskFilling.for=30m", "rules.overrides.RainbondNodeDiskFilling.severity=critical",
+		"rules.overrides.RainbondNodeDiskFilling.labels.team=storage", "rules.overrides.RainbondNodeDiskFilling.annotations.note=ask storage")
+	var file struct {
+		Groups []struct {
+			Rules []struct {
+				Alert, For          string
+				Labels, Annotations map[string]string
+			}
+		}
+	}
+	if err := yaml.Unmarshal([]byte(text), &file); err != nil {
+		t.Fatal(err)
+	}
+	for _, group := range file.Groups {
+		for _, rule := range group.Rules {
+			overridden := rule.For == "30m" && rule.Labels["severity"] == "critical" && rule.Labels["team"] == "storage" && rule.Annotations["note"] == "ask storage"
+			if rule.Alert == "RainbondNodeDiskFilling" && !overridden {
+				t.Errorf("RainbondNodeDiskFilling is %+v", rule)
+			}
+			if rule.Alert != "RainbondNodeDiskFilling" && (rule.Labels["team"] != "" || rule.Annotations["note"] != "") {
+				t.Errorf("%s was changed as well", rule.Alert)
+			}
+		}
+	}
+}
