@@ -71,6 +71,9 @@ func rows(t *testing.T, prefix string, mapping *yaml.Node) string {
 
 // documented reports whether a mapping's keys have comments.
 func documented(mapping *yaml.Node) bool {
+	if mapping.Kind != yaml.MappingNode {
+		return false
+	}
 	for i := 0; i < len(mapping.Content); i += 2 {
 		if mapping.Content[i].HeadComment != "" || documented(mapping.Content[i+1]) {
 			return true

@@ -40,7 +40,7 @@ func TestEachValueMayBeEmpty(t *testing.T) {
 					t.Fatal(err)
 				}
 				if err := schema.Validate(values); err != nil && value != "null" { // Helm removes null before it validates
-					if !strings.Contains(err.Error(), "/"+strings.Join(path, "/")) {
+					if !strings.Contains(strings.ReplaceAll(err.Error(), "~1", "/"), "/"+strings.Join(path, "/")) {
 						t.Errorf("%s: the schema's error does not name the path: %v", value, err)
 					}
 					continue
@@ -243,5 +243,28 @@ func TestOverridesChangeOneAlert(t *testing.T) {
 				t.Errorf("%s was changed as well", rule.Alert)
 			}
 		}
+	}
+}
+
+// TestExternalURLsCompleteTheLinks of the alerts and of the pods.
+func TestExternalURLsCompleteTheLinks(t *testing.T) {
+	text := rulesOf(t, "externalURL.exporter=https://exporter.example.com/", "externalURL.grafana=https://grafana.example.com")
+	for _, want := range []string{
+		"guide_url: https://exporter.example.com/guide?lang=en#disk-filling", "guide_url_zh: https://exporter.example.com/guide?lang=zh#disk-filling",
+		"dashboard_url: https://grafana.example.com/d/rainbond-nodes",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the rules do not contain %q", want)
+		}
+	}
+	if text := rulesOf(t, "externalURL.guide=https://docs.example.com/guide", "rules.languages={zh}"); !strings.Contains(text, "guide_url: https://docs.example.com/guide?lang=zh#disk-filling") {
+		t.Error("externalURL.guide is not used, or not in the language of the texts")
+	}
+	if text := rulesOf(t); strings.Contains(text, "guide_url") || strings.Contains(text, "dashboard_url") {
+		t.Error("without externalURL there are links")
+	}
+	rendered, complaint := template(t, "helm", "--set=externalURL.exporter=https://exporter.example.com")
+	if complaint != "" || strings.Count(rendered, "--web.external-url=https://exporter.example.com") != 2 {
+		t.Errorf("the pods do not have the external URL: %s", complaint)
 	}
 }

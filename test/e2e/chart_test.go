@@ -23,6 +23,7 @@ import (
 const (
 	chartFolder   = "../../charts/rainbond-exporter"
 	chartFixtures = "../chart/testdata/good/*.yaml"
+	chartExamples = chartFolder + "/examples/*.yaml"
 	chartRelease  = "rainbond"
 	monitoring    = "monitoring" // the namespace of the release
 )
@@ -106,6 +107,11 @@ func (h *site) renderings(t *testing.T) map[string]string {
 	if err != nil || len(fixtures) == 0 {
 		t.Fatalf("no fixtures: %v", err)
 	}
+	examples, err := filepath.Glob(chartExamples)
+	if err != nil || len(examples) == 0 {
+		t.Fatalf("no examples: %v", err)
+	}
+	fixtures = append(fixtures, examples...)
 	all := map[string]string{}
 	for _, fixture := range fixtures {
 		for _, helm := range []string{"helm", "helm3"} {

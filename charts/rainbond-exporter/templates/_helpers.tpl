@@ -102,3 +102,10 @@ Without a namespace it is that of the release; "clusterScoped" leaves it out. Ma
 {{- if (index $.Values $role).enabled }}{{ $role }} {{ end -}}
 {{- end -}}
 {{- end -}}
+
+{{- /* The URL of the guide, without a slash at its end; empty if it is not known. */ -}}
+{{- define "rainbond-exporter.guideURL" -}}
+{{- with .Values.externalURL -}}
+{{- if .guide -}}{{ trimSuffix "/" .guide }}{{- else if .exporter -}}{{ trimSuffix "/" .exporter }}/guide{{- end -}}
+{{- end -}}
+{{- end -}}

@@ -43,6 +43,7 @@ With the default value, the text is unchanged. A missing piece fails the templat
 
 {{- /* The rule groups in the selected languages, without disabled alerts, with overrides, additional labels and complete links. */ -}}
 {{- define "rainbond-exporter.rules" -}}
+{{- $root := . -}}
 {{- $r := .Values.rules -}}
 {{- $file := include "rainbond-exporter.rulesText" . | fromYaml -}}
 {{- $known := list -}}
@@ -59,6 +60,13 @@ With the default value, the text is unchanged. A missing piece fails the templat
 {{- end -}}
 {{- if lt (len $r.languages) 2 -}}
 {{- $a = omit $a "summary_zh" "description_zh" -}}
+{{- end -}}
+{{- with include "rainbond-exporter.guideURL" $root -}}
+{{- $_ := set $a "guide_url" (printf "%s?lang=%s#%s" . (has "en" $r.languages | ternary "en" "zh") $a.section) -}}
+{{- $_ := set $a "guide_url_zh" (printf "%s?lang=zh#%s" . $a.section) -}}
+{{- end -}}
+{{- with $root.Values.externalURL.grafana -}}
+{{- if $a.dashboard }}{{ $_ := set $a "dashboard_url" (printf "%s%s" (trimSuffix "/" .) $a.dashboard) }}{{ end -}}
 {{- end -}}
 {{- $_ := set $rule "annotations" $a -}}
 {{- $_ := set $rule "labels" (merge (deepCopy $rule.labels) $r.alertLabels) -}}
