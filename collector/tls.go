@@ -64,7 +64,11 @@ func (c *handshakes) Collect(ctx context.Context) (Report, error) {
 		}
 		r.addSample("rainbond_api_tls_handshake_error_last_timestamp_seconds", float64(last.at.UnixMilli())/1000, c.region, string(class))
 		if class != fault.Benign {
-			r.addEvidence(EvidenceLogLine, last.at.UTC().Format(time.RFC3339)+" "+last.Peer+": "+last.Text, labelRegion, c.region, "class", string(class))
+			message := last.Text
+			if class == fault.UnknownHandshake {
+				message = "TLS handshake failed: " + message
+			}
+			r.addEvidence(EvidenceLogLine, last.at.UTC().Format(time.RFC3339)+" "+last.Peer+": "+message, labelRegion, c.region, "class", string(class))
 		}
 	}
 	return r, err

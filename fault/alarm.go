@@ -58,8 +58,8 @@ const (
 
 // ReadAlarms parses a response to AlertsPath as the console does: it returns
 // the alarms with the label PageAlarm="true" in any state (rainbond-console,
-// enterprise_services.py, get_enterprise_alerts). The error says that the body
-// is not a successful Prometheus response.
+// enterprise_services.py, get_enterprise_alerts). The error means
+// that the body is not a successful Prometheus response.
 func ReadAlarms(body []byte) ([]ShownAlarm, error) {
 	var response struct {
 		Status string `json:"status"`
@@ -84,8 +84,8 @@ func ReadAlarms(body []byte) ([]ShownAlarm, error) {
 }
 
 // ReadLastScrape parses a response to LastScrapeQuery. It returns the zero
-// time when the result is empty. The error says that the body is not a
-// successful Prometheus response.
+// time when the result is empty. The error means that the body is not
+// a successful Prometheus response.
 func ReadLastScrape(body []byte) (time.Time, error) {
 	var response struct {
 		Status string `json:"status"`

@@ -45,17 +45,17 @@ func OwnLimit(err error) bool {
 	if !ok {
 		return ownLimit(err)
 	}
-	own, withoutIPv6 := 0, 0
+	limited, withoutIPv6 := 0, 0
 	errs := joined.Unwrap()
 	for _, err := range errs {
 		switch {
 		case lacksIPv6(err):
 			withoutIPv6++
 		case OwnLimit(err):
-			own++
+			limited++
 		}
 	}
-	return own > 0 || withoutIPv6 == len(errs)
+	return limited > 0 || withoutIPv6 == len(errs)
 }
 
 func ownLimit(err error) bool {

@@ -22,7 +22,7 @@ import (
 func TestProbeWithoutItsFullLimits(t *testing.T) {
 	_, g := twoGenerations(t)
 	noResponse := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-	silent := listener(t, func(*net.TCPConn) { <-t.Context().Done() })
+	stalledTLS := listener(t, func(*net.TCPConn) { <-t.Context().Done() })
 	stalled, _ := serveAPI(t, g, noResponse, nil)
 	healthy, _ := serveAPI(t, g, v69(version, http.StatusOK), nil)
 	const short = 200 * time.Millisecond // less than each limit
@@ -32,7 +32,7 @@ func TestProbeWithoutItsFullLimits(t *testing.T) {
 		full, less string
 	}{
 		{"dropped", fullPort(t), "connect/dropped", "unknown"},
-		{"no handshake", silent, "tls/timeout", "unknown"},
+		{"no handshake", stalledTLS, "tls/timeout", "unknown"},
 		{"no response", stalled, "processing/timeout", "unknown"},
 		{"refused", closedPort(t), "connect/refused", "connect/refused"},
 		{"healthy", healthy, "success", "success"},
@@ -59,8 +59,8 @@ func TestProbeWithoutItsFullLimits(t *testing.T) {
 
 func TestCanceledProbeIsUnknown(t *testing.T) {
 	_, g := twoGenerations(t)
-	silent := listener(t, func(*net.TCPConn) { <-t.Context().Done() })
-	for _, address := range []string{silent, fullPort(t)} {
+	stalledTLS := listener(t, func(*net.TCPConn) { <-t.Context().Done() })
+	for _, address := range []string{stalledTLS, fullPort(t)} {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(100*time.Millisecond, cancel)
 		if got := result(newProber().Probe(ctx, regionAt(address, g))); got != "unknown" {

@@ -173,7 +173,7 @@ func ended(ctx context.Context) bool {
 	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }
 
-// fail records why the request ended; full says that a timeout is a verdict.
+// fail records why the request ended; with full, a timeout is a verdict.
 func (q *request) fail(phase fault.Phase, err error, full bool) {
 	q.trace.Phase, q.trace.Err = phase, err
 	switch {

@@ -72,7 +72,7 @@ func lookup(ctx context.Context, resolver *net.Resolver, host string, limit time
 type observer struct {
 	mu       sync.Mutex
 	response bool
-	own      error // a limit of this process
+	limit    error // of this process
 }
 
 func (o *observer) responded() bool {
@@ -84,7 +84,7 @@ func (o *observer) responded() bool {
 func (o *observer) ownLimit() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.own
+	return o.limit
 }
 
 func (o *observer) observe(n int, err error) {
@@ -92,7 +92,7 @@ func (o *observer) observe(n int, err error) {
 	defer o.mu.Unlock()
 	o.response = o.response || n > 0
 	if err != nil && fault.OwnLimit(err) && !errors.Is(err, context.Canceled) {
-		o.own = err
+		o.limit = err
 	}
 }
 
