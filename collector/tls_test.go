@@ -34,7 +34,7 @@ func TestUnknownHandshakeMessageClaimsNothing(t *testing.T) {
 	c := NewTLS("rainbond", func(_ context.Context, seen func(time.Time, []byte)) error {
 		seen(time.Now(), []byte("2026/11/23 16:02:04 http: TLS handshake error from 10.42.0.1:1: tls: the moon is full"))
 		return nil
-	})
+	}, nil)
 	report, err := c.Collect(t.Context())
 	if text := evidenceText(report); err != nil || !strings.Contains(text, "10.42.0.1:1: TLS handshake failed: tls: the moon is full") {
 		t.Errorf("%v, evidence:\n%s", err, text)
