@@ -88,7 +88,11 @@ func (f *flags) checker(life context.Context, progress *progress) (func(context.
 			return doctor.Diagnosis{}, fmt.Errorf("collect: %w", err)
 		}
 		// The evaluation takes milliseconds and needs no time limit.
-		return evaluator.Diagnose(ctx, snapshot)
+		diagnosis, err := evaluator.Diagnose(ctx, snapshot)
+		if err == nil && from.kube != nil && diagnosis.Verdict() != doctor.Healthy {
+			err = from.kube.Installed(limited) // a wrong namespace would be many faults
+		}
+		return diagnosis, err
 	}, nil
 }
 

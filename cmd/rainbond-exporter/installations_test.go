@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -66,6 +68,24 @@ func TestScenariosInEveryInstallation(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+// TestNamespaceWithoutRainbond expects one line that names the namespace of the
+// platform, and exit code 2.
+func TestNamespaceWithoutRainbond(t *testing.T) {
+	for _, i := range demo.Installations {
+		if i.Name != "namespace" && i.Name != demo.Default {
+			continue
+		}
+		w := simulate(t, i.Name)
+		w.flags.namespace, w.flags.output, w.flags.lang = "nope", "text", "en"
+		var out bytes.Buffer
+		status, err := w.flags.check(t.Context(), &out, io.Discard)
+		want := "no Rainbond in namespace nope; Rainbond is in " + i.Namespace + ": expected --namespace=NAMESPACE"
+		if status != unknown || err == nil || err.Error() != want || out.Len() > 0 {
+			t.Errorf("%s: exit code %d, %v\nwant %s\n%s", i.Name, status, err, want, out.String())
+		}
 	}
 }
 

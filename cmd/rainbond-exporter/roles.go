@@ -213,10 +213,10 @@ func (s sources) regions(f *flags) func(context.Context) ([]fault.Region, error)
 	local := f.routed(s.kube.Region, s.kube.Workloads)
 	return func(ctx context.Context) ([]fault.Region, error) {
 		r, err := local(ctx, f.regionName)
-		if err != nil {
+		if err != nil && r.URL == "" {
 			return nil, err
 		}
-		return []fault.Region{r}, nil
+		return []fault.Region{r}, err
 	}
 }
 
@@ -244,6 +244,6 @@ func (s sources) region(f *flags) func(context.Context, string) (fault.Region, b
 			return fault.Region{}, false, nil
 		}
 		r, err := local(ctx, name)
-		return r, err == nil, err
+		return r, err == nil || r.URL != "", err
 	}
 }

@@ -7,33 +7,45 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
 // routed returns a function that reads the region of ConfigMap region-config
-// and chooses the address that the console uses. If the workloads cannot be
-// listed, it is unknown whether the console runs in the cluster: the region is
-// then returned with an error and without a verdict about its address.
+// and chooses the address that the console uses. While the workloads cannot be
+// listed, the last known state of the console counts. If it has never been
+// known, a failure to reach the address is no verdict. Read may return the last
+// known region with an error.
 func (f *flags) routed(read func(context.Context, string) (fault.Region, error), workloads func(context.Context) ([]fault.Workload, error)) func(context.Context, string) (fault.Region, error) {
+	var mu sync.Mutex
+	var known, console bool
 	return func(ctx context.Context, name string) (fault.Region, error) {
 		region, err := read(ctx, name)
-		if err != nil || region.URL == "" {
+		if region.URL == "" {
 			return region, err
 		}
 		switch fault.Route(f.route) {
 		case fault.RouteService:
-			return fault.ChooseRoute(region, true, true, f.directURL), nil
+			return fault.ChooseRoute(region, true, true, f.directURL), err
 		case fault.RouteAPIAddress:
-			return fault.ChooseRoute(region, false, true, f.directURL), nil
+			return fault.ChooseRoute(region, false, true, f.directURL), err
 		}
-		all, err := workloads(ctx)
-		console := fault.HasConsole(all)
+		if deadline, ok := ctx.Deadline(); ok { // the probe needs the rest
+			limited, cancel := context.WithTimeout(ctx, time.Until(deadline)/4)
+			defer cancel()
+			ctx = limited
+		}
+		all, failed := workloads(ctx) // the component collector reports the error
+		mu.Lock()
+		defer mu.Unlock()
+		if has := fault.HasConsole(all); has || failed == nil {
+			known, console = true, has
+		}
 		region = fault.ChooseRoute(region, console, f.inCluster, f.directURL)
-		if err != nil && !console {
-			region.AddressUnused = true // perhaps
-		}
-		return region, nil // the component collector reports the error
+		region.AddressUnused = region.AddressUnused || !known
+		return region, err
 	}
 }
 

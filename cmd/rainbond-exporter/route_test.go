@@ -70,3 +70,25 @@ func TestRouteOfTheOwnRegion(t *testing.T) {
 		}
 	}
 }
+
+func TestRouteIsKeptWhileTheClusterDoesNotRespond(t *testing.T) {
+	down := errors.New("no response")
+	var err error
+	read := func(context.Context, string) (fault.Region, error) {
+		return fault.Region{URL: "https://203.0.113.10:8443"}, err // the last known region
+	}
+	workloads := func(context.Context) ([]fault.Workload, error) {
+		if err != nil {
+			return nil, err
+		}
+		return []fault.Workload{{Component: "rbd-app-ui", Desired: 1}}, nil
+	}
+	routed := (&flags{inCluster: true, directURL: "https://rbd-api-api.rbd-system:8443"}).routed(read, workloads)
+	for _, want := range []error{nil, down, nil} {
+		err = want
+		r, got := routed(t.Context(), "rainbond")
+		if !errors.Is(got, want) || r.Route != fault.RouteService || r.AddressUnused {
+			t.Errorf("with %v: got %s, %v", want, r.URL, got)
+		}
+	}
+}
