@@ -47,6 +47,7 @@ func TestTheChart(t *testing.T) {
 	t.Run("the commands of the install page run", h.runsTheInstallPage)
 	t.Run("promtool reads the job of the install page", h.promtoolReadsItsJob)
 	t.Run("the commands and manifests of the page about check", h.runsTheCheckPage)
+	t.Run("the server takes every documented object", h.takesDocumentedObjects)
 	t.Run("the granted permissions are sufficient, and no more", func(t *testing.T) { h.leastPrivilege(t, p) })
 }
 
