@@ -27,7 +27,7 @@ func others(t *testing.T, healthy *place) string {
 	text.WriteString(`
 ## Other clients
 
-| who | after ` + "`http: TLS handshake error from IP:PORT:`" + ` | counted as |
+| client | after ` + "`http: TLS handshake error from IP:PORT:`" + ` | counted as |
 |---|---|---|
 `)
 	words := func(p *place, o other) string {
@@ -60,7 +60,7 @@ func others(t *testing.T, healthy *place) string {
 
 // strangers are clients of a region where everything is healthy.
 var strangers = []other{
-	{"Go that wants another name", func(ctx context.Context, f files, address string) {
+	{"Go that expects another server name", func(ctx context.Context, f files, address string) {
 		goes(ctx, address, &tls.Config{RootCAs: f.authorities("right"), ServerName: "rbd-api.example.com"})
 	}, "trust/bad_certificate"},
 	{"Go up to TLS 1.1", func(ctx context.Context, _ files, address string) {
@@ -76,7 +76,7 @@ var strangers = []other{
 		execute(ctx, "", "curl", "-s", "http://"+address+"/v2/show")
 	}, "benign/plain_http"},
 	{"`curl telnet://`, which sends what an SSH client sends", func(ctx context.Context, _ files, address string) {
-		execute(ctx, "SSH-2.0-OpenSSH_9.2\r\n", "curl", "-s", "--max-time", "2", "telnet://"+address)
+		execute(ctx, "SSH-2.0-OpenSSH_9.2\r\n", "curl", "--silent", "--max-time", "2", "telnet://"+address)
 	}, "benign/not_tls"},
 	{"a load balancer that connects and closes", func(ctx context.Context, _ files, address string) {
 		if conn, err := new(net.Dialer).DialContext(ctx, "tcp", address); err == nil {
