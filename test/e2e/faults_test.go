@@ -77,7 +77,7 @@ func known() []breakage {
 		all = append(all, f)
 	}
 	return append(all, breakage{
-		name: "api-one-miss", what: "one probe is lost, one scrape is lost, rbd-api and the Kubernetes API restart in 20 s each (noise)",
+		name: "api-one-miss", what: "one probe and one scrape fail; rbd-api and the Kubernetes API restart within 20 s (noise)",
 		legs: []leg{ // each once: what comes again and again is RainbondRegionAPIUnstable
 			set("api-dropped", scrape), set("healthy", time.Minute),
 			{func(t testing.TB, p *patient) { p.exporter.signal(t, syscall.SIGSTOP) }, scrape},
@@ -90,33 +90,33 @@ func known() []breakage {
 			p.set(t, "healthy")
 		},
 	}, breakage{
-		name: "component-restarts", what: "one component after the other has no ready pod for 90 s (noise)",
+		name: "component-restarts", what: "each component in turn has no ready pod for 90 s (noise)",
 		legs: []leg{
 			set("component-half", 90*time.Second), set("component-gone", 90*time.Second),
 			set("component-crashloop", 90*time.Second), set("component-pending", 90*time.Second),
 		},
 	}, breakage{
-		name: "disk-gc", what: "root swings across 80 % as images are collected (noise)",
+		name: "disk-gc", what: "usage of root crosses 80% again and again as images are deleted (noise)",
 		legs: []leg{set("disk-82", 8*time.Minute), set("healthy", 2*time.Minute)},
 	}, breakage{
-		name: "two-faults", what: "rbd-api crashes, and a node has no role label: neither hides the other",
+		name: "two-faults", what: "rbd-api crashes, and a node has no role label: both are reported",
 		want: []string{"RainbondNodeRoleLabelMissing", "RainbondRegionAPIDown"},
 		legs: []leg{set("api-pod-down+node-role-none", 0)},
 	}, breakage{
-		name: "api-one-other-failure", what: "the API answers 503, and is refused once in between: no second page", want: []string{"RainbondRegionAPIDown"},
+		name: "api-one-other-failure", what: "the API returns 503 and once refuses the connection: one message only", want: []string{"RainbondRegionAPIDown"},
 		legs: []leg{set("api-5xx", 2*time.Minute), set("api-refused-pod-ready", oneProbe), set("api-5xx", 0)},
 	}, breakage{
-		name: "cert-one-failure", what: "the console holds the old certificates, and is refused once in between: neither a second page nor the drift", want: []string{"RainbondConsoleCertificateMismatch"},
+		name: "cert-one-failure", what: "the console has old certificates, and one connection is refused: one message only, and none about drift", want: []string{"RainbondConsoleCertificateMismatch"},
 		legs: []leg{set("cert-rotated-broken", 2*time.Minute), set("cert-rotated-broken+api-refused-pod-ready", oneProbe), set("cert-rotated-broken", 0)},
 	}, breakage{
-		name: "watch-exporter-down", what: "the exporter is gone", want: []string{"RainbondExporterDown"},
+		name: "watch-exporter-down", what: "the exporter does not run", want: []string{"RainbondExporterDown"},
 		legs: []leg{{does: func(t testing.TB, p *patient) {
 			p.exporter.signal(t, syscall.SIGTERM)
 			<-p.exporter.ended
 		}}},
 		repairs: func(t testing.TB, p *patient) { p.exporter = p.exporter.again(t) },
 	}, breakage{
-		name: "watch-restarts", what: "Prometheus and Alertmanager restart while the API is down: no second page", want: []string{"RainbondRegionAPIDown"},
+		name: "watch-restarts", what: "Prometheus and Alertmanager restart while the API is down: one message only", want: []string{"RainbondRegionAPIDown"},
 		alone: true,
 		legs: []leg{set("api-5xx", 3*time.Minute), {does: func(t testing.TB, p *patient) {
 			for i, process := range p.ward.processes {
