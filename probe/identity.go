@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
@@ -72,17 +73,13 @@ func (p *Prober) identity(r fault.Region) (*identity, error) {
 	return id, nil
 }
 
-// Forget removes the credentials of all regions except those with the names.
-func (p *Prober) Forget(except []string) {
-	keep := map[string]bool{}
-	for _, name := range except {
-		keep[name] = true
+// Keep removes the credentials of every region that is not listed.
+func (p *Prober) Keep(regions []fault.Region) {
+	names := make(map[string]bool, len(regions))
+	for _, r := range regions {
+		names[r.Name] = true
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for name := range p.identities {
-		if !keep[name] {
-			delete(p.identities, name)
-		}
-	}
+	maps.DeleteFunc(p.identities, func(name string, _ *identity) bool { return !names[name] })
 }

@@ -425,3 +425,18 @@ func drip(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 }
+
+func TestCredentialsOfARemovedRegionAreForgotten(t *testing.T) {
+	_, g := twoGenerations(t)
+	address, _ := serveAPI(t, g, v69(version, http.StatusOK), nil)
+	p := newProber()
+	for _, name := range []string{"stays", "removed"} {
+		r := regionAt(address, g)
+		r.Name = name
+		probe(t, p, r)
+	}
+	p.Keep([]fault.Region{{Name: "stays"}})
+	if len(p.identities) != 1 || p.identities["stays"] == nil {
+		t.Errorf("credentials of %d regions", len(p.identities))
+	}
+}

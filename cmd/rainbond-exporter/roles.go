@@ -70,11 +70,23 @@ func (s sources) withCaches(life context.Context, f *flags, log *slog.Logger) (s
 // hasRegions reports whether there is a source of regions.
 func (s sources) hasRegions() bool { return s.config != nil || s.kube != nil }
 
+// forgetRemoved returns a query for the regions that also removes from memory the
+// credentials of regions that no longer exist.
+func forgetRemoved(prober *probe.Prober, regions func(context.Context) ([]fault.Region, error)) func(context.Context) ([]fault.Region, error) {
+	return func(ctx context.Context) ([]fault.Region, error) {
+		all, err := regions(ctx)
+		if err == nil {
+			prober.Keep(all)
+		}
+		return all, err
+	}
+}
+
 // collectors returns the wanted collectors.
 func (s sources) collectors(f *flags) ([]collector.Collector, error) {
 	prober := &probe.Prober{Resolver: f.resolver}
 	shared := sharedQueries{
-		regions:  oncePerCollection(s.progress.regions(collector.Limited(s.regions(f)))),
+		regions:  oncePerCollection(s.progress.regions(forgetRemoved(prober, collector.Limited(s.regions(f))))),
 		probe:    shareProbe(s.progress.probe(withoutVerdict(prober.Probe))),
 		monitor:  prober.Monitor,
 		platform: s.platform(),
