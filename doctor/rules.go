@@ -147,6 +147,9 @@ func (r *rule) inspect(expr parser.Expr, recorded map[string]rule) {
 	})
 }
 
+// alertsMetric contains the alerts of the previous evaluation in Prometheus.
+const alertsMetric = "ALERTS"
+
 // selects records one selector: the metrics of the catalogue and the recording rules
 // that it selects, and what its labels leave of them. A selector of neither reads
 // what no collector exports.
@@ -170,7 +173,7 @@ func (r *rule) selects(n *parser.VectorSelector, recorded map[string]rule) {
 			r.absent = r.absent || source.absent
 		}
 	}
-	if !known {
+	if !known && n.Name != alertsMetric { // a single evaluation has no earlier alerts
 		r.needsHistory = true
 	}
 }

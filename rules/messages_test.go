@@ -68,6 +68,9 @@ func variants(r rulefmt.Rule) []map[string]string {
 	for _, value := range values[1:] {
 		set := maps.Clone(typical)
 		maps.Copy(set, r.Labels)
+		if r.Alert == "RainbondExporterDown" {
+			delete(set, "role")
+		}
 		if set[values[0]] = value; value == "" {
 			delete(set, values[0])
 		}
