@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -24,6 +25,8 @@ type api struct {
 	cluster *Cluster
 	// lastRead returns when the database with the regions last answered.
 	lastRead func() time.Time
+	log      *slog.Logger
+	history  fault.History
 
 	mu    sync.Mutex
 	known map[string]*tally // by region: those that have series
@@ -81,10 +84,21 @@ const maxConcurrentProbes = 64
 // cluster too; cluster may be nil. Function lastRead returns when the database
 // with the regions last answered; it may be nil or return the zero time.
 func NewAPI(regions func(context.Context) ([]fault.Region, error), probe func(context.Context, fault.Region) fault.Trace,
-	cluster *Cluster, lastRead func() time.Time,
+	cluster *Cluster, lastRead func() time.Time, options ...APIOption,
 ) Collector {
-	return &api{regions: regions, probe: probe, cluster: cluster, lastRead: lastRead, known: map[string]*tally{}}
+	a := &api{regions: regions, probe: probe, cluster: cluster, lastRead: lastRead, log: slog.New(slog.DiscardHandler), known: map[string]*tally{}}
+	for _, option := range options {
+		option(a)
+	}
+	return a
 }
+
+// An APIOption is an option of NewAPI.
+type APIOption func(*api)
+
+// LogFailedProbes logs failed probes: the first, one of another kind, and the
+// same kind with increasing intervals.
+func LogFailedProbes(log *slog.Logger) APIOption { return func(a *api) { a.log = log } }
 
 func (a *api) Name() string { return SlugAPI }
 
@@ -97,13 +111,16 @@ func (a *api) stream(ctx context.Context, publish func(part string, r Report)) e
 	if err == nil {
 		a.forget(regions)
 	}
-	errProbes := probeAll(ctx, regions, a.probe, func(region fault.Region, t *fault.Trace) {
+	errProbes := probeAll(ctx, regions, a.recordedProbe, func(region fault.Region, t *fault.Trace) {
 		var r Report
 		if t != nil {
 			a.export(&r, region, *t)
 			a.collectDirect(ctx, &r, region, *t)
 		}
 		a.exportCounters(&r, region.Name)
+		if failed := a.history.Failed(region.Name); len(failed) > 0 {
+			r.FailedProbes = []FailedProbes{{region.Name, failed}}
+		}
 		publish(partRegion+region.Name, r)
 	})
 	var r Report
@@ -117,6 +134,19 @@ func (a *api) stream(ctx context.Context, publish func(part string, r Report)) e
 		a.publishCounters(regions, publish)
 	}
 	return errors.Join(err, errNames, errProbes)
+}
+
+// recordedProbe probes a region and records the trace in the history.
+func (a *api) recordedProbe(ctx context.Context, region fault.Region) fault.Trace {
+	t := a.probe(ctx, region)
+	if entry, log := a.history.Add(region, t, time.Now()); log {
+		message := "probe failed"
+		if entry.Unknown {
+			message = "probe without a result"
+		}
+		a.log.Warn(message, "region", region.Name, "phase", entry.Phase, "reason", entry.Reason, "err", entry.Error)
+	}
+	return t
 }
 
 // partRegion is the prefix of the name of a region's part of a report.
@@ -407,5 +437,6 @@ func (a *api) forget(regions []fault.Region) {
 	for _, region := range regions {
 		now[region.Name] = true
 	}
+	a.history.Keep(regions)
 	maps.DeleteFunc(a.known, func(name string, _ *tally) bool { return !now[name] })
 }

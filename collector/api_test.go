@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -324,4 +325,36 @@ func TestProbeWithoutAResultIsUnknown(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestFailedProbesAreRecordedAndLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		regions, failing := []fault.Region{{Name: "a"}, {Name: "b"}}, true
+		c := NewAPI(func(context.Context) ([]fault.Region, error) { return regions, nil }, func(_ context.Context, r fault.Region) fault.Trace {
+			switch {
+			case r.Name == "b":
+				return fault.Trace{Unknown: &fault.UnknownError{Phase: fault.Connect, Err: fault.ErrTooLittleTime}}
+			case failing:
+				return fault.Trace{Phase: fault.Connect, Err: errors.New("boom")}
+			}
+			return fault.Trace{Status: 200}
+		}, nil, nil, LogFailedProbes(slog.New(slog.NewTextHandler(&log, nil))))
+		for range 12 {
+			report, _ := c.Collect(t.Context()) // b is unknown
+			failed := report.FailedProbes
+			if len(failed) != 2 || failed[0].Region != "a" || failed[0].Probes[0].Error != "boom" || !failed[0].Probes[0].Time.Equal(time.Now()) || !failed[1].Probes[0].Unknown {
+				t.Fatalf("failed probes %+v", failed)
+			}
+			time.Sleep(time.Second)
+		}
+		failing, regions = false, regions[:1]
+		report, err := c.Collect(t.Context())
+		if err != nil || len(report.FailedProbes) != 1 || len(report.FailedProbes[0].Probes) != 10 {
+			t.Errorf("after the recovery, without b: %v, %+v", err, report.FailedProbes)
+		}
+		if n := strings.Count(log.String(), "\n"); n != 2 || !strings.Contains(log.String(), `msg="probe failed" region=a`) || !strings.Contains(log.String(), `msg="probe without a result" region=b`) {
+			t.Errorf("the log has %d lines:\n%s", n, log.String())
+		}
+	})
 }

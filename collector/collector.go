@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
 // A Collector inspects one symptom.
@@ -41,9 +43,17 @@ var Slugs = []string{SlugAPI, SlugTLS, SlugCert, SlugNodeRole, SlugComponent, Sl
 type Report struct {
 	Metrics  []prometheus.Metric
 	Evidence []Evidence
+	// FailedProbes holds the last failed probes of each region that has any.
+	FailedProbes []FailedProbes
 
 	samples   map[sample]float64 // what addSample has added
 	conflicts []sample           // samples that have two values
+}
+
+// FailedProbes holds the last failed probes of a region, the newest first.
+type FailedProbes struct {
+	Region string
+	Probes []fault.FailedProbe
 }
 
 // A sample is the identity of a sample: its metric and its label values.

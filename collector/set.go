@@ -302,6 +302,15 @@ func (s Snapshot) Evidence() []Evidence {
 	return all
 }
 
+// FailedProbes returns the last failed probes of each region that has any.
+func (s Snapshot) FailedProbes() []FailedProbes {
+	var all []FailedProbes
+	for _, o := range s.Outcomes {
+		all = append(all, o.Report.FailedProbes...)
+	}
+	return all
+}
+
 // A streamer is a Collector whose report has independent parts. It publishes
 // each when it is ready, so that a caller with a short deadline gets those.
 type streamer interface {
@@ -339,6 +348,7 @@ func join(parts map[string]Report) Report {
 		r := parts[name]
 		all.Metrics = append(all.Metrics, r.Metrics...)
 		all.Evidence = append(all.Evidence, r.Evidence...)
+		all.FailedProbes = append(all.FailedProbes, r.FailedProbes...)
 		all.conflicts = append(all.conflicts, r.conflicts...)
 	}
 	return all

@@ -102,6 +102,8 @@ type Diagnosis struct {
 	// or it fires if a series is absent whose collector did not run. A snapshot has
 	// no "up" and no "ALERTS": only Prometheus can detect a missing exporter.
 	NeedsHistory []string
+	// FailedProbes are the last failed probes of each region that has any.
+	FailedProbes []collector.FailedProbes
 	// Collected are the collectors that succeeded, in the order of the document.
 	Collected []string
 }
@@ -206,7 +208,7 @@ func (d Diagnosis) Verdict() Verdict {
 // Diagnose evaluates one snapshot. It returns an error if the samples contradict
 // each other or an expression cannot be evaluated; the error names the rule.
 func (d *Doctor) Diagnose(ctx context.Context, snapshot collector.Snapshot) (Diagnosis, error) {
-	diagnosis := Diagnosis{At: snapshot.At}
+	diagnosis := Diagnosis{At: snapshot.At, FailedProbes: snapshot.FailedProbes()}
 	for _, o := range snapshot.Outcomes {
 		if o.Err == nil {
 			diagnosis.Collected = append(diagnosis.Collected, o.Collector)
@@ -265,6 +267,7 @@ func (d Diagnosis) InRegion(region string) Diagnosis {
 		about, present := f.Labels[LabelRegion]
 		return present && about != region
 	})
+	d.FailedProbes = slices.DeleteFunc(slices.Clone(d.FailedProbes), func(f collector.FailedProbes) bool { return f.Region != region })
 	return d
 }
 

@@ -112,6 +112,7 @@ var phrases = map[string]phrase{
 	"state_unable":    {"UNKNOWN", "无法检查"},
 	"state_absent":    {"NOT CHECKED", "未检查"},
 	"not_here":        {"The role of this exporter does not include this check.", "此 exporter 的角色不包含该项检查。"},
+	"failed_probes":   {"Last failed probes", "最近失败的探测"},
 	"as_json":         {"This page as JSON", "JSON 格式"},
 	"skip_to_content": {"Skip to the findings", "跳到检查结果"},
 	"contents":        {"Contents", "目录"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -8,9 +9,12 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/common/expfmt"
 
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
@@ -42,9 +46,16 @@ type target struct {
 	set     *collector.Set
 	used    time.Time
 	missing atomic.Bool // no region had the name in the last collection
+
+	mu     sync.Mutex // guards the rest: the last probe, while debug requests are active
+	debug  int
+	region fault.Region
+	trace  fault.Trace
+	at     time.Time
 }
 
-// ServeHTTP serves /probe?region=NAME: the metrics of that region.
+// ServeHTTP serves /probe?region=NAME: the metrics of that region. With
+// debug=true it serves the details of the probe as text.
 func (b *probeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := r.URL.Query().Get("region")
 	if name == "" {
@@ -54,13 +65,114 @@ func (b *probeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	t := b.target(name)
 	ctx, cancel := context.WithTimeout(r.Context(), scrapeTimeout(r, b.timeout))
 	defer cancel()
+	debug := r.URL.Query().Get("debug") == "true"
+	if debug {
+		defer t.keepDetails()()
+	}
 	snapshot := t.set.Collect(ctx)
+	if debug && !t.hasDetails() && ctx.Err() == nil { // it has joined a collection that was running
+		snapshot = t.set.Collect(ctx)
+	}
 	if t.missing.Load() {
 		b.forget(name, t)
 		http.Error(w, fmt.Sprintf("no region %q; /sd lists the names", name), http.StatusNotFound)
 		return
 	}
+	if debug {
+		t.writeDebug(w, snapshot)
+		return
+	}
 	writeMetrics(w, r, b.log, snapshot)
+}
+
+// writeDebug writes the details of a probe, the last failed probes, the metrics
+// and the configuration of the region, without secrets, as blackbox_exporter.
+func (t *target) writeDebug(w http.ResponseWriter, snapshot collector.Snapshot) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	t.mu.Lock()
+	region, trace, at := t.region, t.trace, t.at
+	t.mu.Unlock()
+	fmt.Fprintln(w, "Details of the last probe:")
+	if at.IsZero() {
+		fmt.Fprintln(w, "no probe has finished")
+	} else {
+		fmt.Fprintln(w, "time:", at.UTC().Format(time.RFC3339Nano))
+		for _, line := range trace.Details(region) {
+			fmt.Fprintln(w, line)
+		}
+	}
+	for _, o := range snapshot.Outcomes {
+		if o.Err != nil {
+			fmt.Fprintf(w, "collector %s: %s\n", o.Collector, strings.ReplaceAll(o.Err.Error(), "\n", "; "))
+		}
+	}
+	fmt.Fprint(w, "\nLast failed probes:\n")
+	for _, failed := range snapshot.FailedProbes() {
+		for _, p := range failed.Probes {
+			fmt.Fprintf(w, "%s %s/%s: %s\n", p.Time.UTC().Format(time.RFC3339), p.Phase, p.Reason, p.Error)
+		}
+	}
+	fmt.Fprint(w, "\nMetrics that would have been returned:\n")
+	families, err := snapshot.Gather()
+	for _, family := range families {
+		_, _ = expfmt.MetricFamilyToText(w, family)
+	}
+	if err != nil {
+		fmt.Fprintln(w, err)
+	}
+	fmt.Fprint(w, "\nConfiguration of the region:\n")
+	if region.Name != "" {
+		for _, line := range [][2]string{
+			{"name", region.Name}, {"url", trace.URL}, {"server_name", cmp.Or(region.ServerName, fault.DefaultServerName)}, {"place", string(region.Place)},
+			{"route", string(cmp.Or(region.Route, fault.RouteConsole))}, {"ca", length(region.CA)}, {"certificate", length(region.Cert)},
+			{"key", length(region.Key)}, {"token", length(region.Token)},
+		} {
+			fmt.Fprintf(w, "%s: %q\n", line[0], line[1])
+		}
+	}
+}
+
+// length describes a text that may be a secret: a user may have put a key in
+// place of a certificate.
+func length[T ~[]byte](text T) string {
+	if len(text) == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("<redacted, %d bytes>", len(text))
+}
+
+// record returns probe, and remembers its last trace for writeDebug.
+func (t *target) record(probe func(context.Context, fault.Region) fault.Trace) func(context.Context, fault.Region) fault.Trace {
+	return func(ctx context.Context, r fault.Region) fault.Trace {
+		trace := probe(ctx, r)
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.debug > 0 {
+			t.region, t.trace, t.at = r, trace, time.Now()
+		}
+		return trace
+	}
+}
+
+// keepDetails keeps the details of probes until the returned function is called,
+// and no longer, because they contain the region's keys.
+func (t *target) keepDetails() func() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.debug++
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.debug--; t.debug == 0 {
+			t.region, t.trace, t.at = fault.Region{}, fault.Trace{}, time.Time{}
+		}
+	}
+}
+
+func (t *target) hasDetails() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !t.at.IsZero()
 }
 
 // target returns the collectors of one region.
@@ -73,9 +185,9 @@ func (b *probeHandler) target(name string) *target {
 	if !ok {
 		t = new(target)
 		regions := oncePerCollection(collector.Limited(b.find(name, t)))
-		probe := shareProbe(b.prober())
+		probe := shareProbe(t.record(b.prober()))
 		t.set = collector.NewSet(b.log.With("region", name), b.timeout,
-			collector.NewAPI(regions, probe, nil, b.lastRead), collector.NewCert(regions, nil, "", probe))
+			collector.NewAPI(regions, probe, nil, b.lastRead, collector.LogFailedProbes(b.log)), collector.NewCert(regions, nil, "", probe))
 		if b.targets == nil {
 			b.targets = map[string]*target{}
 		}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -136,4 +137,73 @@ func TestServiceDiscoveryHasOneTargetPerRegion(t *testing.T) {
 	if got := answer(t, http.HandlerFunc(s.probeHandler().serveDiscovery), "/sd", ""); got != "200 []" {
 		t.Error(got)
 	}
+}
+
+func TestDebugShowsTheProbeWithoutSecrets(t *testing.T) {
+	s := &regionCalls{known: []string{"a"}}
+	each := s.probeHandler()
+	find := each.region
+	each.region = func(ctx context.Context, name string) (fault.Region, bool, error) {
+		r, ok, err := find(ctx, name)
+		r.Key, r.Token = fault.Secret("SECRET KEY"), fault.Secret("SECRET TOKEN")
+		return r, ok, err
+	}
+	each.prober = func() func(context.Context, fault.Region) fault.Trace {
+		return func(context.Context, fault.Region) fault.Trace {
+			return fault.Trace{URL: "https://a:8443", Address: "10.0.0.1:8443", Phase: fault.Connect, Err: errors.New("refused")}
+		}
+	}
+	got := answer(t, each, "/probe?region=a&debug=true", "")
+	for _, want := range []string{
+		"200 Details of the last probe:", "connect: 10.0.0.1:8443", "result: connect/", "Last failed probes:", "refused",
+		`rainbond_api_up{rainbond_region="a"} 0`, "Configuration of the region:", `name: "a"`, `url: "https://a:8443"`, `key: "<redacted, 10 bytes>"`, `ca: "none"`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in %s", want, got)
+		}
+	}
+	if strings.Contains(got, "SECRET") {
+		t.Errorf("a secret in %s", got)
+	}
+}
+
+// An implausible timeout of one scraper changes nothing for itself or others.
+func TestScrapeTimeouts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &regionCalls{known: []string{"a"}}
+		each := s.probeHandler()
+		each.prober = func() func(context.Context, fault.Region) fault.Trace {
+			return func(context.Context, fault.Region) fault.Trace {
+				time.Sleep(2 * time.Second)
+				return fault.Trace{Status: http.StatusOK}
+			}
+		}
+		var scrapes sync.WaitGroup
+		for _, row := range []struct {
+			header string
+			takes  time.Duration
+		}{
+			{"10", 2 * time.Second}, {"", 2 * time.Second}, {"NaN", 2 * time.Second}, {"Inf", 2 * time.Second}, {"-Inf", 2 * time.Second}, {"-1", 2 * time.Second},
+			{"0", 2 * time.Second}, {"1e9", 2 * time.Second}, {"1e999", 2 * time.Second}, {"soon", 2 * time.Second}, {"30", 2 * time.Second},
+			{"0.001", 500 * time.Microsecond}, {"1", 500 * time.Millisecond}, {"2", 1500 * time.Millisecond},
+		} {
+			scrapes.Go(func() {
+				w := httptest.NewRecorder()
+				request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/probe?region=a", nil)
+				request.Header.Set(scrapeHeader, row.header)
+				begin := time.Now()
+				each.ServeHTTP(w, request)
+				known := row.takes >= 2*time.Second
+				up := strings.Contains(w.Body.String(), `rainbond_api_up{rainbond_region="a"} 1`)
+				success := strings.Contains(w.Body.String(), `rainbond_collector_success{collector="api"} 1`)
+				if took := time.Since(begin); w.Code != http.StatusOK || took != row.takes || up != known || success != known {
+					t.Errorf("timeout %q: %d after %s, up %t, success %t; want 200 after %s, %t", row.header, w.Code, took, up, success, row.takes, known)
+				}
+			})
+		}
+		scrapes.Wait()
+		if len(s.asked) != 1 {
+			t.Errorf("the scrapers made %d collections", len(s.asked))
+		}
+	})
 }

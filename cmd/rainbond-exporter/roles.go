@@ -33,12 +33,13 @@ type sources struct {
 	root     func(context.Context) (fault.Filesystem, error)
 	mounts   func(context.Context) ([]fault.Mount, error)
 	progress *progress // of check; nil otherwise
+	log      *slog.Logger
 }
 
 // connect opens the data sources of the wanted collectors. It sends no request:
 // the first collection finds sources that do not respond.
 func connect(life context.Context, f *flags, log *slog.Logger) (sources, error) {
-	var s sources
+	s := sources{log: log}
 	var err error
 	if f.configFile != "" {
 		if s.config, err = console.Open(f.configFile); err != nil {
@@ -118,7 +119,7 @@ type sharedQueries struct {
 func (s sources) collector(name string, f *flags, shared sharedQueries) (collector.Collector, error) {
 	switch name {
 	case collector.SlugAPI:
-		return collector.NewAPI(shared.regions, shared.probe, s.cluster(f), s.lastRead()), nil
+		return collector.NewAPI(shared.regions, shared.probe, s.cluster(f), s.lastRead(), collector.LogFailedProbes(s.log)), nil
 	case collector.SlugCert:
 		var cluster func(context.Context) ([]fault.Copy, error)
 		if s.kube != nil {

@@ -134,8 +134,8 @@ func TestNoSecretIsExposed(t *testing.T) {
 	collect := func(name string, args ...string) {
 		e := served(t, append([]string{"serve", "--log.level=debug"}, args...)...)
 		var all strings.Builder
-		for _, path := range []string{"/metrics", "/?lang=en", "/?lang=zh", "/api/v1/diagnosis", "/sd", "/guide", "/probe?region=healthy",
-			"/probe?region=broken-key", "/probe?region=nobody", "/-/ready", "/debug/pprof/", "/nothing"} {
+		for _, path := range []string{"/metrics", "/?lang=en", "/?lang=zh", "/api/v1/diagnosis", "/sd", "/guide", "/probe?region=healthy", "/probe?region=healthy&debug=true", "/probe?region=garbled&debug=true",
+			"/probe?region=broken-key", "/probe?region=broken-key&debug=true", "/probe?region=nobody", "/-/ready", "/debug/pprof/", "/nothing"} {
 			_, body := e.do(http.MethodGet, path, nil)
 			all.WriteString(body)
 		}

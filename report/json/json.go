@@ -8,6 +8,7 @@ import (
 
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 	"github.com/rainbond-exporter/rainbond-exporter/doctor"
+	"github.com/rainbond-exporter/rainbond-exporter/fault"
 	"github.com/rainbond-exporter/rainbond-exporter/report"
 )
 
@@ -39,6 +40,7 @@ func encode(w io.Writer, d doctor.Diagnosis, links report.Links, indent string) 
 		Collected:     each(d.Collected, same),
 		Unable:        each(d.Unknown, func(u doctor.Unknown) unableJSON { return unableJSON(u) }),
 		NeedsHistory:  each(d.NeedsHistory, same),
+		FailedProbes:  each(d.FailedProbes, func(f collector.FailedProbes) failedJSON { return failedJSON(f) }),
 		Findings:      each(d.Findings, func(f doctor.Finding) findingJSON { return findingToJSON(f, links) }),
 	})
 }
@@ -51,7 +53,14 @@ type document struct {
 	Collected     []string       `json:"looked"`
 	Unable        []unableJSON   `json:"unable"`
 	NeedsHistory  []string       `json:"needs_history"`
+	FailedProbes  []failedJSON   `json:"failed_probes,omitempty"`
 	Findings      []findingJSON  `json:"findings"`
+}
+
+// failedJSON holds the last failed probes of a region, the newest first.
+type failedJSON struct {
+	Region string              `json:"region"`
+	Probes []fault.FailedProbe `json:"probes"`
 }
 
 type unableJSON struct {

@@ -25,6 +25,7 @@ type page struct {
 	Findings     []doctor.Finding // without those that only report a failed collector
 	Cards        []card
 	NeedsHistory []string
+	FailedProbes []collector.FailedProbes
 	Err          string
 	Refresh      int // seconds; 0 when it is off
 	Panels       Panels
@@ -61,6 +62,7 @@ func newPage(d doctor.Diagnosis, lang string) page {
 		Headline:     report.Capital(report.Headline(d.Overview(), lang)),
 		Regions:      report.Capital(regionsBriefly(d.Regions, lang)),
 		NeedsHistory: d.NeedsHistory,
+		FailedProbes: d.FailedProbes,
 		CSS:          template.CSS(style),
 		Icon:         icon(d.Verdict()),
 		at:           d.At,
