@@ -161,13 +161,15 @@ func TestRestartsOfDeletedPodsAreCounted(t *testing.T) {
 		{{UID: "a", Component: "rbd-chaos", Ready: true, Containers: []fault.Container{{Restarts: 3}}}},
 		{{UID: "a", Component: "rbd-chaos", Ready: true, Containers: []fault.Container{{Restarts: 5}}}},
 		{{UID: "a", Component: "rbd-chaos", Ready: true, Containers: []fault.Container{{Restarts: 0}}}}, // the kubelet has lost count
+		{{UID: "a", Component: "rbd-chaos", Ready: true}},                                               // no statuses yet
+		{{UID: "a", Component: "rbd-chaos", Ready: true, Containers: []fault.Container{{Restarts: 6}}}},
 		{{UID: "b", Component: "rbd-chaos", Ready: true, Containers: []fault.Container{{Restarts: 1}}},
 			{UID: "j", Component: "rbd-chaos", OwnerKind: "Job", Containers: []fault.Container{{Restarts: 9}}}},
 		{},
 	}
 	n := 0
 	c := NewComponent("rainbond", Components{Workloads: fixed(workloads, nil), Pods: func(context.Context) ([]fault.Pod, error) { n++; return pods[n-1], nil }})
-	for _, want := range []string{"3", "5", "5", "6", "6"} {
+	for _, want := range []string{"0", "2", "2", "2", "3", "4", "4"} {
 		shows(t, c, `rainbond_component_restarts_total{component="rbd-chaos",rainbond_region="rainbond"} `+want, "rainbond_component_restarts_total")
 	}
 }

@@ -175,11 +175,15 @@ func (c *component) collectAlarms(ctx context.Context, r *Report) {
 }
 
 // count adds the restarts of a component's pods since the last collection, and
-// returns the total. The restarts of a deleted pod remain in the total.
+// returns the total since the first. It starts at 0, because Prometheus adds the
+// whole value of a counter that is lower than before, as after a restart of the
+// exporter. The restarts of a deleted pod remain in the total. A pod without
+// container statuses has its last known number.
 func (c *component) count(name string, pods []fault.Pod) float64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := map[string]int{}
+	last, known := c.last[name]
 	for _, p := range pods {
 		if p.Component != name || p.OwnerKind == "Job" {
 			continue
@@ -187,7 +191,10 @@ func (c *component) count(name string, pods []fault.Pod) float64 {
 		for _, container := range p.Containers {
 			now[p.UID] += container.Restarts
 		}
-		c.restarts[name] += float64(max(0, now[p.UID]-c.last[name][p.UID]))
+		now[p.UID] = max(now[p.UID], last[p.UID])
+		if known {
+			c.restarts[name] += float64(now[p.UID] - last[p.UID])
+		}
 	}
 	c.last[name] = now
 	return c.restarts[name]

@@ -76,7 +76,7 @@ var Catalogue = []Metric{
 	{SlugComponent, "rainbond_component_desired", "Pods of the component that should be ready.", gauge, []string{labelRegion, "component", "kind"}},
 	{SlugComponent, "rainbond_component_ready", "Pods of the component that are ready.", gauge, []string{labelRegion, "component", "kind"}},
 	{SlugComponent, "rainbond_component_waiting", "Pods of the component that are not ready, by what they wait for. Only reasons that occur have a series.", gauge, []string{labelRegion, "component", "reason"}},
-	{SlugComponent, "rainbond_component_restarts_total", "Total container restarts of the component's pods, including restarts before the exporter started.", counter, []string{labelRegion, "component"}},
+	{SlugComponent, "rainbond_component_restarts_total", "Total container restarts of the component's pods since the exporter started.", counter, []string{labelRegion, "component"}},
 	{SlugComponent, "rainbond_component_alarm_firing", "Whether the console shows this alarm of rbd-monitor about the component; pending alarms are shown too. Absent if the region API does not answer or cannot reach rbd-monitor.", gauge, []string{labelRegion, "component", "alarm"}},
 	{SlugComponent, "rainbond_monitor_up", "Whether the region API can reach rbd-monitor, whose alarms are the console's list of component faults. Absent if the region API does not answer.", gauge, []string{labelRegion}},
 	{SlugComponent, "rainbond_monitor_last_scrape_timestamp_seconds", "Time of the last scrape by rbd-monitor. Absent if it is more than an hour ago or cannot be read.", gauge, []string{labelRegion}},

@@ -125,7 +125,7 @@ func parseConfig(text []byte) (*Config, error) {
 		}
 	}
 	if len(c.Regions) == 0 && c.Console == nil {
-		return nil, lineError(root.Line, "no region; expected regions to list at least one, each with name and url, or console to say where the console keeps them")
+		return nil, lineError(root.Line, "no region; expected regions to list at least one, each with name and url, or console with the console's database")
 	}
 	items := child(root, "regions").Content
 	seen := map[string]int{}

@@ -19,7 +19,7 @@ func TestInvalidConfiguration(t *testing.T) {
 	for _, row := range []struct{ name, text, want string }{
 		{"empty", "", "1: the file is empty; expected the keys regions or console"},
 		{"only a comment", "# nothing\n", "1: the file is empty; expected the keys regions or console"},
-		{"no region", "regions: []\n", "1: no region; expected regions to list at least one, each with name and url, or console to say where the console keeps them"},
+		{"no region", "regions: []\n", "1: no region; expected regions to list at least one, each with name and url, or console with the console's database"},
 		{"a list", "- name: a\n", "1: the file: found a list; expected keys and values"},
 		{"unknown key", "region: []\n", "1:1: unknown key; expected one of regions, console"},
 		{"unknown key of a region", strings.Replace(goodConfig, "ca_file", "ca_flie", 1), "4:5: regions[0]: unknown key; expected one of name, url, ca_file, cert_file, key_file, server_name, token_file"},
@@ -164,7 +164,7 @@ func FuzzParseConfig(f *testing.F) {
 			t.Fatalf("%q: configuration %v, error %v", text, c, err)
 		}
 		if err == nil && len(c.Regions) == 0 && c.Console == nil {
-			t.Errorf("%q was accepted and says nothing", text)
+			t.Errorf("%q was accepted and contains no region", text)
 		}
 	})
 }

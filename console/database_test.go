@@ -159,7 +159,7 @@ func TestSQLiteFileIsNeverWritten(t *testing.T) {
 	}
 	defer func() { _ = release() }()
 	if _, err := file.ExecContext(t.Context(), "DELETE FROM region_info"); err == nil || !strings.Contains(err.Error(), "readonly") {
-		t.Errorf("a write said %v; want readonly", err)
+		t.Errorf("a write returned %v; want readonly", err)
 	}
 }
 

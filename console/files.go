@@ -70,8 +70,8 @@ func (r *fileReader) start(paths filePaths) *pendingFiles {
 }
 
 // wait returns the content of the files. An error means that the content is
-// unknown: the read has not ended before ctx, or failed for a reason that says
-// nothing about the files.
+// unknown: the read has not ended before ctx, or failed for a reason of the
+// exporter or its host.
 func (p *pendingFiles) wait(ctx context.Context) (fileContent, error) {
 	if p.done == nil {
 		return fileContent{}, nil

@@ -107,7 +107,10 @@ func path(tr translation) dashboard {
 				id: 13, title: tr("Handshake errors by class", "握手错误，按类别"), width: 8, height: 9, unit: "eps", alerts: []alert{handshakes},
 				description: tr("Log lines of rbd-api per second. trust: the client does not trust the server. client_certificate: the server rejects the client certificate. protocol: incompatible TLS versions. unknown: other messages. benign: port scans, load balancer health checks.",
 					"rbd-api 日志每秒的握手错误行数。trust：客户端不信任服务端；client_certificate：服务端不接受客户端证书；protocol：TLS 版本太旧；unknown：其他报错；benign：端口扫描、负载均衡探测。"),
-				visualization: graph{lines: []line{{by("sum", "class", rate(of("rainbond_api_tls_handshake_errors_total"))), "{{class}}"}}},
+				visualization: graph{lines: []line{
+					{by("sum", "class", rate(of("rainbond_api_tls_handshake_errors_total"))), "{{class}}"},
+					{by("sum", "rainbond_region", rate(of("rainbond_api_log_gaps_total"))) + " > 0", tr("lost log lines", "丢失的日志")},
+				}},
 			},
 			{
 				id: 14, title: tr("Handshake errors by reason", "握手错误，按原因"), width: 8, height: 9, unit: "eps", alerts: []alert{handshakes}, empty: tr("none", "无"),

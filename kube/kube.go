@@ -123,6 +123,9 @@ func New(life context.Context, config *rest.Config, namespace string, log *slog.
 	if err != nil {
 		return nil, fmt.Errorf("connect to Kubernetes API %s: %w", config.Host, err)
 	}
+	if config.ExecProvider != nil {
+		client.Transport = &execGate{RoundTripper: client.Transport}
+	}
 	api, err := newClients(config, client)
 	if err != nil {
 		return nil, fmt.Errorf("connect to Kubernetes API %s: %w", config.Host, err)
