@@ -115,9 +115,15 @@ func hasLabels(rule, alert map[string]string) bool {
 	return true
 }
 
+// probeAlerts start with the second failed probe in a row.
+var probeAlerts = []string{"RainbondRegionUnreachable", "RainbondRegionPortClosed", "RainbondRegionAPIDown", "RainbondRegionTLSFailing"}
+
 // bound is the longest that a notification may take from its fault.
 func (f *files) bound(n notification) time.Duration {
 	group, _ := f.waits(n.Labels)
+	if slices.Contains(probeAlerts, n.Labels["alertname"]) {
+		group += scrape
+	}
 	return scrape + scrapeTimeout + evaluation + time.Duration(f.ruleOf(n).For) + group
 }
 
