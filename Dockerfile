@@ -17,7 +17,7 @@ RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -buildvcs
 FROM scratch
 ARG VERSION=dev REVISION=unknown
 LABEL org.opencontainers.image.title="rainbond-exporter" \
-      org.opencontainers.image.description="Says what is wrong between a Rainbond console and its region" \
+      org.opencontainers.image.description="Reports what is wrong between a Rainbond console and its region" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.source="https://github.com/rainbond-exporter/rainbond-exporter" \
       org.opencontainers.image.documentation="https://github.com/rainbond-exporter/rainbond-exporter/blob/main/docs/install.md" \

@@ -140,7 +140,8 @@ workflows: ## actionlint
 	@tools/build actionlint
 	@tools/bin/actionlint
 
-lint: ## golangci-lint
+lint: ## private words, and golangci-lint
+	@go run ./tools/words
 	@tools/build golangci-lint
 	@tools/bin/golangci-lint run ./...
 	@tools/bin/golangci-lint run --build-tags e2e,faults,panels ./test/...

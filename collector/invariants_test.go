@@ -305,7 +305,7 @@ func (w *world) simulate(t *testing.T) {
 	if open != 0 || !idle {
 		w.violated("at the end %d connections are open, idle %t", open, idle)
 	}
-	if _, kept := apiCollector.known["r0"]; kept {
+	if _, known := apiCollector.known["r0"]; known {
 		w.violated("the removed region r0 is still in memory")
 	}
 	w.countersMatch(snapshot)

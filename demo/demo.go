@@ -232,7 +232,7 @@ func (d *Demo) apply(w *world) error {
 	d.listener.close()
 	d.direct.close()
 	d.second.close()
-	d.names.silent.Store(w.dnsSilent)
+	d.names.unresponsive.Store(w.dnsUnresponsive)
 	d.log.restart(w.logged)
 	if err := d.console.writeConsole(d.ctx, w); err != nil {
 		return err

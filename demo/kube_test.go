@@ -309,7 +309,7 @@ func TestIdleWatchGetsBookmarksAndEnds(t *testing.T) {
 	})
 }
 
-func TestOnlyChangedObjectsGetANewVersion(t *testing.T) {
+func TestOnlyChangedObjectsGetNewVersions(t *testing.T) {
 	d := start(t, "healthy")
 	c := connect(t, d)
 	versions := func() map[string]string {

@@ -9,12 +9,12 @@ import (
 )
 
 // A nameServer is a DNS server that returns NXDOMAIN for every name except that
-// of the Service rbd-api-api. A silent one responds to the control query of a
+// of the Service rbd-api-api. An unresponsive one responds to the control query of a
 // probe only: a name server that responds to no query at all is a fault of the
 // exporter's host. No query leaves the host.
 type nameServer struct {
-	socket net.PacketConn
-	silent atomic.Bool
+	socket       net.PacketConn
+	unresponsive atomic.Bool
 	// service is the qualified name of the Service rbd-api-api, the only name
 	// that exists; "" is none.
 	service string
@@ -50,7 +50,7 @@ func (s *nameServer) serve() {
 		if err != nil {
 			return // closed
 		}
-		if n < header || s.silent.Load() && !bytes.Contains(packet[:n], controlLabel) {
+		if n < header || s.unresponsive.Load() && !bytes.Contains(packet[:n], controlLabel) {
 			continue
 		}
 		packet[2] |= response

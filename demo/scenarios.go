@@ -111,7 +111,7 @@ var apiScenarios = []Scenario{
 		// No name server may ever know a name under .invalid (RFC 6761).
 		func(w *world) { w.url = "https://region.rainbond.invalid:8443" }},
 	{"api-name-silent", "api", title("域名服务器没有应答", "The DNS server does not respond"), alerts("RainbondRegionUnreachable"),
-		func(w *world) { w.url, w.dnsSilent = "https://region.rainbond.invalid:8443", true }},
+		func(w *world) { w.url, w.dnsUnresponsive = "https://region.rainbond.invalid:8443", true }},
 	{"api-dropped", "api", title("报文被防火墙丢弃，连接超时", "A firewall drops packets, and connections time out"), alerts("RainbondRegionUnreachable"),
 		func(w *world) { w.listener.behaviour = drops }},
 	{"api-no-route", "api", title("没有到集群端的路由", "The console has no route to the region"), alerts("RainbondRegionUnreachable"),

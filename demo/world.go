@@ -43,12 +43,12 @@ type world struct {
 	secretGone   bool           // rbd-api-server-cert does not exist
 
 	// The region API.
-	apiAddress     string // in region-config
-	listener       listenerConfig
-	clients        []clientFunc
-	dnsSilent      bool     // the DNS server does not respond
-	replayedErrors []string // reasons of logged handshake errors
-	logged         []string // first lines of the log
+	apiAddress      string // in region-config
+	listener        listenerConfig
+	clients         []clientFunc
+	dnsUnresponsive bool     // the DNS server does not respond
+	replayedErrors  []string // reasons of logged handshake errors
+	logged          []string // first lines of the log
 
 	// The cluster.
 	nodes           []*corev1.Node

@@ -92,14 +92,14 @@ func TestInhibitionsAreNamedAndNameAlertsThatExist(t *testing.T) {
 // inhibition can match must have the labels in equal. Only the labels of the
 // identity other than rainbond_region may be missing.
 func TestBothSidesOfAnInhibitionHaveTheLabelsThatMustBeEqual(t *testing.T) {
-	told := seen(t)
+	sent := seen(t)
 	for _, i := range inhibitions(t) {
 		if !slices.Contains(i.Equal, "rainbond_region") || !slices.Contains(i.Equal, "cluster") {
 			t.Errorf("%s would let one platform hide the fault of another", i.Name)
 		}
 		source, target := matchers(t, i.Source), matchers(t, i.Target)
 		sources, targets := 0, 0
-		for _, alert := range told {
+		for _, alert := range sent {
 			is, can := source.Matches(alert), target.Matches(alert)
 			if is && can {
 				t.Errorf("%s: %v is on both sides", i.Name, alert)
@@ -128,11 +128,11 @@ func TestBothSidesOfAnInhibitionHaveTheLabelsThatMustBeEqual(t *testing.T) {
 // A cause that fires later than its symptoms inhibits them too late. One that
 // resolves before them no longer inhibits them.
 func TestNoCauseFiresLaterOrResolvesEarlierThanItsSymptoms(t *testing.T) {
-	told, from := seen(t), alerts(t)
+	sent, from := seen(t), alerts(t)
 	rulesOf := func(side amlabels.Matchers) []int {
 		var all []int
 		for n, r := range from {
-			if slices.ContainsFunc(told, func(alert model.LabelSet) bool { return side.Matches(alert) && of(r, alert) }) {
+			if slices.ContainsFunc(sent, func(alert model.LabelSet) bool { return side.Matches(alert) && of(r, alert) }) {
 				all = append(all, n)
 			}
 		}

@@ -10,7 +10,7 @@ import (
 
 var update = flag.Bool("update", false, "write rbd-monitor.rules.yaml instead of comparing it")
 
-// elsewhere are the alerts that the console's list cannot tell: it knows
+// elsewhere are the alerts that the console's list does not have: it knows
 // neither our scrape job nor who would miss a watchdog.
 var elsewhere = []string{"RainbondExporterDown", "RainbondWatchdog"}
 
@@ -33,7 +33,7 @@ func forMonitor(catalogue string) string {
 		return severity.ReplaceAllString(rule, "$0\n${1}PageAlarm: \"true\"\n${1}Alert: Rainbond\n${1}Region: cloud")
 	})
 	return "# rainbond.rules.yaml for the Prometheus inside Rainbond (rbd-monitor, 2.20): made of it by go test ./rules -update.\n" +
-		"# PageAlarm puts an alert on the console's own overview; docs/alerts.md says how to mount the file.\n\ngroups:\n" + strings.TrimRight(text, "\n") + "\n"
+		"# PageAlarm puts an alert on the console's own overview; docs/alerts.md describes how to mount the file.\n\ngroups:\n" + strings.TrimRight(text, "\n") + "\n"
 }
 
 func TestTheVariantForMonitorIsTheCatalogue(t *testing.T) {

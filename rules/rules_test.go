@@ -67,7 +67,7 @@ const (
 	guide = "https://github.com/rainbond-exporter/rainbond-exporter/blob/main/docs/guide.en.md#"
 )
 
-func TestEveryAlertTellsWhatAPersonNeeds(t *testing.T) {
+func TestEveryAlertHasWhatAPersonNeeds(t *testing.T) {
 	want := []string{"dashboard", "description", "description_zh", "runbook_url", "section", "summary", "summary_zh"}
 	for _, r := range alerts(t) {
 		if got := slices.Sorted(maps.Keys(r.Annotations)); !slices.Equal(got, want) {
@@ -189,7 +189,7 @@ func TestEveryAlertIsTested(t *testing.T) {
 	}
 	for _, f := range fault.Failures {
 		if !strings.Contains(tests, fmt.Sprintf(`phase="%s", reason="%s"`, f.Phase, f.Reason)) {
-			t.Errorf("rainbond.test.yaml does not say which alert tells of %s/%s", f.Phase, f.Reason)
+			t.Errorf("rainbond.test.yaml does not name the alert for %s/%s", f.Phase, f.Reason)
 		}
 	}
 }
@@ -266,7 +266,7 @@ func walk(t *testing.T, text string, visit func(parser.Node)) {
 
 // TestTheFileLoadsOnPrometheus220 holds the file to the grammar of the
 // Prometheus inside Rainbond (rbd-monitor). It asks only for what we use:
-// whoever uses more looks up when it came.
+// a rule that uses more names its version.
 func TestTheFileLoadsOnPrometheus220(t *testing.T) {
 	functions := []string{"absent", "changes", "increase", "label_replace", "max_over_time", "min_over_time", "predict_linear", "time", "vector"}
 	words := strings.Fields("else end eq gt humanizeDuration humanizePercentage if or printf query range sortByLabel urlquery with")

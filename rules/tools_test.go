@@ -27,7 +27,7 @@ func tool(t *testing.T, name string) string {
 	return path
 }
 
-// runs runs a tool that must be content, and returns what it says.
+// runs runs a tool that must succeed, and returns its output.
 func runs(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), tool(t, name), args...).CombinedOutput()
@@ -80,7 +80,7 @@ func TestMonitorFindsWhatTheGuideMounts(t *testing.T) {
 	command := regexp.MustCompile(`create configmap (\S+) --from-file=([^=]+)=rules/(\S+)`).FindStringSubmatch(doc)
 	blocks := regexp.MustCompile("(?s)```yaml\n(spec:.*?)```").FindStringSubmatch(doc)
 	if command == nil || blocks == nil {
-		t.Fatal("docs/alerts.md does not say how to mount rbd-monitor.rules.yaml")
+		t.Fatal("docs/alerts.md does not describe how to mount rbd-monitor.rules.yaml")
 	}
 	var patch struct {
 		Spec struct {
@@ -112,9 +112,9 @@ func TestMonitorFindsWhatTheGuideMounts(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(base, "prometheus.yml"), []byte(strings.ReplaceAll(read(t, "testdata/rbd-monitor.yml"), "/etc/prometheus", base)), 0o644))
 	for _, name := range []string{"promtool", "promtool-2.20"} {
 		t.Run(name, func(t *testing.T) {
-			said := runs(t, name, "check", "config", filepath.Join(base, "prometheus.yml"))
-			if want := fmt.Sprintf("%d rules found", len(loaded(t))-len(elsewhere)); !strings.Contains(said, want) {
-				t.Errorf("expected %q:\n%s", want, said)
+			output := runs(t, name, "check", "config", filepath.Join(base, "prometheus.yml"))
+			if want := fmt.Sprintf("%d rules found", len(loaded(t))-len(elsewhere)); !strings.Contains(output, want) {
+				t.Errorf("expected %q:\n%s", want, output)
 			}
 		})
 	}

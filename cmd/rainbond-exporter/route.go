@@ -84,12 +84,12 @@ func qualified(raw, namespace string) string {
 }
 
 // including returns a function that reads the regions, with an error if none of
-// them is the cluster's own. Its certificates and components could then not be
+// them is the cluster's name. Its certificates and components could then not be
 // joined with what the console has.
-func including(own string, read func(context.Context) ([]fault.Region, error)) func(context.Context) ([]fault.Region, error) {
+func including(name string, read func(context.Context) ([]fault.Region, error)) func(context.Context) ([]fault.Region, error) {
 	return func(ctx context.Context) ([]fault.Region, error) {
 		regions, err := read(ctx)
-		if err != nil || len(regions) == 0 || slices.ContainsFunc(regions, func(r fault.Region) bool { return r.Name == own }) {
+		if err != nil || len(regions) == 0 || slices.ContainsFunc(regions, func(r fault.Region) bool { return r.Name == name }) {
 			return regions, err
 		}
 		const shown = 5
@@ -100,6 +100,6 @@ func including(own string, read func(context.Context) ([]fault.Region, error)) f
 		if more := len(regions) - shown; more > 0 {
 			names = append(names, fmt.Sprintf("and %d more", more))
 		}
-		return regions, errors.New("--region.name=" + own + " is not among the console's regions: " + strings.Join(names, ", "))
+		return regions, errors.New("--region.name=" + name + " is not among the console's regions: " + strings.Join(names, ", "))
 	}
 }

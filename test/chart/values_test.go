@@ -100,7 +100,7 @@ func strictYAML(rendered string) error {
 }
 
 // TestLabelsAreMergedAndStrings covers equal keys in two values, values that
-// look like numbers and booleans, and names with special characters.
+// resemble numbers and booleans, and names with special characters.
 func TestLabelsAreMergedAndStrings(t *testing.T) {
 	const values = `
 commonLabels: {release: kps, app.kubernetes.io/name: other, number: "1", truth: "true"}
