@@ -92,6 +92,8 @@ type Diagnosis struct {
 	At time.Time
 	// Regions are the regions of the samples, sorted.
 	Regions []string
+	// Routes are the addresses that were probed, sorted by region.
+	Routes []Route
 	// Findings are the root causes: critical before warning, then in the order of
 	// Rainbond's troubleshooting document.
 	Findings []Finding
@@ -225,6 +227,7 @@ func (d *Doctor) Diagnose(ctx context.Context, snapshot collector.Snapshot) (Dia
 	}
 	store := newSamples(families, snapshot.At)
 	diagnosis.Regions = store.values(LabelRegion)
+	diagnosis.Routes = routes(families)
 
 	alerts, skipped, err := d.evaluate(ctx, store, snapshot)
 	if err != nil {
@@ -263,6 +266,7 @@ func (o Overview) equal(other Overview) bool {
 // that have no region, such as a failed collector.
 func (d Diagnosis) InRegion(region string) Diagnosis {
 	d.Regions = []string{region}
+	d.Routes = slices.DeleteFunc(slices.Clone(d.Routes), func(r Route) bool { return r.Region != region })
 	d.Findings = slices.DeleteFunc(slices.Clone(d.Findings), func(f Finding) bool {
 		about, present := f.Labels[LabelRegion]
 		return present && about != region

@@ -37,6 +37,7 @@ func encode(w io.Writer, d doctor.Diagnosis, links report.Links, indent string) 
 		At:            moment(d.At),
 		Verdict:       d.Verdict(),
 		Regions:       each(d.Regions, same),
+		Routes:        each(d.Routes, func(r doctor.Route) routeJSON { return routeJSON(r) }),
 		Collected:     each(d.Collected, same),
 		Unable:        each(d.Unknown, func(u doctor.Unknown) unableJSON { return unableJSON(u) }),
 		NeedsHistory:  each(d.NeedsHistory, same),
@@ -50,6 +51,7 @@ type document struct {
 	At            string         `json:"at"`
 	Verdict       doctor.Verdict `json:"verdict"`
 	Regions       []string       `json:"regions"`
+	Routes        []routeJSON    `json:"routes"`
 	Collected     []string       `json:"looked"`
 	Unable        []unableJSON   `json:"unable"`
 	NeedsHistory  []string       `json:"needs_history"`
@@ -61,6 +63,12 @@ type document struct {
 type failedJSON struct {
 	Region string              `json:"region"`
 	Probes []fault.FailedProbe `json:"probes"`
+}
+
+type routeJSON struct {
+	Region string `json:"region"`
+	Origin string `json:"origin"`
+	URL    string `json:"url"`
 }
 
 type unableJSON struct {

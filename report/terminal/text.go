@@ -265,6 +265,10 @@ func (t *terminal) rest(d doctor.Diagnosis) {
 		}
 		t.hang(0, green, t.phrase("well"), "", strings.Join(unaffected, t.phrase("comma")))
 	}
+	for _, route := range report.Routes(d, t.style.Lang) {
+		t.line("")
+		t.para(0, dim, route)
+	}
 	if len(d.NeedsHistory) > 0 {
 		t.line("")
 		t.para(0, dim, t.phrase("history")+strings.Join(d.NeedsHistory, t.phrase("comma")))

@@ -26,6 +26,7 @@ type page struct {
 	Cards        []card
 	NeedsHistory []string
 	FailedProbes []collector.FailedProbes
+	Routes       []string
 	Err          string
 	Refresh      int // seconds; 0 when it is off
 	Panels       Panels
@@ -63,6 +64,7 @@ func newPage(d doctor.Diagnosis, lang string) page {
 		Regions:      report.Capital(regionsBriefly(d.Regions, lang)),
 		NeedsHistory: d.NeedsHistory,
 		FailedProbes: d.FailedProbes,
+		Routes:       report.Routes(d, lang),
 		CSS:          template.CSS(style),
 		Icon:         icon(d.Verdict()),
 		at:           d.At,
