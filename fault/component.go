@@ -100,12 +100,14 @@ func (c *Component) evaluate(pods []Pod) {
 	if c.Ready >= c.Desired {
 		return
 	}
-	active, evicted := 0, Pod{}
+	active, evicted, failed := 0, Pod{}, Pod{}
 	for _, p := range pods {
 		switch {
 		case p.Evicted:
 			evicted = p
-		case p.Phase == "Succeeded" || p.Phase == "Failed":
+		case p.Phase == "Succeeded":
+		case p.Phase == "Failed":
+			failed = p
 		default:
 			active++
 			if reason, message := p.waitReason(); reason != "" {
@@ -118,6 +120,8 @@ func (c *Component) evaluate(pods []Pod) {
 	case evicted.Name != "":
 		// Its replacement, if any, is pending for the same cause.
 		c.wait(Evicted, evicted.Name+": evicted from "+evicted.Node)
+	case active == 0 && failed.Failure != "":
+		c.wait(NoPod, failed.Name+": "+failed.Failure)
 	case active == 0:
 		c.wait(NoPod, "no pod exists")
 	default:

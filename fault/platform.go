@@ -40,6 +40,7 @@ type Pod struct {
 	OwnerKind string // ReplicaSet, StatefulSet, DaemonSet, Job, or "" for a bare pod
 	Phase     string // Pending, Running, Succeeded, Failed
 	Evicted   bool   // status.reason is Evicted
+	Failure   string // why a pod in phase Failed was rejected or ended, such as "NodeAffinity: …"; "" otherwise
 	Ready     bool   // the Ready condition
 	// Unschedulable is the scheduler's message; "" when the pod has a node.
 	Unschedulable string

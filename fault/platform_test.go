@@ -175,6 +175,8 @@ func TestWaitReasonOfComponents(t *testing.T) {
 			"Evicted 1 old: evicted from n1; Unschedulable 1 rbd-chaos-1: node(s) had untolerated taint"},
 		{"evicted, and the replacement has another fault", chaos("Deployment", 1, 0), []Pod{pod(Pod{Name: "old", Phase: "Failed", Evicted: true, Node: "n1"}),
 			pod(Pod{Containers: []Container{{Name: "c", Waiting: "ErrImagePull"}}})}, "ImagePullBackOff 1 rbd-chaos-1: container c: ErrImagePull"},
+		{"a pod that the kubelet rejected", chaos("Deployment", 1, 0), []Pod{pod(Pod{Name: "a", Phase: "Failed", Failure: "NodeShutdown: Pod was terminated in response to imminent node shutdown."})},
+			"NoPod 1 a: NodeShutdown: Pod was terminated in response to imminent node shutdown."},
 		{"only terminated pods", chaos("Deployment", 1, 0), []Pod{pod(Pod{Name: "a", Phase: "Failed"}), pod(Pod{Name: "b", Phase: "Succeeded"})}, "NoPod 1 no pod exists"},
 		{"the workload reports too few", chaos("Deployment", 2, 1), []Pod{pod(Pod{Ready: true})}, "other 1 the pods are ready, but the workload reports fewer ready pods than desired"},
 		{"terminated out of memory", chaos("Deployment", 1, 0), []Pod{pod(Pod{Containers: []Container{{Name: "c", Terminated: "OOMKilled"}}})}, "OOMKilled 1 rbd-chaos-1: container c: OOMKilled"},

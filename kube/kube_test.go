@@ -260,7 +260,9 @@ func TestObjectsAreReduced(t *testing.T) {
 			}})), fault.Pod{Name: "p", UID: "u", Component: "rbd-api", Node: "n1", OwnerKind: "ReplicaSet", Phase: "Pending", Unschedulable: "0/1 nodes",
 			Containers: []fault.Container{{Name: "rbd-api", Waiting: "CrashLoopBackOff", Message: "back-off", LastExit: "OOMKilled", Restarts: 7},
 				{Name: "side", Terminated: "Error", LastExit: "Error"}, {Name: "init", Ready: true, LastExit: "Completed"}}}},
-		{"evicted", first(pod(&corev1.Pod{Status: corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted"}})), fault.Pod{Phase: "Failed", Evicted: true}},
+		{"evicted", first(pod(&corev1.Pod{Status: corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted"}})), fault.Pod{Phase: "Failed", Evicted: true, Failure: "Evicted"}},
+		{"rejected by the kubelet", first(pod(&corev1.Pod{Status: corev1.PodStatus{Phase: corev1.PodFailed, Reason: "NodeAffinity", Message: "Pod was rejected: Predicate NodeAffinity failed"}})),
+			fault.Pod{Phase: "Failed", Failure: "NodeAffinity: Pod was rejected: Predicate NodeAffinity failed"}},
 	} {
 		if !reflect.DeepEqual(row.got, row.want) {
 			t.Errorf("%s:\ngot  %+v\nwant %+v", row.name, row.got, row.want)

@@ -130,6 +130,10 @@ func pod(p *corev1.Pod) (fault.Pod, bool) {
 		Phase:     string(p.Status.Phase),
 		Evicted:   p.Status.Reason == "Evicted",
 	}
+	if p.Status.Phase == corev1.PodFailed {
+		// Such as NodeAffinity, NodeShutdown, Terminated, UnexpectedAdmissionError.
+		result.Failure = strings.TrimSuffix(cmp.Or(p.Status.Reason, "Failed")+": "+p.Status.Message, ": ")
+	}
 	if owner := metav1.GetControllerOfNoCopy(p); owner != nil {
 		result.OwnerKind = owner.Kind
 	}

@@ -84,7 +84,7 @@ func TestDiagnosisOfARegionWithAnyName(t *testing.T) {
 		t.Fatal(err)
 	}
 	// That the reason is there shows that the rule's own query found the name.
-	if len(diagnosis.Findings) != 1 || !strings.Contains(text.String(), "The last probe ended in connect/unreachable.") {
+	if len(diagnosis.Findings) != 1 || !strings.Contains(text.String(), "does not respond: connect/unreachable.") {
 		t.Errorf("findings %v:\n%s", diagnosis.Findings, text.String())
 	}
 	if strings.ContainsAny(text.String(), "\x1b\u202e") {
