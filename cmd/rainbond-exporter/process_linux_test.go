@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -140,10 +141,10 @@ func TestTwoScrapersOfARegionThatNeverAnswers(t *testing.T) {
 }
 
 // A process without descriptors cannot check: it has no verdict about regions to
-// which it has no connection. SIGTERM during the scrape ends it with status 0.
+// which it has no connection.
 func TestProcessWithoutDescriptors(t *testing.T) {
 	t.Parallel()
-	command, base, log := process(t, "ulimit -n 32;", "serve", "--role=console", "--config.file="+configOf(t, 60, mute(t)))
+	_, base, log := process(t, "ulimit -n 32;", "serve", "--role=console", "--config.file="+configOf(t, 60, mute(t)))
 	status, body, err := scrapeWith(t.Context(), base, "30")
 	down := strings.Count(body, "rainbond_api_up{")
 	if err != nil || status != http.StatusOK || down > 32 || !strings.Contains(body, `rainbond_collector_success{collector="api"} 0`) {
@@ -157,7 +158,15 @@ func TestProcessWithoutDescriptors(t *testing.T) {
 	if !strings.Contains(log.String(), "too many open files") {
 		t.Errorf("the log does not name the limit: %s", log)
 	}
+}
 
+// SIGTERM during a scrape of a region that does not respond ends the process
+// with status 0 within the grace period, and the scrape gets what is finished.
+func TestSIGTERMDuringASlowScrape(t *testing.T) {
+	t.Parallel()
+	slow := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	t.Cleanup(slow.Close)
+	command, base, log := process(t, "", "serve", "--role=console", "--config.file="+configOf(t, 1, slow.Listener.Addr().String()))
 	scraped := make(chan string, 1)
 	go func() {
 		status, _, err := scrapeWith(t.Context(), base, "30")

@@ -78,7 +78,7 @@ func TestWatchRedrawsATerminal(t *testing.T) {
 ESC[K
 ESC[KESC[1;31mRegion a: 1 faultESC[0m
 ESC[K
-ESC[KESC[1;31mCRITICAL  ESC[0mESC[1mRegion a: a certificate in console is missing or cannot be usedESC[0m
+ESC[KESC[1;31mCRITICAL  ESC[0mESC[1mRegion a: a certificate in console is missing or unusableESC[0m
 ESC[K  ESC[2mRainbondCertificateUnreadable, region a, place=consoleESC[0m
 ESC[K  ESC[2mseen since 12:00:00 (1s)ESC[0m
 ESC[JESC[2m… 9 more lines: make the window larger, or run check without --watchESC[0m`

@@ -53,11 +53,11 @@ func TestWatchPrintsChanges(t *testing.T) {
 	}, "--role=console", "--config.file="+config)
 	want := `
 TIME  Region a: 1 fault
-TIME  new      CRITICAL Region a: the TLS handshake with the API fails, client_unreadable (RainbondRegionTLSFailing, region a, reason=client_unreadable)
-TIME  new      CRITICAL Region a: a certificate in console is missing or cannot be used (RainbondCertificateUnreadable, region a, place=console)
+TIME  new      CRITICAL Region a: the TLS handshake with the API fails (client_unreadable) (RainbondRegionTLSFailing, region a, reason=client_unreadable)
+TIME  new      CRITICAL Region a: a certificate in console is missing or unusable (RainbondCertificateUnreadable, region a, place=console)
 TIME  new      CRITICAL Region a: port 8443 is closed (RainbondRegionPortClosed, region a)
-TIME  gone     CRITICAL Region a: the TLS handshake with the API fails, client_unreadable (RainbondRegionTLSFailing, region a, reason=client_unreadable), after 1s
-TIME  gone     CRITICAL Region a: a certificate in console is missing or cannot be used (RainbondCertificateUnreadable, region a, place=console), after 1s
+TIME  resolved CRITICAL Region a: the TLS handshake with the API fails (client_unreadable) (RainbondRegionTLSFailing, region a, reason=client_unreadable), after 1s
+TIME  resolved CRITICAL Region a: a certificate in console is missing or unusable (RainbondCertificateUnreadable, region a, place=console), after 1s
 `
 	got := "\n" + regexp.MustCompile(`20[-0-9]+T[0-9:]+Z`).ReplaceAllString(output, "TIME")
 	if got = regexp.MustCompile(`after [0-9]+s`).ReplaceAllString(got, "after 1s"); got != want {
