@@ -142,7 +142,7 @@ func parseConfig(text []byte) (*Config, error) {
 	return &c, nil
 }
 
-// check says what is wrong with one region, at the line of the key to blame.
+// check describes what is wrong with one region, at the line of the key to blame.
 func (r FileRegion) check(item *yaml.Node, where string) error {
 	if r.Name == "" {
 		return lineError(item.Line, "%s.name: missing; expected the region_name that the console has for it", where)
