@@ -395,6 +395,7 @@ func (a *api) explain(r *Report, name string, f fault.Failure, failed bool, t fa
 	r.addTranslated(EvidenceAddress, where, whereZH, about...)
 	if len(t.Durations) > 0 {
 		r.addTranslated(EvidenceLatency, latency(t, phaseEN, ", "), latency(t, phaseZH, "，"), about...)
+		r.began(time.Now()) // the probes before are unknown
 	}
 }
 

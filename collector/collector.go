@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -78,6 +79,10 @@ type Evidence struct {
 	// Text is English, or the original text of another program. TextZH is its
 	// Chinese form, or empty if Text is for readers of both languages.
 	Text, TextZH string
+	// Since is the time at which the described condition began. The doctor uses it
+	// for conditions that Prometheus distinguishes with "for". Zero if it is unknown
+	// or does not matter.
+	Since time.Time
 }
 
 // In returns the text in a language: "zh", or English.
@@ -118,6 +123,9 @@ func (r *Report) addTranslated(what, en, zh string, labels ...string) {
 	}
 	r.Evidence = append(r.Evidence, Evidence{About: about, What: what, Text: en, TextZH: zh})
 }
+
+// began sets Since of the last evidence.
+func (r *Report) began(since time.Time) { r.Evidence[len(r.Evidence)-1].Since = since }
 
 // addSample appends one sample of a metric of the catalogue. The label values
 // are in the catalogue's order; invalid UTF-8 is replaced. Of two samples with

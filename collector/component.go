@@ -88,6 +88,7 @@ func (c *component) collectPods(ctx context.Context, r *Report) error {
 			if n := w.Waiting[reason]; n > 0 {
 				r.addSample("rainbond_component_waiting", float64(n), c.region, w.Component, string(reason))
 				r.addEvidence(EvidencePod, w.Messages[reason], labelRegion, c.region, "component", w.Component, "reason", string(reason))
+				r.began(w.Since[reason])
 			}
 		}
 		r.addSample("rainbond_component_restarts_total", c.count(w.Component, pods), c.region, w.Component)
@@ -170,6 +171,7 @@ func (c *component) collectAlarms(ctx context.Context, r *Report) {
 			since := shown.Since.UTC().Format(time.RFC3339)
 			r.addTranslated(EvidenceAlarm, fmt.Sprintf("%s, %s since %s", shown.Name, shown.State, since), fmt.Sprintf("%s，状态 %s，始于 %s", shown.Name, shown.State, since),
 				labelRegion, c.region, "component", alarm.Component, "alarm", alarm.Name)
+			r.began(shown.Since)
 		}
 	}
 }

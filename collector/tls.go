@@ -27,9 +27,18 @@ type handshakes struct {
 }
 
 type handshakeAt struct {
-	at time.Time
+	at    time.Time
+	began time.Time // the first error of the series
 	fault.Handshake
 }
+
+// Errors of a class that follow each other within maxErrorGap are one series. A
+// series without an error for maxErrorPause may have ended, for example after a
+// repair, so that its age is unknown.
+const (
+	maxErrorGap   = 5 * time.Minute
+	maxErrorPause = time.Minute
+)
 
 // NewTLS returns the collector of symptom tls for the region of that name. gaps
 // returns how many times lines of the log were lost; nil means never.
@@ -69,6 +78,11 @@ func (c *handshakes) Collect(ctx context.Context) (Report, error) {
 				message = "TLS handshake failed: " + message
 			}
 			r.addEvidence(EvidenceLogLine, last.at.UTC().Format(time.RFC3339)+" "+last.Peer+": "+message, labelRegion, c.region, "class", string(class))
+			if began := last.began; start.Sub(last.at) <= maxErrorPause {
+				r.began(began)
+			} else {
+				r.began(start)
+			}
 		}
 	}
 	return r, err
@@ -90,7 +104,11 @@ func (c *handshakes) count(at time.Time, line []byte) {
 	} else if at.Before(c.lastComplete) {
 		at = c.lastComplete
 	}
-	if at.After(c.last[h.Class].at) {
-		c.last[h.Class] = handshakeAt{at, h}
+	if last := c.last[h.Class]; at.After(last.at) {
+		began := at
+		if at.Sub(last.at) <= maxErrorGap {
+			began = last.began
+		}
+		c.last[h.Class] = handshakeAt{at, began, h}
 	}
 }

@@ -127,6 +127,9 @@ type Finding struct {
 	// Since is the time at which a History had the finding first; zero without a
 	// History.
 	Since time.Time
+	// Pending reports that the data of the collection is younger than the "for" of the
+	// alert: the condition has just begun and may pass. It does not change the verdict.
+	Pending bool
 	// Sent is the alert as Prometheus would send it.
 	Sent Sent
 	// Symptoms are the findings that this one explains: Alertmanager inhibits them
@@ -182,6 +185,11 @@ const severityInfo = "info"
 // not change the verdict.
 func (f Finding) Info() bool { return f.Severity == severityInfo }
 
+// counts reports whether the finding, or a symptom of it, changes the verdict.
+func (f Finding) counts() bool {
+	return !f.Info() && !f.Pending || slices.ContainsFunc(f.Symptoms, Finding.counts)
+}
+
 // A Verdict is a diagnosis in one word.
 type Verdict string
 
@@ -196,7 +204,7 @@ const (
 // fault but a collector failed, and Healthy otherwise.
 func (d Diagnosis) Verdict() Verdict {
 	about := func(exporter bool) func(Finding) bool {
-		return func(f Finding) bool { return !f.Info() && (f.Slug == collector.SlugExporter) == exporter }
+		return func(f Finding) bool { return f.counts() && (f.Slug == collector.SlugExporter) == exporter }
 	}
 	switch {
 	case slices.ContainsFunc(d.Findings, about(false)):
@@ -233,7 +241,11 @@ func (d *Doctor) Diagnose(ctx context.Context, snapshot collector.Snapshot) (Dia
 	if err != nil {
 		return Diagnosis{}, err
 	}
-	diagnosis.NeedsHistory = skipped
+	// An alert that one of its rules has raised is evaluated, even if another rule of
+	// its name needs history.
+	diagnosis.NeedsHistory = slices.DeleteFunc(skipped, func(name string) bool {
+		return slices.ContainsFunc(alerts, func(f firing) bool { return f.Alert == name })
+	})
 	slices.SortStableFunc(alerts, byUrgency)
 	diagnosis.Findings = underCauses(alerts, d.inhibitions)
 	return diagnosis, nil
@@ -243,6 +255,7 @@ func (d *Doctor) Diagnose(ctx context.Context, snapshot collector.Snapshot) (Dia
 type Overview struct {
 	Regions          []string
 	Verdict          Verdict
+	Pending          int  // root causes that have just begun
 	Faults           int  // root causes, without those about the monitoring itself
 	NothingCollected bool // no collector succeeded
 }
@@ -251,15 +264,18 @@ type Overview struct {
 func (d Diagnosis) Overview() Overview {
 	o := Overview{Regions: d.Regions, Verdict: d.Verdict(), NothingCollected: len(d.Collected) == 0}
 	for _, f := range d.Findings {
-		if f.Slug != collector.SlugExporter && !f.Info() {
+		if f.Slug != collector.SlugExporter && f.counts() {
 			o.Faults++
+		}
+		if f.Pending {
+			o.Pending++
 		}
 	}
 	return o
 }
 
 func (o Overview) equal(other Overview) bool {
-	return slices.Equal(o.Regions, other.Regions) && o.Verdict == other.Verdict && o.Faults == other.Faults && o.NothingCollected == other.NothingCollected
+	return slices.Equal(o.Regions, other.Regions) && o.Verdict == other.Verdict && o.Faults == other.Faults && o.Pending == other.Pending && o.NothingCollected == other.NothingCollected
 }
 
 // InRegion returns the part of the diagnosis about one region, with the findings

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -114,6 +115,76 @@ func TestRulesThatNeedHistoryAreListed(t *testing.T) {
 			t.Errorf("collected and absent: %q", got)
 		}
 	})
+}
+
+func TestAnAlertThatFiresIsNotListedAsNotEvaluated(t *testing.T) {
+	const rules = `groups: [{name: own, rules: [
+		{alert: Down, expr: 'changes(rainbond_api_up[2m]) > 5'},
+		{alert: Down, expr: 'rainbond_api_up == 0'},
+		{alert: Unstable, expr: 'changes(rainbond_api_up[2m]) > 5'}]}]`
+	d, err := New([]byte(rules), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		snapshot collector.Snapshot
+		want     []string
+	}{
+		{doctortest.Faulty(), []string{"Unstable"}},
+		{doctortest.Healthy(), []string{"Down", "Unstable"}},
+	} {
+		if got := diagnose(t, d, c.snapshot).NeedsHistory; !slices.Equal(got, c.want) {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}
+
+func TestAConditionThatHasJustBegunIsPending(t *testing.T) {
+	const rules = `groups: [{name: own, rules: [
+		{alert: NotReady, for: 3m, expr: 'rainbond_component_ready < 1', annotations: {section: component-not-ready}},
+		{alert: Down, for: 3m, expr: 'rainbond_api_up == 0', annotations: {section: api-down}}]}]`
+	d, err := New([]byte(rules), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ago := func(age time.Duration) time.Time { return doctortest.Noon.Add(-age) }
+	snapshot := func(up float64, since ...time.Time) collector.Snapshot {
+		pods := doctortest.Collected(collector.SlugComponent, []prometheus.Metric{doctortest.Metric("rainbond_component_ready", 0, "rainbond", "rbd-chaos", "Deployment")})
+		for _, at := range since {
+			e := doctortest.Evidence(collector.EvidencePod, "rbd-chaos-1: ContainerCreating "+at.String(), "rainbond_region", "rainbond", "component", "rbd-chaos")
+			e.Since = at
+			pods.Report.Evidence = append(pods.Report.Evidence, e)
+		}
+		return doctortest.SnapshotOf(pods, doctortest.Collected(collector.SlugAPI, []prometheus.Metric{doctortest.Metric("rainbond_api_up", up, "rainbond")}))
+	}
+	for name, c := range map[string]struct {
+		snapshot collector.Snapshot
+		pending  bool
+		want     Verdict
+	}{
+		"younger than for":           {snapshot(1, ago(time.Minute)), true, Healthy},
+		"as old as for":              {snapshot(1, ago(3*time.Minute)), false, Faults},
+		"one of two is old":          {snapshot(1, ago(time.Minute), ago(time.Hour)), false, Faults},
+		"one of two is unknown":      {snapshot(1, ago(time.Minute), time.Time{}), false, Faults},
+		"no evidence":                {snapshot(1), false, Faults},
+		"another fault is not young": {snapshot(0, ago(time.Minute)), true, Faults},
+	} {
+		got := diagnose(t, d, c.snapshot)
+		i := slices.IndexFunc(got.Findings, func(f Finding) bool { return f.Alert == "NotReady" })
+		if i < 0 || got.Findings[i].Pending != c.pending || got.Verdict() != c.want {
+			t.Errorf("%s: %s, %+v", name, got.Verdict(), got.Findings)
+		}
+	}
+	var history History
+	for i, want := range []Verdict{Healthy, Healthy, Healthy, Faults} { // a minute apart
+		young := snapshot(1, doctortest.Noon.Add(time.Duration(i)*time.Minute))
+		young.At = young.At.Add(time.Duration(i) * time.Minute)
+		got := diagnose(t, d, young)
+		history.Note(&got)
+		if got.Verdict() != want {
+			t.Errorf("after %d minutes: %s, want %s", i, got.Verdict(), want)
+		}
+	}
 }
 
 func TestMinimumAndMaximumOverTimeNeedNoHistory(t *testing.T) {

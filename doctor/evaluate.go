@@ -152,6 +152,7 @@ func (d *Doctor) raise(ctx context.Context, r rule, s promql.Sample, store *samp
 		f.Commands.ZH = enCommands
 	}
 	f.Evidence, f.SeenBy = r.evidence(snapshot, full)
+	f.Pending = r.pending(snapshot, full)
 	return firing{f, full}
 }
 

@@ -131,3 +131,26 @@ func withoutRepeats(all []collector.Evidence) []collector.Evidence {
 	}
 	return rest
 }
+
+// pending reports whether every piece of evidence of the rule's own symptom about the
+// alert states that its condition began less than the rule's "for" ago. Evidence of a
+// fault without a time has an unknown age, and then the alert is not pending.
+func (r rule) pending(snapshot collector.Snapshot, alert labels.Labels) bool {
+	pending := false
+	for _, o := range snapshot.Outcomes {
+		if o.Collector != r.slug() {
+			continue
+		}
+		for _, e := range r.offered(o, alert) {
+			shared, agree := sharedLabels(e.About, alert)
+			switch {
+			case !agree || shared == 0, e.Since.IsZero() && !ofFault(e):
+			case e.Since.IsZero(), snapshot.At.Sub(e.Since) >= r.holds:
+				return false
+			default:
+				pending = true
+			}
+		}
+	}
+	return pending
+}

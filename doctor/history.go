@@ -83,6 +83,9 @@ func (h *History) stamp(findings []Finding, d *Diagnosis, now map[string]remembe
 		if old, known := h.seen[f.identity()]; known {
 			f.Since = old.Since
 		}
+		if d.At.Sub(f.Since) >= f.Sent.For {
+			f.Pending = false
+		}
 		h.stamp(f.Symptoms, d, now)
 		now[f.identity()] = remembered{*f, d.OnlyUnknown(*f)}
 	}

@@ -3,6 +3,7 @@ package fault
 import (
 	"cmp"
 	"slices"
+	"time"
 )
 
 // A Component is the state of one workload of the platform and of its pods.
@@ -14,6 +15,9 @@ type Component struct {
 	// Messages holds one message of the kubelet or scheduler for each reason,
 	// in the form "pod: message".
 	Messages map[Reason]string
+	// Since holds, for each reason, since when the first pod is not ready. A reason
+	// without a pod, or whose pods do not state it, has none.
+	Since map[Reason]time.Time
 }
 
 // Why a pod is not ready. A kubelet's reason that is not listed is Other.
@@ -74,7 +78,7 @@ func FromWorkloads(workloads []Workload, pods []Pod, expected []string) []Compon
 	}
 	var all []Component
 	for _, w := range workloads {
-		c := Component{Workload: w, Waiting: map[Reason]int{}, Messages: map[Reason]string{}}
+		c := Component{Workload: w, Waiting: map[Reason]int{}, Messages: map[Reason]string{}, Since: map[Reason]time.Time{}}
 		c.evaluate(byName[w.Component])
 		all = append(all, c)
 	}
@@ -112,6 +116,9 @@ func (c *Component) evaluate(pods []Pod) {
 			active++
 			if reason, message := p.waitReason(); reason != "" {
 				c.wait(reason, p.Name+": "+message)
+				if first, ok := c.Since[reason]; !p.NotReadySince.IsZero() && (!ok || p.NotReadySince.Before(first)) {
+					c.Since[reason] = p.NotReadySince
+				}
 			}
 		}
 	}

@@ -42,6 +42,9 @@ type Pod struct {
 	Evicted   bool   // status.reason is Evicted
 	Failure   string // why a pod in phase Failed was rejected or ended, such as "NodeAffinity: …"; "" otherwise
 	Ready     bool   // the Ready condition
+	// NotReadySince is the time at which the pod became unready, or was created if a
+	// container has restarted. Zero if it is unknown or the pod is ready.
+	NotReadySince time.Time
 	// Unschedulable is the scheduler's message; "" when the pod has a node.
 	Unschedulable string
 	// Mount is the kubelet's last message about a volume that it cannot mount;

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -145,11 +146,31 @@ func pod(p *corev1.Pod) (fault.Pod, bool) {
 			result.Unschedulable = cmp.Or(condition.Message, condition.Reason)
 		}
 	}
+	if !result.Ready {
+		result.NotReadySince = notReadySince(p)
+	}
 	// The pod's containers come before its init containers.
 	for _, status := range slices.Concat(p.Status.ContainerStatuses, p.Status.InitContainerStatuses) {
 		result.Containers = append(result.Containers, container(status))
 	}
 	return result, true
+}
+
+// notReadySince returns since when the pod is not ready. A pod whose containers
+// restart becomes ready between the crashes, so its creation counts.
+func notReadySince(p *corev1.Pod) time.Time {
+	since := p.CreationTimestamp.Time
+	for _, status := range p.Status.ContainerStatuses {
+		if status.RestartCount > 0 {
+			return since
+		}
+	}
+	for _, condition := range p.Status.Conditions {
+		if condition.Type == corev1.PodReady && condition.LastTransitionTime.After(since) {
+			since = condition.LastTransitionTime.Time
+		}
+	}
+	return since
 }
 
 func container(status corev1.ContainerStatus) fault.Container {

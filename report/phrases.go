@@ -11,6 +11,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/prometheus/common/model"
+
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 	"github.com/rainbond-exporter/rainbond-exporter/doctor"
 )
@@ -31,6 +33,7 @@ var phrases = map[string]phrase{
 	"info":     {"INFO", "提示"},
 	"warning":  {"WARNING", "警告"},
 
+	"about":   {", ", "，"},
 	"comma":   {", ", "、"},
 	"region":  {"region", "集群"},
 	"regions": {"regions", "集群"},
@@ -39,6 +42,8 @@ var phrases = map[string]phrase{
 	"healthy":         {"everything that was checked is healthy", "检查的项目全部正常"},
 	"fault":           {"1 fault", "1 个故障"},
 	"faults":          {"%d faults", "%d 个故障"},
+	"pending":         {"no fault; just begun, may pass: %d", "没有故障；%d 项刚刚出现，可能自行恢复"},
+	"just_begun":      {"just begun, may pass; the alert fires after %s", "刚刚出现，可能自行恢复；持续 %s 后告警"},
 	"could_not_look":  {"some items are unknown; the others have no fault", "部分项目无法检查；已检查的项目没有发现故障"},
 	"nothing_checked": {"nothing could be checked", "所有项目都无法检查"},
 
@@ -183,6 +188,9 @@ func Phrase(lang, key string, args ...any) string {
 func Headline(o doctor.Overview, lang string) string {
 	switch o.Verdict {
 	case doctor.Healthy:
+		if o.Pending > 0 {
+			return Phrase(lang, "pending", o.Pending)
+		}
 		return Phrase(lang, "healthy")
 	case doctor.Incomplete:
 		if o.NothingCollected {
@@ -249,8 +257,12 @@ func About(f doctor.Finding, lang string) string {
 	if len(parts) == 0 {
 		return ""
 	}
-	return ", " + strings.Join(parts, ", ")
+	separator := Phrase(lang, "about")
+	return separator + strings.Join(parts, separator)
 }
+
+// Duration returns a duration as rules write it, such as 2m.
+func Duration(d time.Duration) string { return model.Duration(d).String() }
 
 // Span is a time that has passed, in whole seconds.
 func Span(d time.Duration) string { return d.Round(time.Second).String() }

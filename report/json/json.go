@@ -91,6 +91,7 @@ type findingJSON struct {
 	Evidence     []evidenceJSON    `json:"evidence"`
 	SeenBy       []string          `json:"seen_by"`
 	Since        string            `json:"since,omitempty"`
+	Pending      bool              `json:"pending"`
 	Symptoms     []findingJSON     `json:"symptoms"`
 }
 
@@ -128,6 +129,7 @@ func findingToJSON(f doctor.Finding, links report.Links) findingJSON {
 		}),
 		SeenBy:   each(f.SeenBy, same),
 		Since:    moment(f.Since),
+		Pending:  f.Pending,
 		Symptoms: each(f.Symptoms, func(s doctor.Finding) findingJSON { return findingToJSON(s, links) }),
 	}
 }

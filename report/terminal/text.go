@@ -119,6 +119,9 @@ func (t *terminal) finding(f doctor.Finding) {
 	t.line("")
 	t.hang(0, severityColor(f.Severity), t.phrase(f.Severity)+"  ", bold, f.Summary.In(t.style.Lang))
 	t.para(indent, dim, f.Alert+report.About(f, t.style.Lang))
+	if f.Pending {
+		t.para(indent, yellow, report.Phrase(t.style.Lang, "just_begun", report.Duration(f.Sent.For)))
+	}
 	if !f.Since.IsZero() {
 		t.para(indent, dim, report.Phrase(t.style.Lang, "since", f.Since.Format(time.TimeOnly), report.Span(t.at.Sub(f.Since))))
 	}

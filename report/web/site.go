@@ -258,6 +258,7 @@ func parsePages(lang string) *template.Template {
 		"more":         report.MoreEvidence,
 		"shownFinding": page.show,
 		"evidence":     func(e collector.Evidence) string { return e.In(lang) },
+		"duration":     report.Duration,
 		"few":          report.FewOf,
 		"shown":        report.Shown,
 		"severity":     severityClass,
