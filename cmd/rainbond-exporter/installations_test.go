@@ -17,6 +17,7 @@ import (
 func TestHealthyInstallations(t *testing.T) {
 	for _, i := range demo.Installations {
 		t.Run(i.Name, func(t *testing.T) {
+			t.Parallel()
 			w := simulate(t, i.Name)
 			d := w.diagnose(t, demo.Healthy)
 			for _, f := range d.Findings {
@@ -45,6 +46,7 @@ func TestScenariosInEveryInstallation(t *testing.T) {
 			continue // TestScenariosHaveExactlyTheirAlerts
 		}
 		t.Run(i.Name, func(t *testing.T) {
+			t.Parallel()
 			w := simulate(t, i.Name)
 			for _, s := range demo.Scenarios {
 				if !i.Occurs(s) || slices.Contains(slow, s.Name) {
