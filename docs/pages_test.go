@@ -14,7 +14,7 @@ var codeIn = regexp.MustCompile("(?s)```.*?```|`[^`\n]+`")
 // TestPagesInBothLanguagesNameTheSameThings compares what must not be
 // translated: names, values, commands.
 func TestPagesInBothLanguagesNameTheSameThings(t *testing.T) {
-	for _, page := range []string{"README", "hardening", "../SECURITY"} {
+	for _, page := range []string{"README", "alerts", "glossary", "hardening", "../SECURITY"} {
 		var named [2][]string
 		for i, path := range []string{page + ".md", page + ".zh.md"} {
 			text, err := os.ReadFile(path)

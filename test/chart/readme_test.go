@@ -11,21 +11,24 @@ import (
 const readmeHead = `<!-- Made from values.yaml by make sync. -->
 # rainbond-exporter
 
-Reports, within a minute, why a [Rainbond](https://www.rainbond.com) console cannot work with its region. Helm 3 and Helm 4.
+[中文](README.zh.md)
+
+Finds faults between a [Rainbond](https://www.rainbond.com) console and its regions. Helm 3 and Helm 4.
 
 ` + "```console" + `
 $ helm install rainbond-exporter oci://ghcr.io/rainbond-exporter/charts/rainbond-exporter --namespace monitoring --create-namespace
 ` + "```" + `
 
-The defaults work on a stock Rainbond: nothing that needs an operator is on. [Install](../../docs/install.md) has the ways in as
-commands, for kube-prometheus-stack, plain Prometheus, a stock Rainbond, a console that lives elsewhere, and air-gapped sites;
-[hardening](../../docs/hardening.md) what it may read and why. A wrong value is refused with a sentence that names its path.
+The defaults work on a stock Rainbond; features that need an operator are off. [Install](../../docs/install.md) has commands for
+kube-prometheus-stack, plain Prometheus, a stock Rainbond, a console in another cluster, and air-gapped sites.
+[Hardening](../../docs/hardening.md) lists all permissions, [How to](../../docs/how-to.md) shows how to change thresholds and add
+receivers. A wrong value is refused with a message that names its path.
 
-| role | is | runs when | may |
+| role | workload | enabled by | permissions |
 |---|---|---|---|
-| cluster | a Deployment; passes Pod Security *restricted* | ` + "`cluster.enabled`" + ` | read what its collectors need, by name wherever Kubernetes honours names |
-| node | a DaemonSet with one hostPath, read-only | ` + "`node.enabled`" + ` | nothing: no token |
-| console | a Deployment; passes Pod Security *restricted* | ` + "`console.enabled`" + ` | nothing: no token |
+| cluster | a Deployment; passes Pod Security *restricted* | ` + "`cluster.enabled`" + ` | read what its collectors need, restricted by name if Kubernetes supports it |
+| node | a DaemonSet with one hostPath, read-only | ` + "`node.enabled`" + ` | none, no token |
+| console | a Deployment; passes Pod Security *restricted* | ` + "`console.enabled`" + ` | none, no token |
 
 ## Values
 
