@@ -55,7 +55,7 @@ var phrases = map[string]phrase{
 	"symptoms":          {"Symptoms of this fault:", "由此引起的其他现象："},
 	"more":              {"%d more of %s; the JSON output has all", "另有 %d 条 %s，完整列表见 JSON 输出"},
 	"unable":            {"Unknown: ", "无法检查："},
-	"unaffected":     {"Healthy: ", "正常："},
+	"unaffected":        {"Healthy: ", "正常："},
 	"since":             {"seen since %s (%s)", "%s 起出现（已持续 %s）"},
 	"new":               {"new", "出现"},
 	"gone":              {"resolved", "消失"},
