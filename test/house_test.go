@@ -33,7 +33,7 @@ var mayImport = map[string][]string{
 	"demo":          {"fault", "demo/pki"},
 	"tour":          {"collector", "demo", "doctor", "report/web", "rules"},
 
-	"report/json":       {"collector", "doctor", "report"},
+	"report/json":       {"collector", "doctor", "fault", "report"},
 	"report/terminal":   {"collector", "doctor", "report"},
 	"report/web":        {"collector", "doctor", "report", "report/json"},
 	"doctor/doctortest": {"collector"},
