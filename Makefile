@@ -20,7 +20,7 @@ help: ## what can be made
 
 build: ## the binary, in bin/
 	@echo "building $(BINARY) (the first time takes a minute or two) ..."
-	@go build -ldflags '$(LDFLAGS)' -o $(BINARY) ./cmd/rainbond-exporter
+	@go build -tags "$$(cat tools/tags.txt)" -ldflags '$(LDFLAGS)' -o $(BINARY) ./cmd/rainbond-exporter
 
 demo: build ## a region that breaks on purpose, on http://127.0.0.1:10069
 	@$(BINARY) demo
