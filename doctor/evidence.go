@@ -136,6 +136,9 @@ func withoutRepeats(all []collector.Evidence) []collector.Evidence {
 // alert states that its condition began less than the rule's "for" ago. Evidence of a
 // fault without a time has an unknown age, and then the alert is not pending.
 func (r rule) pending(snapshot collector.Snapshot, alert labels.Labels) bool {
+	if r.holds == 0 {
+		return false
+	}
 	pending := false
 	for _, o := range snapshot.Outcomes {
 		if o.Collector != r.slug() {

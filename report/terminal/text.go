@@ -266,7 +266,7 @@ func (t *terminal) rest(d doctor.Diagnosis) {
 		for i, slug := range unaffected {
 			unaffected[i] = report.Title(slug, t.style.Lang)
 		}
-		t.hang(0, green, t.phrase("well"), "", strings.Join(unaffected, t.phrase("comma")))
+		t.hang(0, green, t.phrase("unaffected"), "", strings.Join(unaffected, t.phrase("comma")))
 	}
 	for _, route := range report.Routes(d, t.style.Lang) {
 		t.line("")
