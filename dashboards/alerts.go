@@ -10,6 +10,7 @@ var (
 	apiDown          = alert{"RainbondRegionAPIDown", "api-down"}
 	apiSlow          = alert{"RainbondRegionAPISlow", "api-slow"}
 	apiUnstable      = alert{"RainbondRegionAPIUnstable", "api-unstable"}
+	clockSkew        = alert{"RainbondRegionClockSkew", "api-clock-skew"}
 	tlsFailing       = alert{"RainbondRegionTLSFailing", "tls-failing"}
 	handshakes       = alert{"RainbondTLSHandshakeErrors", "tls-handshake-errors"}
 	mismatch         = alert{"RainbondConsoleCertificateMismatch", "cert-mismatch"}

@@ -28,8 +28,8 @@ func certificates(tr translation) dashboard {
 		panels: []panel{
 			{
 				id: 1, title: tr("Broken now", "现在已断"), width: 6, height: 4, unit: "short", alerts: []alert{mismatch}, steps: []step{{nil, green}, {1, red}},
-				description:   tr("Regions whose console has other certificates than rbd-api serves.", "控制台的证书与 rbd-api 出示的不是一代的集群数。"),
-				visualization: stat{count(by("max", "rainbond_region", of("rainbond_certificate_mismatch", `place=~"served|console"`, `reference=~"served|console"`)) + " == 1")},
+				description:   tr("Regions whose console has other certificates than rbd-api serves. A stale CA alone is not counted while the probe succeeds.", "控制台的证书与 rbd-api 出示的不是一代的集群数。只有 CA 过时而探测正常的不计入。"),
+				visualization: stat{count(by("max", "rainbond_region", brokenNow()))},
 			},
 			{
 				id: 2, title: tr("Broken after the next restart", "下次重启会断"), width: 6, height: 4, unit: "short", alerts: []alert{drift}, steps: []step{{nil, green}, {1, orange}},
@@ -54,14 +54,14 @@ func certificates(tr translation) dashboard {
 			},
 			{
 				id: 6, title: tr("Mismatches", "谁与谁不一致"), width: 12, height: 9, unit: "string", alerts: []alert{mismatch, drift}, empty: tr("empty: the certificates in all five places match", "无：五处证书同属一代"),
-				description: tr("The certificate in the first place does not match the one in the second. Console and served: broken now. Others: broken after the next restart of rbd-api.",
-					"前一处的证书与后一处不是一代。console 与 served 之间：现在已断；其他：rbd-api 下次重启时断。"),
+				description: tr("The certificate in the first place does not match the one in the second. Console and served: broken now, unless only the CA differs and the console does not verify (since v6.6). Others: broken after the next restart of rbd-api.",
+					"前一处的证书与后一处不是一代。console 与 served 之间：现在已断，除非只有 CA 不一致且控制台不校验（v6.6 起）；其他：rbd-api 下次重启时断。"),
 				visualization: table{by: tr("Breaks", "何时断"), least: true, columns: []column{
 					region, kind,
 					{title: tr("Place", "位置"), label: "place"}, {title: tr("does not match", "不一致于"), label: "reference"},
-					{title: tr("Breaks", "何时断"), label: "breaks", names: []name{{"now", tr("broken now", "现在已断"), red}, {"restart", tr("after the next restart", "下次重启"), orange}},
+					{title: tr("Breaks", "何时断"), label: "breaks", names: []name{{"now", tr("broken now", "现在已断"), red}, {"verifying", tr("console up to v6.5", "v6.5 及更早的控制台"), orange}, {"restart", tr("after the next restart", "下次重启"), orange}},
 						expr: highest(listed, by("max", "rainbond_region, kind, place, reference, breaks",
-							`label_replace(`+of("rainbond_certificate_mismatch", `place=~"served|console"`, `reference=~"served|console"`)+` == 1, "breaks", "now", "", "") or on (rainbond_region, kind, place, reference) label_replace(`+of("rainbond_certificate_mismatch")+` == 1, "breaks", "restart", "", "")`))},
+							`label_replace(`+brokenNow()+`, "breaks", "now", "", "") or on (rainbond_region, kind, place, reference) label_replace(`+staleCA()+`, "breaks", "verifying", "", "") or on (rainbond_region, kind, place, reference) label_replace(`+of("rainbond_certificate_mismatch")+` == 1, "breaks", "restart", "", "")`))},
 				}},
 			},
 			{

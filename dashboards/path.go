@@ -92,7 +92,7 @@ func path(tr translation) dashboard {
 				}},
 			},
 			{
-				id: 17, title: tr("Clock skew", "时钟偏差"), width: 24, height: 7, unit: "s", section: "tls-failing",
+				id: 17, title: tr("Clock skew", "时钟偏差"), width: 24, height: 7, unit: "s", alerts: []alert{clockSkew}, steps: []step{{nil, quiet}, {60, orange}},
 				description: tr("The region's clock minus the clock of the exporter, the ten regions with the largest difference. Certificates appear expired or not yet valid on a host whose clock is wrong.",
 					"集群端时钟减去 exporter 时钟，偏差最大的十个集群。时钟不对的主机会认为证书已过期或尚未生效。"),
 				visualization: graph{lines: []line{{highest(most, by("max", "rainbond_region", "abs("+of("rainbond_api_clock_skew_seconds")+")")), "{{rainbond_region}}"}}},

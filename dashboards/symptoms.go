@@ -72,6 +72,18 @@ func severity(all []symptom) string {
 	return by("sum", "rainbond_region", strings.Join(queries, " or "))
 }
 
+// staleCA returns the mismatches of the CA that the console holds.
+func staleCA() string {
+	return of("rainbond_certificate_mismatch", `place="served"`, `reference="console"`) + " == 1"
+}
+
+// brokenNow returns the mismatches that lock the console out. A stale CA alone
+// disturbs no console that does not verify: the probe succeeds.
+func brokenNow() string {
+	return of("rainbond_certificate_mismatch", `place="console"`, `reference="served"`) + " == 1 or " +
+		staleCA() + " unless on (rainbond_region) " + of("rainbond_api_up") + " == 1"
+}
+
 // symptoms are those of Rainbond's documentation, in its order.
 func symptoms(tr translation) []symptom {
 	short := of("rainbond_component_desired") + " > " + of("rainbond_component_ready")
@@ -85,14 +97,15 @@ func symptoms(tr translation) []symptom {
 			{healthy, of("rainbond_api_up") + " == 1", "", "healthy", tr("healthy", "正常")},
 		}},
 		{"tls", tr("TLS handshakes", "握手"), "rainbond-path", []state{
-			{warning, "time() - " + of("rainbond_api_tls_handshake_error_last_timestamp_seconds", `class!="benign"`) + " < 300", "class", "$1", ""},
+			{warning, "time() - " + of("rainbond_api_tls_handshake_error_last_timestamp_seconds", `class!="benign"`) + " < 160", "class", "$1", ""},
 			{healthy, rate(of("rainbond_api_tls_handshake_errors_total")) + " >= 0", "", "healthy", tr("healthy", "正常")},
 		}},
 		{"cert", tr("Certificates", "证书"), "rainbond-certificates", []state{
 			{critical, of("rainbond_certificate_unreadable", `place=~"console|server-secret|served"`) + " == 1", "place", "unreadable: $1", tr("unreadable: $1", "无法读取：$1")},
 			{critical, of("rainbond_certificate_key_mismatch") + " == 1", "place", "key: $1", tr("key: $1", "私钥不配对：$1")},
-			{critical, of("rainbond_certificate_mismatch", `place=~"served|console"`, `reference=~"served|console"`) + " == 1", "", "console ≠ served", tr("console ≠ served", "控制台与 rbd-api 不一致")},
+			{critical, brokenNow(), "", "console ≠ served", tr("console ≠ served", "控制台与 rbd-api 不一致")},
 			{critical, left + " < 14 * 86400", "", "14 days", tr("14 days", "不足 14 天")},
+			{warning, staleCA(), "", "stale CA", tr("the console's CA is stale", "控制台的 CA 已过时")},
 			{warning, of("rainbond_certificate_mismatch", `place=~"served|region-config"`, `reference=~"served|server-secret|region-config"`) + " == 1", "", "not loaded", tr("rotated, not loaded", "已轮换，未加载")},
 			{warning, of("rainbond_certificate_mismatch") + " == 1", "", "copies differ", tr("copies differ", "副本不一致")},
 			{warning, of("rainbond_certificate_unreadable") + " == 1", "place", "unread: $1", tr("unreadable: $1", "无法读取：$1")},

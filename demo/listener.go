@@ -213,7 +213,8 @@ type regionAPI struct {
 	notReady bool          // /v2/cluster/ready returns 503
 	// withoutReady is true before v6.9.2, which has no /v2/cluster/ready.
 	withoutReady bool
-	flaky        int // every n-th /v2/show returns 503; 0: none
+	flaky        int           // every n-th /v2/show returns 503; 0: none
+	ahead        time.Duration // by which the region's clock is ahead
 	monitor      monitor
 }
 
@@ -227,6 +228,9 @@ func (a regionAPI) handler() http.Handler {
 		if n := shown.Add(1); a.flaky > 0 && n%int64(a.flaky) == 0 {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
+		}
+		if a.ahead != 0 {
+			w.Header().Set("Date", time.Now().Add(a.ahead).UTC().Format(http.TimeFormat))
 		}
 		a.show(w, r)
 	})

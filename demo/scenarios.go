@@ -153,6 +153,8 @@ var apiScenarios = []Scenario{
 		func(w *world) { w.listener.api.notReady = true }},
 	{"api-slow", "api", title("/v2/show 需要 1.5 秒", "/v2/show takes 1.5 s"), alerts("RainbondRegionAPISlow"),
 		func(w *world) { w.listener.api.delay = 1500 * time.Millisecond }},
+	{"api-clock-skew", "api", title("集群端的时钟快两小时", "The clock of the region is two hours ahead"), alerts("RainbondRegionClockSkew"),
+		func(w *world) { w.listener.api.ahead = 2 * time.Hour }},
 	{"api-flapping", "api", title("每三次探测有一次失败，从不连续", "One probe in three fails, never two in a row"), nil,
 		func(w *world) { w.listener.api.flaky = 3 }},
 	{"api-plain-http", "api", title("8443 端口返回明文 HTTP", "Port 8443 serves plain HTTP"), alerts("RainbondRegionTLSFailing"),

@@ -15,7 +15,7 @@ var certScenarios = []Scenario{
 			staleClient(w)
 			w.listener.maxTLS = tls.VersionTLS12
 		}},
-	{"cert-ca-stale", "cert", title("控制台的 CA 是旧的，名称和序列号相同", "The console has the previous CA, with the same name and serial number"), alerts("RainbondConsoleCertificateMismatch"),
+	{"cert-ca-stale", "cert", title("只有控制台的 CA 是旧的，名称和序列号相同", "Only the CA of the console is the previous one, with the same name and serial number"), alerts("RainbondConsoleCertificateMismatch"),
 		func(w *world) { w.console[caFile] = string(w.generation(other).CA) }},
 	{"cert-rotated-latent", "cert", title("证书已轮换，rbd-api 重启前仍然可用", "The certificates were rotated; the connection works until rbd-api restarts"), alerts("RainbondRegionCertificateDrift"),
 		func(w *world) { w.secrets, w.regionConfig = w.generation(other), w.generation(other) }},

@@ -207,6 +207,8 @@ func forInterval(text string, interval time.Duration) string {
 		"(rainbond_api_probe_failed[30s])", "(rainbond_api_probe_failed["+atLeast(2*interval, "30s")+"])",
 		"(rainbond_api_probe_failed[1m])", "(rainbond_api_probe_failed["+atLeast(2*interval+DefaultInterval, "1m")+"])",
 		"(rainbond_certificate_mismatch[1m])", "(rainbond_certificate_mismatch["+atLeast(2*interval+DefaultInterval, "1m")+"])",
+		"(rainbond_api_up[1m])", "(rainbond_api_up["+atLeast(2*interval+DefaultInterval, "1m")+"])",
+		"(rainbond_api_clock_skew_seconds[1m])", "(rainbond_api_clock_skew_seconds["+atLeast(2*interval+DefaultInterval, "1m")+"])",
 		"(rainbond_collector_success[2m])", "(rainbond_collector_success["+atLeast(2*interval+DefaultInterval, "2m")+"])",
 	).Replace(strings.Join(lines, "\n"))
 }

@@ -42,7 +42,7 @@ var forgets = regexp.MustCompile(`(_last_timestamp_seconds\{[^}]*\}\) < )([0-9]+
 
 // remembers is how long the rules hold the last result, which must be
 // shorter than the for of what reads it.
-var remembers = regexp.MustCompile(`(_over_time\(rainbond_(?:api_probe_failed|certificate_mismatch)\[)([0-9a-z]+)`)
+var remembers = regexp.MustCompile(`(_over_time\(rainbond_(?:api_probe_failed|api_up|api_clock_skew_seconds|certificate_mismatch)\[)([0-9a-z]+)`)
 
 // shorten is the only thing done to the configuration that ships, in addition to the
 // path of the file with the webhook's address: every wait is divided by
