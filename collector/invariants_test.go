@@ -281,7 +281,7 @@ func (w *world) simulate(t *testing.T) {
 	}
 	scrapers.Wait()
 	// Everything has recovered.
-	time.Sleep(time.Until(w.start.Add(2*worldTime + time.Minute)))
+	time.Sleep(time.Until(w.start.Add(2*worldTime + time.Minute + maxAge)))
 	w.mu.Lock()
 	w.lateSource = false
 	w.mu.Unlock()

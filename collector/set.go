@@ -28,8 +28,13 @@ type Set struct {
 
 	mu      sync.Mutex
 	running *collection
-	latest  []*Outcome // by collector: of the last collection, if a caller left before its end; else nil
-	last    []string   // by collector: the last error, for the log
+	latest  []*Outcome // by collector: of the last collection, if a caller left before its end or would have; else nil
+	leftAt  time.Time  // when a caller last left before the end of a collection
+
+	// leftAfter is the shortest wait of the callers that have left within maxAge.
+	leftAfter time.Duration
+
+	last []string // by collector: the last error, for the log
 }
 
 // A collection is one run of all collectors.
@@ -112,12 +117,23 @@ type Snapshot struct {
 // has the parts of its report that are, the rest from the last collection if
 // that is at most maxAge old, or an error.
 func (s *Set) Collect(ctx context.Context) Snapshot {
-	c := s.join()
+	c, joined := s.join(), time.Now()
 	select {
 	case <-c.done:
 	case <-ctx.Done():
+		s.leaves(time.Since(joined))
 	}
 	return s.snapshot(c)
+}
+
+// leaves records that a caller did not wait for the end of a collection.
+func (s *Set) leaves(after time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Since(s.leftAt) > maxAge || after < s.leftAfter {
+		s.leftAfter = after
+	}
+	s.leftAt = time.Now()
 }
 
 func (s *Set) join() *collection {
@@ -143,8 +159,10 @@ func (s *Set) run(c *collection) {
 	wait.Wait()
 	s.mu.Lock()
 	s.latest, s.running = nil, nil
-	if c.left {
-		s.latest = c.outcomes // its parts must reach the caller's next scrape
+	// A scraper with a shorter timeout needs the outcome at its next scrape, even
+	// if only a scraper with a longer timeout has waited for this collection.
+	if c.left || time.Since(s.leftAt) <= maxAge && time.Since(c.start) > s.leftAfter {
+		s.latest = c.outcomes
 	}
 	s.mu.Unlock()
 	close(c.done)

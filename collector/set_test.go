@@ -219,6 +219,26 @@ func TestShortTimeoutGetsTheLastOutcome(t *testing.T) {
 	})
 }
 
+// A scraper with a long timeout does not take the outcomes from one with a
+// short timeout.
+func TestShortTimeoutGetsTheOutcomeOfALongScrape(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		set := newTestSet(NewAPI(fixed([]fault.Region{{Name: "hangs"}}, nil), func(ctx context.Context, _ fault.Region) fault.Trace {
+			<-ctx.Done()
+			return fault.Trace{Phase: fault.Processing, Err: ctx.Err()}
+		}, nil, nil))
+		collectWithin(t, set, 5*time.Second)
+		time.Sleep(10 * time.Second)
+		for i := range 3 {
+			collectWithin(t, set, 30*time.Second)
+			if got, want := samples(t, collectWithin(t, set, 5*time.Second), "rainbond_api_up"), "rainbond_api_up{hangs} 0"; got != want {
+				t.Errorf("short scrape %d after a long one: %q, want %q", i, got, want)
+			}
+			time.Sleep(10 * time.Second)
+		}
+	})
+}
+
 func TestHangingCollectorRunsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var calls atomic.Int32
