@@ -346,7 +346,7 @@ func TestFailedProbesAreRecordedAndLogged(t *testing.T) {
 			if len(failed) != 2 || failed[0].Region != "a" || failed[0].Probes[0].Error != "boom" || !failed[0].Probes[0].Time.Equal(time.Now()) || !failed[1].Probes[0].Unknown {
 				t.Fatalf("failed probes %+v", failed)
 			}
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 		}
 		failing, regions = false, regions[:1]
 		report, err := c.Collect(t.Context())

@@ -117,7 +117,7 @@ type Snapshot struct {
 // has the parts of its report that are, the rest from the last collection if
 // that is at most maxAge old, or an error.
 func (s *Set) Collect(ctx context.Context) Snapshot {
-	c, joined := s.join(), time.Now()
+	c, joined := s.join(), time.Now() //nolint:contextcheck // a collection belongs to no caller
 	select {
 	case <-c.done:
 	case <-ctx.Done():

@@ -1,3 +1,5 @@
+// Package console reads the regions as the console knows them: from a
+// configuration file, from files, and from the console's database.
 package console
 
 import (

@@ -215,7 +215,7 @@ func (d *Database) LastRead() time.Time {
 // and waits until ctx ends. A read that hangs occupies one goroutine.
 func (d *Database) shared(ctx context.Context, key string, read func(context.Context) ([]fault.Region, error)) ([]fault.Region, error) {
 	begin := time.Now()
-	done := d.reads.DoChan(key, func() (any, error) {
+	done := d.reads.DoChan(key, func() (any, error) { //nolint:contextcheck // a read belongs to no caller
 		ctx, cancel := context.WithTimeout(d.life, queryTimeout)
 		defer cancel()
 		return withoutPanic(func() ([]fault.Region, error) { return read(ctx) })

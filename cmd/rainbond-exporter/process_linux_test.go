@@ -45,7 +45,7 @@ func process(t *testing.T, before string, args ...string) (*exec.Cmd, string, *l
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = command.Process.Kill() })
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; <-time.After(50 * time.Millisecond) {
 		if conn, err := net.Dial("tcp", address); err == nil {
 			_ = conn.Close()
 			return command, "http://" + address, log
@@ -107,7 +107,7 @@ func scrapeWith(ctx context.Context, base, timeout string) (status int, body str
 		return 0, "", err
 	}
 	request.Header.Set(scrapeHeader, timeout)
-	response, err := http.DefaultClient.Do(request)
+	response, err := new(http.Client).Do(request)
 	if err != nil {
 		return 0, "", err
 	}
@@ -131,7 +131,7 @@ func TestTwoScrapersOfARegionThatNeverAnswers(t *testing.T) {
 				if err != nil || status != http.StatusOK || time.Since(begin) > limit || strings.Contains(body, isDown) != want {
 					t.Errorf("timeout %s, scrape %d: %d, %v after %s, down %t; want 200 within %s, %t", timeout, i, status, err, time.Since(begin), !want, limit, want)
 				}
-				time.Sleep(time.Until(begin.Add(10 * time.Second)))
+				<-time.After(time.Until(begin.Add(10 * time.Second))) // the scrape interval
 			}
 		})
 	}
@@ -172,7 +172,7 @@ func TestSIGTERMDuringASlowScrape(t *testing.T) {
 		status, _, err := scrapeWith(t.Context(), base, "30")
 		scraped <- fmt.Sprint(status, err)
 	}()
-	time.Sleep(500 * time.Millisecond)
+	<-time.After(500 * time.Millisecond) // the scrape is under way
 	begin := time.Now()
 	if err := command.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
@@ -192,7 +192,7 @@ func TestSIGHUPWithoutConfigurationIsIgnored(t *testing.T) {
 		if err := command.Process.Signal(syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(100 * time.Millisecond)
+		<-time.After(100 * time.Millisecond)
 	}
 	if status, _, err := scrapeWith(t.Context(), base, "10"); err != nil || status != http.StatusOK {
 		t.Errorf("after SIGHUP: %d %v", status, err)
@@ -251,7 +251,7 @@ func TestReloadsLeakNothing(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			response, err := http.DefaultClient.Do(request)
+			response, err := new(http.Client).Do(request)
 			if err != nil {
 				t.Error(err)
 				return

@@ -174,7 +174,7 @@ func TestScrapeTimeouts(t *testing.T) {
 		each := s.probeHandler()
 		each.prober = func() func(context.Context, fault.Region) fault.Trace {
 			return func(context.Context, fault.Region) fault.Trace {
-				time.Sleep(2 * time.Second)
+				<-time.After(2 * time.Second)
 				return fault.Trace{Status: http.StatusOK}
 			}
 		}

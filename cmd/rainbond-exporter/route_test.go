@@ -16,7 +16,7 @@ func TestServiceNamesAreQualified(t *testing.T) {
 		"https://rbd-api-api.rbd-system:8443": "https://rbd-api-api.rbd-system:8443",
 		"https://region.example.com:8443":     "https://region.example.com:8443",
 		"https://192.0.2.1:8443":              "https://192.0.2.1:8443",
-		" https://rbd-api-api:8443":           " https://rbd-api-api:8443", // malformed: the probe reports it
+		"\u0020https://rbd-api-api:8443":      "\u0020https://rbd-api-api:8443", // malformed: the probe reports it
 	} {
 		if got := qualified(given, "rainbond"); got != want {
 			t.Errorf("%q: got %q, want %q", given, got, want)

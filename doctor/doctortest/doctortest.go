@@ -31,6 +31,7 @@ var update = flag.Bool("update", false, "write the golden files")
 // Noon is the time of every snapshot.
 var Noon = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 
+// Read returns the content of a file.
 func Read(t *testing.T, path string) []byte {
 	t.Helper()
 	content, err := os.ReadFile(path)
@@ -92,6 +93,7 @@ func Collected(name string, metrics []prometheus.Metric, seen ...collector.Evide
 	return collector.Outcome{Collector: name, Report: collector.Report{Metrics: metrics, Evidence: seen}, Took: time.Second}
 }
 
+// SnapshotOf returns a snapshot of the outcomes at Noon.
 func SnapshotOf(outcomes ...collector.Outcome) collector.Snapshot {
 	return collector.Snapshot{At: Noon, Outcomes: outcomes}
 }

@@ -362,12 +362,3 @@ func newDoctor(t *testing.T) *doctor.Doctor {
 	}
 	return d
 }
-
-func diagnose(t *testing.T, d *doctor.Doctor, snapshot collector.Snapshot) doctor.Diagnosis {
-	t.Helper()
-	diagnosis, err := d.Diagnose(t.Context(), snapshot)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return diagnosis
-}

@@ -99,7 +99,7 @@ func (o Options) complete() (Options, error) {
 	}
 	for i, name := range o.Identity {
 		switch {
-		case !model.LabelName(name).IsValidLegacy() || strings.HasPrefix(name, model.ReservedLabelPrefix):
+		case !model.LegacyValidation.IsValidLabelName(name) || strings.HasPrefix(name, model.ReservedLabelPrefix):
 			errs = append(errs, fmt.Errorf("--identity: %q is not a label name; expected letters, digits and underscores", name))
 		case slices.Contains(reserved, name):
 			errs = append(errs, fmt.Errorf("--identity: the rules use the label %s; expected labels that identify a platform, such as cluster", name))
