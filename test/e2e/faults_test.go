@@ -99,9 +99,9 @@ func known() []breakage {
 		name: "disk-gc", what: "usage of root crosses 80% again and again as images are deleted (noise)",
 		legs: []leg{set("disk-82", 8*time.Minute), set("healthy", 2*time.Minute)},
 	}, breakage{
-		name: "two-faults", what: "rbd-api crashes, and a node has no role label: both are reported",
-		want: []string{"RainbondNodeRoleLabelMissing", "RainbondRegionAPIDown"},
-		legs: []leg{set("api-pod-down+node-role-none", 0)},
+		name: "two-faults", what: "rbd-api crashes, and a node's root file system is read-only: both are reported",
+		want: []string{"RainbondNodeRootReadOnly", "RainbondRegionAPIDown"},
+		legs: []leg{set("api-pod-down+disk-readonly", 0)},
 	}, breakage{
 		name: "api-one-other-failure", what: "the API returns 503 and once refuses the connection: one message only", want: []string{"RainbondRegionAPIDown"},
 		legs: []leg{set("api-5xx", 2*time.Minute), set("api-refused-pod-ready", oneProbe), set("api-5xx", 0)},
