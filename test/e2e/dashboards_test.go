@@ -79,6 +79,9 @@ func TestPanelsOfABrokenRegion(t *testing.T) {
 	for _, b := range boards(t, "en") {
 		for _, p := range b.Panels {
 			for _, q := range p.Targets {
+				if strings.HasSuffix(q.Expr, "_total{rainbond_region=~\"$region\"}[$__rate_interval])) > 0)") || strings.Contains(q.Expr, "log_gaps_total") {
+					continue // events that no scene contains: a restart, lost log lines
+				}
 				empty[fmt.Sprintf("%s/%d %q %s", b.UID, p.ID, p.Title, q.RefID)] = q.Expr
 			}
 		}
@@ -91,9 +94,11 @@ func TestPanelsOfABrokenRegion(t *testing.T) {
 			if err == nil && (len(got) != 1 || !regexp.MustCompile("^default: "+strings.ReplaceAll(regexp.QuoteMeta(scene[1]), `\*`, "rbd-.*")+"$").MatchString(got[0])) {
 				err = fmt.Errorf("%q, want %q", got, scene[1])
 			}
-			unhealthyRegions := 1
-			if strings.HasPrefix(scene[0], "watch-") { // nobody knows
-				unhealthyRegions = 0
+			unhealthyRegions := 0
+			for _, column := range strings.Split(scene[1], " | ") {
+				if column != "healthy" && column != "-" && !strings.HasPrefix(column, "info: ") {
+					unhealthyRegions = 1
+				}
 			}
 			if unhealthy, wrong := s.unhealthy(t); err == nil && wrong == nil && unhealthy != unhealthyRegions {
 				err = fmt.Errorf("the overview counts %d unhealthy regions", unhealthy)
