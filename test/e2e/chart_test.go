@@ -268,5 +268,6 @@ func (h *site) installed(t *testing.T) (account string, args []string) {
 	d, err := h.apps.Deployments(monitoring).Get(t.Context(), chartRelease+"-rainbond-exporter-cluster", metav1.GetOptions{})
 	must(t, err)
 	pod := d.Spec.Template.Spec
-	return pod.ServiceAccountName, slices.DeleteFunc(pod.Containers[0].Args, func(a string) bool { return a == "serve" })
+	args = slices.DeleteFunc(pod.Containers[0].Args, func(a string) bool { return a == "serve" })
+	return pod.ServiceAccountName, append(args, "--region.route=api_address") // the test runs it outside the cluster
 }
