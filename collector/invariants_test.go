@@ -169,7 +169,7 @@ func (w *world) listRegions(ctx context.Context) ([]fault.Region, error) {
 		<-ctx.Done()
 		err = ctx.Err()
 	case "stuck": // ignores ctx
-		time.Sleep(time.Until(b.until))
+		<-time.After(time.Until(b.until))
 		w.mu.Lock()
 		w.lateSource = true
 		w.mu.Unlock()
@@ -248,7 +248,7 @@ func (w *world) inspectDisk(context.Context) (Report, error) {
 	case "error":
 		return r, errors.New("permission denied")
 	case "stuck":
-		time.Sleep(time.Until(b.until))
+		<-time.After(time.Until(b.until))
 	case "panic":
 		panic("a panic of the disk")
 	}
@@ -271,7 +271,7 @@ func (w *world) simulate(t *testing.T) {
 		limits := []time.Duration{time.Millisecond, 500 * time.Millisecond, 4500 * time.Millisecond, 9500 * time.Millisecond, 29500 * time.Millisecond, 24 * time.Hour}
 		limit := limits[w.random.IntN(len(limits))]
 		scrapers.Go(func() {
-			time.Sleep(begin)
+			<-time.After(begin)
 			for time.Since(w.start) < end {
 				next := time.Now().Add(interval)
 				w.scrape(set, limit)
