@@ -204,7 +204,7 @@ func forInterval(text string, interval time.Duration) string {
 		}
 	}
 	return strings.NewReplacer(
-		"(rainbond_api_probe_failed[30s])", "(rainbond_api_probe_failed["+atLeast(2*interval, "30s")+"])",
+		"(rainbond_api_probe_failed[29s])", "(rainbond_api_probe_failed["+atLeast(2*interval-time.Second, "29s")+"])",
 		"(rainbond_api_probe_failed[1m])", "(rainbond_api_probe_failed["+atLeast(2*interval+DefaultInterval, "1m")+"])",
 		"(rainbond_certificate_mismatch[1m])", "(rainbond_certificate_mismatch["+atLeast(2*interval+DefaultInterval, "1m")+"])",
 		"(rainbond_api_up[1m])", "(rainbond_api_up["+atLeast(2*interval+DefaultInterval, "1m")+"])",

@@ -194,7 +194,7 @@ func TestIntervals(t *testing.T) {
 				t.Fatal(err)
 			}
 			parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
-				if m, ok := node.(*parser.MatrixSelector); ok && m.Range < 2*interval {
+				if m, ok := node.(*parser.MatrixSelector); ok && m.Range+time.Second < 2*interval {
 					t.Errorf("%s: %s%s: the window %s has less than two scrapes", interval, r.Alert, r.Record, m)
 				}
 				return nil
