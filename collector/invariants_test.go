@@ -275,13 +275,13 @@ func (w *world) simulate(t *testing.T) {
 			for time.Since(w.start) < end {
 				next := time.Now().Add(interval)
 				w.scrape(set, limit)
-				time.Sleep(time.Until(next))
+				<-time.After(time.Until(next))
 			}
 		})
 	}
 	scrapers.Wait()
 	// Everything has recovered.
-	time.Sleep(time.Until(w.start.Add(2*worldTime + time.Minute + maxAge)))
+	<-time.After(time.Until(w.start.Add(2*worldTime + time.Minute + maxAge)))
 	w.mu.Lock()
 	w.lateSource = false
 	w.mu.Unlock()

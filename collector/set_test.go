@@ -158,7 +158,7 @@ func TestScrapesShareACollection(t *testing.T) {
 			{2 * time.Second, time.Second / 2, time.Second / 2},
 		} {
 			scrapes.Go(func() {
-				time.Sleep(row.delay)
+				<-time.After(row.delay)
 				begin := time.Now()
 				got := success(t, collectWithin(t, set, row.limit))
 				want := "fast: ok; disk: ok"
@@ -204,18 +204,18 @@ func TestShortTimeoutGetsTheLastOutcome(t *testing.T) {
 			}
 		}
 		scrape("at first", "api: not finished after 5s; the collection is still running", "rainbond_api_up{fast} 1", 5*time.Second)
-		time.Sleep(25 * time.Second)
+		<-time.After(25 * time.Second)
 		scrape("next", "api: ok", "rainbond_api_up{fast} 1\nrainbond_api_up{hangs} 0", 35*time.Second)
-		time.Sleep(10 * time.Minute)
+		<-time.After(10 * time.Minute)
 		scrape("much later", "api: not finished after 5s; the collection is still running", "rainbond_api_up{fast} 1", 5*time.Second)
-		time.Sleep(25 * time.Second)
+		<-time.After(25 * time.Second)
 		failing = false
 		scrape("recovered", "api: ok", "rainbond_api_up{fast} 1\nrainbond_api_up{hangs} 1", 0)
 		failing = true
-		time.Sleep(25 * time.Second)
+		<-time.After(25 * time.Second)
 		// The recovered outcome reached its caller. It is not fresh.
 		scrape("failing again", "api: not finished after 5s; the collection is still running", "rainbond_api_up{fast} 1", 5*time.Second)
-		time.Sleep(10 * time.Second)
+		<-time.After(10 * time.Second)
 	})
 }
 
@@ -228,13 +228,13 @@ func TestShortTimeoutGetsTheOutcomeOfALongScrape(t *testing.T) {
 			return fault.Trace{Phase: fault.Processing, Err: ctx.Err()}
 		}, nil, nil))
 		collectWithin(t, set, 5*time.Second)
-		time.Sleep(10 * time.Second)
+		<-time.After(10 * time.Second)
 		for i := range 3 {
 			collectWithin(t, set, 30*time.Second)
 			if got, want := samples(t, collectWithin(t, set, 5*time.Second), "rainbond_api_up"), "rainbond_api_up{hangs} 0"; got != want {
 				t.Errorf("short scrape %d after a long one: %q, want %q", i, got, want)
 			}
-			time.Sleep(10 * time.Second)
+			<-time.After(10 * time.Second)
 		}
 	})
 }

@@ -400,9 +400,9 @@ func TestClientsReconnectUntilTheScenarioEnds(t *testing.T) {
 		d := &listener{log: newPodLog(), port: &port{}}
 		w := &world{replayedErrors: []string{"remote error: tls: unknown certificate authority"}}
 		d.connectClients(t.Context(), w)
-		time.Sleep(2*reconnectInterval + time.Second) //nolint:forbidigo // the bubble's clock
+		<-time.After(2*reconnectInterval + time.Second) //nolint:forbidigo // the bubble's clock
 		d.close()
-		time.Sleep(2 * reconnectInterval) //nolint:forbidigo // the bubble's clock
+		<-time.After(2 * reconnectInterval) //nolint:forbidigo // the bubble's clock
 		if got := len(d.log.since(time.Time{}, -1)); got != 3 {
 			t.Errorf("connected %d times, want 3", got)
 		}
