@@ -18,7 +18,7 @@ func TestRulesPrintsTheVariantOfItsFlags(t *testing.T) {
 		{[]string{"--identity=site,rainbond_region"}, healthy, "max by (site, rainbond_region, node)"},
 		{[]string{"--format=vmrule", "--lang=en"}, healthy, "kind: VMRule"},
 		{[]string{"--web.external-url=https://e.example.com"}, healthy, `guide_url: "https://e.example.com/guide?lang=en#api-slow"`},
-		{[]string{"--interval=1m"}, healthy, "rainbond_api_probe_failed[2m]"},
+		{[]string{"--interval=1m"}, healthy, "rainbond_api_probe_failed[1m59s]"},
 		{[]string{"--identity=site"}, unknown, `rainbond-exporter: rules: --identity: "site" lacks rainbond_region; expected for example cluster,rainbond_region`},
 		{[]string{"--format=json"}, unknown, `--format: unknown value "json"; expected prometheus`},
 	} {
