@@ -101,6 +101,26 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
+// stopped is nil when every thread of a process is stopped. A signal only
+// requests it, and a thread may still answer a query.
+func stopped(pid int) error {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(threads) == 0 {
+		return fmt.Errorf("process %d has no threads: %w", pid, err)
+	}
+	for _, thread := range threads {
+		text, err := os.ReadFile(thread)
+		if err != nil {
+			return err
+		}
+		// The state follows the name, which is in parentheses (proc(5)).
+		if _, after, _ := strings.Cut(string(text), ") "); !strings.HasPrefix(after, "T") {
+			return fmt.Errorf("%s: state %.1s, want T", thread, after)
+		}
+	}
+	return nil
+}
+
 func until(t *testing.T, ok func() error) {
 	t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -232,6 +252,7 @@ func TestMariaDBUserOfTheREADME(t *testing.T) {
 		if err := s.process.Signal(syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
+		until(t, func() error { return stopped(s.process.Pid) })
 		lastKnown(t, c, "no answer within 1s: context deadline exceeded")
 		if err := s.process.Signal(syscall.SIGCONT); err != nil {
 			t.Fatal(err)
