@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/promslog"
@@ -291,11 +292,30 @@ func (f *flags) validate() error {
 	if _, err := f.links(); err != nil {
 		return err
 	}
-	if f.timeout < 0 {
+	if (f.command == cmdCheck || f.command == cmdDemoCheck) && f.timeout <= 0 {
 		return fmt.Errorf("--timeout: %s; expected a duration above 0, such as 10s", f.timeout)
+	}
+	if f.command == cmdServe || f.command == cmdCheck {
+		if err := f.validateRegion(); err != nil {
+			return err
+		}
 	}
 	if f.watch && f.interval < minInterval {
 		return fmt.Errorf("--interval: %s; expected %s or more, because each check makes a TLS handshake with each region", f.interval, minInterval)
+	}
+	return nil
+}
+
+// validateRegion checks the flags that identify the region.
+func (f *flags) validateRegion() error {
+	if f.namespace == "" {
+		return errors.New("--namespace: is empty; expected the namespace of the platform, such as rbd-system")
+	}
+	if f.regionName == "" || !utf8.ValidString(f.regionName) {
+		return fmt.Errorf("--region.name: %q; expected the name of the region in its console, in UTF-8", f.regionName)
+	}
+	if u, err := url.Parse(f.directURL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+		return errors.New("--region.direct-url: not a URL; expected https://HOST:PORT")
 	}
 	return nil
 }
