@@ -147,7 +147,7 @@ func (l *LogReader) pod(ctx context.Context, p fault.Pod, handle func(time.Time,
 	return incomplete(p.Name, t.follow(now, handle))
 }
 
-// previousLog is what the log of the previous container is.
+// previousLog classifies the log of the previous container.
 type previousLog int
 
 const (

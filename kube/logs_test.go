@@ -217,7 +217,7 @@ func TestClockOfANodeJumps(t *testing.T) {
 
 func TestRestartBetweenTwoReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, k, l := logsOf(t, apiPod("p", 0)) // the count of restarts we hear of lags behind
+		_, k, l := logsOf(t, apiPod("p", 0)) // the reported number of restarts is out of date
 		line := func(text string) stampedLine {
 			pass(10 * time.Millisecond)
 			return stampedLine{time.Now(), text}

@@ -15,7 +15,8 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
-// hijacked sends begin, and then repeats again at the given pace.
+// hijacked returns a handler that sends begin, and then sends again repeatedly,
+// once per pace.
 func hijacked(begin, again string, pace time.Duration) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()

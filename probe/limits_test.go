@@ -186,8 +186,8 @@ func TestCarriageReturnsInColumnsSendNoCertificate(t *testing.T) {
 	}
 }
 
-// The clock of the exporter is a day and a half ahead: the certificate that has
-// expired by it is valid by the region's clock.
+// The clock of the exporter is a day and a half ahead. A certificate that is
+// expired by this clock is valid by the clock of the region.
 func TestWrongClockIsNotAnExpiredCertificate(t *testing.T) {
 	now := time.Now()
 	g, err := pki.NewValid(2048, now.Add(-48*time.Hour), now.Add(-24*time.Hour))

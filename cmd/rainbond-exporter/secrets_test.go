@@ -22,8 +22,8 @@ import (
 // window is how many bytes of a secret in a row are too many.
 const window = 16
 
-// A planted is every run of 16 bytes of the secrets that were planted, and of
-// whose secret it is.
+// planted maps each run of 16 bytes of the planted secrets to the name of its
+// secret.
 type planted map[string]string
 
 // plant notes a secret in the forms in which it may get out: as it is, and as

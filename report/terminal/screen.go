@@ -87,7 +87,7 @@ func (t *terminal) fit(width, height int) []string {
 	return lines
 }
 
-// rowsOf is how many rows of a terminal a line takes.
+// rowsOf returns the number of terminal rows that a line needs.
 func rowsOf(line string, width int) int {
 	return max(1, (columns.StringWidth(colors.ReplaceAllString(line, ""))+width-1)/width)
 }

@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// serve is a region API with rbd-api's TLS settings.
+// serve runs a region API with rbd-api's TLS settings.
 func serve(folder string) {
 	pair, err := tls.LoadX509KeyPair(filepath.Join(folder, "server.pem"), filepath.Join(folder, "server.key.pem"))
 	if err != nil {
@@ -167,8 +167,8 @@ func (s stage) ours(b *testing.B) *asked {
 	return &asked{peer: p, name: "exporter", healthy: `rainbond_api_up{rainbond_region="region-0"} 1`}
 }
 
-// blackbox is a blackbox_exporter asked to make the same request; nil when
-// there is none.
+// blackbox starts a blackbox_exporter that makes the same request. It returns
+// nil if there is none.
 func (s stage) blackbox(b *testing.B, name, program string) *asked {
 	b.Helper()
 	if _, err := exec.LookPath(program); err != nil {

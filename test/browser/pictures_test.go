@@ -61,8 +61,8 @@ func (b *tab) picture(name string, take chromedp.Action[[]byte]) {
 	progress("docs/pictures/%s.png: %d bytes, of %d", name, small.Len(), len(taken))
 }
 
-// fewColours is the picture in the 256 colours that it has most of, or their
-// nearest: a page has few, and the shades of its letters.
+// fewColours returns the picture in its 256 most frequent colours. Every other
+// pixel gets the nearest of these.
 func fewColours(full image.Image) *image.Paletted {
 	count := map[color.RGBA]int{}
 	bounds := full.Bounds()

@@ -19,8 +19,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// mayNot is what the chart's ServiceAccount is refused, in the words of
-// docs/hardening.md.
+// mayNot lists the requests that the API server refuses the chart's
+// ServiceAccount, with the text of docs/hardening.md.
 var mayNot = []struct{ what, verb, path string }{
 	{"list Secrets", http.MethodGet, "/api/v1/namespaces/rbd-system/secrets"},
 	{"list Secrets of every namespace", http.MethodGet, "/api/v1/secrets"},

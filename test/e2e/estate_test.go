@@ -93,7 +93,7 @@ scrape_configs:
 	return s
 }
 
-// choose is what a reader does with the variable region.
+// choose sets the dashboard variable region.
 func (s *estate) choose(region string) {
 	s.variables = strings.NewReplacer("$__rate_interval", (5 * s.interval).String(), "$__range", "1m", "$region", region, "$evicts_at", "0.05")
 }

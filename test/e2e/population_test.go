@@ -134,7 +134,7 @@ func (c *population) beat(ctx context.Context, perSecond int, span time.Duration
 		for i := range node.Status.Conditions {
 			node.Status.Conditions[i].LastHeartbeatTime = metav1.Now()
 		}
-		node.ResourceVersion = "" // whatever it is by now
+		node.ResourceVersion = "" // the current one
 		if err := created(c.core.Nodes().UpdateStatus(ctx, node, metav1.UpdateOptions{})); err != nil {
 			return written, err
 		}
