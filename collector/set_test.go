@@ -181,9 +181,10 @@ func TestScrapesShareACollection(t *testing.T) {
 // collection that it started at its next scrape, with its time.
 func TestShortTimeoutGetsTheLastOutcome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		failing := true
+		var failing atomic.Bool
+		failing.Store(true)
 		set := newTestSet(NewAPI(fixed([]fault.Region{{Name: "fast"}, {Name: "hangs"}}, nil), func(ctx context.Context, r fault.Region) fault.Trace {
-			if r.Name == "fast" || !failing {
+			if r.Name == "fast" || !failing.Load() {
 				return fault.Trace{Status: 200}
 			}
 			<-ctx.Done()
@@ -209,9 +210,9 @@ func TestShortTimeoutGetsTheLastOutcome(t *testing.T) {
 		<-time.After(10 * time.Minute)
 		scrape("much later", "api: not finished after 5s; the collection is still running", "rainbond_api_up{fast} 1", 5*time.Second)
 		<-time.After(25 * time.Second)
-		failing = false
+		failing.Store(false)
 		scrape("recovered", "api: ok", "rainbond_api_up{fast} 1\nrainbond_api_up{hangs} 1", 0)
-		failing = true
+		failing.Store(true)
 		<-time.After(25 * time.Second)
 		// The recovered outcome reached its caller. It is not fresh.
 		scrape("failing again", "api: not finished after 5s; the collection is still running", "rainbond_api_up{fast} 1", 5*time.Second)
