@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"slices"
@@ -27,6 +28,9 @@ type Options struct {
 	// Installation is the name of one of Installations; "" is Default.
 	Installation string
 	Bits         int // size of the RSA keys; 0 is the operator's size, which takes seconds to generate
+	// FixedTimes makes Observed replace the measured durations of a probe. Tests
+	// use it, because a loaded machine is as slow as a slow region.
+	FixedTimes bool
 	// Switched is called with the name of the scenario after each change, the
 	// first time before Start returns. A caller with a cache can invalidate it.
 	// Switched must not call Set. It may be nil.
@@ -40,6 +44,7 @@ type Demo struct {
 	cancel       context.CancelFunc
 	switched     func(string)
 	installation Installation
+	fixedTimes   bool
 	logf         func(format string, args ...any)
 	began        time.Time
 	certs        *certs
@@ -59,6 +64,7 @@ type Demo struct {
 	current Scenario
 	root    fault.Filesystem
 	mounts  []fault.Mount
+	delayed bool // the region API delays its responses
 }
 
 // Start starts a demo, which runs until Close. An unknown scenario is an
@@ -80,7 +86,7 @@ func Start(ctx context.Context, o Options) (*Demo, error) {
 	if o.Progress == nil {
 		o.Progress = io.Discard
 	}
-	d := &Demo{began: time.Now(), switched: o.Switched, installation: installation}
+	d := &Demo{began: time.Now(), switched: o.Switched, installation: installation, fixedTimes: o.FixedTimes}
 	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	d.logf = func(format string, args ...any) { fmt.Fprintf(o.Progress, "demo: "+format+"\n", args...) }
 	d.certs = newCerts(o.Bits, d.logf)
@@ -152,6 +158,24 @@ func (d *Demo) DirectURL() string {
 // returns NXDOMAIN for every name, or does not respond.
 func (d *Demo) Resolver() *net.Resolver { return d.names.resolver() }
 
+// Observed returns a trace of a request to the demo. With Options.FixedTimes, no
+// phase took more than a millisecond, unless the scenario delays the response.
+func (d *Demo) Observed(t fault.Trace) fault.Trace {
+	d.state.Lock()
+	measured := !d.fixedTimes || d.delayed
+	d.state.Unlock()
+	if measured {
+		return t
+	}
+	t.Durations = maps.Clone(t.Durations)
+	t.Took = 0
+	for phase := range t.Durations {
+		t.Durations[phase] = time.Millisecond
+		t.Took += time.Millisecond
+	}
+	return t
+}
+
 // Root returns the simulated root file system of a node.
 func (d *Demo) Root(context.Context) (fault.Filesystem, error) {
 	d.state.Lock()
@@ -196,7 +220,7 @@ func (d *Demo) Set(name string) error {
 	}
 	d.state.Lock()
 	again := name == d.current.Name
-	d.current, d.root, d.mounts = s, w.root, w.mounts
+	d.current, d.root, d.mounts, d.delayed = s, w.root, w.mounts, w.listener.api.delay > 0
 	d.state.Unlock()
 	if !again {
 		d.logf("scenario %s: %s", name, s.Title["en"])

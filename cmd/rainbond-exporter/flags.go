@@ -61,6 +61,7 @@ type flags struct {
 	configz    bool
 	root       func(context.Context) (fault.Filesystem, error) // replaces rootfs and procfs
 	resolver   *net.Resolver                                   // nil for the system's
+	observed   func(fault.Trace) fault.Trace                   // nil for the trace itself
 	mounts     func(context.Context) ([]fault.Mount, error)    // replaces rootfs and procfs
 
 	output     string

@@ -103,7 +103,7 @@ func simulate(t *testing.T, installation string) simulation {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := demo.Start(t.Context(), demo.Options{Installation: installation, Bits: 2048})
+	d, err := demo.Start(t.Context(), demo.Options{Installation: installation, Bits: 2048, FixedTimes: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -88,7 +88,7 @@ func (s sources) collectors(f *flags) ([]collector.Collector, error) {
 	prober := &probe.Prober{Resolver: f.resolver}
 	shared := sharedQueries{
 		regions:  oncePerCollection(s.progress.regions(forgetRemoved(prober, collector.Limited(s.regions(f))))),
-		probe:    shareProbe(s.progress.probe(withoutVerdict(prober.Probe))),
+		probe:    shareProbe(s.progress.probe(withoutVerdict(f.probe(prober)))),
 		monitor:  prober.Monitor,
 		platform: s.platform(),
 	}
@@ -101,6 +101,14 @@ func (s sources) collectors(f *flags) ([]collector.Collector, error) {
 		all = append(all, c)
 	}
 	return all, nil
+}
+
+// probe returns the probe of a region.
+func (f *flags) probe(prober *probe.Prober) func(context.Context, fault.Region) fault.Trace {
+	if f.observed == nil {
+		return prober.Probe
+	}
+	return func(ctx context.Context, r fault.Region) fault.Trace { return f.observed(prober.Probe(ctx, r)) }
 }
 
 // shareProbe lets the collectors of one collection share one probe per region.

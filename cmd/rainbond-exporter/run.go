@@ -76,13 +76,14 @@ func (f *flags) do(ctx context.Context, out, errs io.Writer) (int, error) {
 }
 
 // pointAt sets the flags so that the demo is used like any other region. Only
-// the file systems are functions, because they cannot be simulated.
+// the file systems and the durations are functions, because they cannot be
+// simulated.
 func (f *flags) pointAt(d *demo.Demo) {
 	f.roles, f.inCluster = []string{"cluster", "node"}, true
 	f.kubeconfig, f.configFile = d.Kubeconfig(), d.ConfigFile()
 	f.namespace, f.regionName, f.nodeName = d.Namespace(), demo.RegionName, demo.NodeName
 	f.collectionTimeout = collector.DefaultTimeout
-	f.directURL, f.root, f.mounts, f.resolver = d.DirectURL(), d.Root, d.Mounts, d.Resolver()
+	f.directURL, f.root, f.mounts, f.resolver, f.observed = d.DirectURL(), d.Root, d.Mounts, d.Resolver(), d.Observed
 }
 
 // An extension adds the demo to the status page. The zero value adds nothing.

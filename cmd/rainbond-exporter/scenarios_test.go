@@ -61,7 +61,7 @@ func eachDiagnosis(t *testing.T, scenarios []demo.Scenario, more func(*testing.T
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err := demo.Start(t.Context(), demo.Options{Bits: testBits})
+		d, err := demo.Start(t.Context(), demo.Options{Bits: testBits, FixedTimes: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -106,7 +106,7 @@ func (f *flags) serve(ctx context.Context, extension *extension) error {
 	}
 	probes := &probeHandler{names: from.names(f.regionName), region: from.region(f), lastRead: from.lastRead(), timeout: f.collectionTimeout, log: log,
 		prober: func() func(context.Context, fault.Region) fault.Trace {
-			return withoutVerdict((&probe.Prober{Resolver: f.resolver}).Probe)
+			return withoutVerdict(f.probe(&probe.Prober{Resolver: f.resolver}))
 		}}
 	page := &web.Site{Collect: collect, Doctor: evaluator, Links: f.external(), Panels: extension.panels, Style: extension.style, Guide: map[string][]byte{"zh": docs.GuideZH, "en": docs.GuideEN}}
 
