@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -39,6 +41,8 @@ var failedSeeds = []uint64{}
 //     maxAge;
 //   - at the end no goroutine, connection, call, outcome or removed region
 //     remains.
+//
+// After all worlds, the heap and the descriptors have their initial size.
 func TestInvariants(t *testing.T) {
 	seeds := slices.Clone(failedSeeds)
 	for n := range *invariantRuns {
@@ -48,7 +52,11 @@ func TestInvariants(t *testing.T) {
 		seeds = []uint64{*invariantSeed}
 	}
 	scrapes, verdicts := 0, map[verdict]int{}
-	for _, seed := range seeds {
+	var before resources
+	for i, seed := range seeds {
+		if i == warmUp {
+			before = inUse(t)
+		}
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(seed)
 			w.simulate(t)
@@ -66,10 +74,41 @@ func TestInvariants(t *testing.T) {
 			return
 		}
 	}
+	if len(seeds) > warmUp {
+		after := inUse(t)
+		if after.descriptors > before.descriptors || after.heap > before.heap+heapNoise {
+			t.Errorf("after %d worlds %d bytes and %d descriptors are in use; after %d worlds it was %d and %d",
+				len(seeds), after.heap, after.descriptors, warmUp, before.heap, before.descriptors)
+		}
+	}
 	t.Logf("%d worlds, %d scrapes, %d probes up, %d down, %d unknown", len(seeds), scrapes, verdicts[up], verdicts[down], verdicts[unknown])
 	if *invariantSeed == 0 && (scrapes == 0 || verdicts[up] == 0 || verdicts[down] == 0 || verdicts[unknown] == 0) {
 		t.Error("the worlds do not contain every verdict")
 	}
+}
+
+// warmUp is the number of worlds after which caches of the libraries are full.
+// heapNoise is what a garbage collection may leave, in bytes.
+const (
+	warmUp    = 50
+	heapNoise = 1 << 20
+)
+
+type resources struct {
+	heap        uint64
+	descriptors int
+}
+
+// inUse returns what the process uses: bytes of heap and file descriptors (0
+// where the system has no /proc).
+func inUse(t *testing.T) resources {
+	t.Helper()
+	runtime.GC()
+	runtime.GC() // the first one moves the contents of every sync.Pool
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	open, _ := os.ReadDir("/proc/self/fd")
+	return resources{heap: m.HeapAlloc, descriptors: len(open)}
 }
 
 type verdict int
