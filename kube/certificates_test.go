@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -156,6 +157,38 @@ func TestRegion(t *testing.T) {
 				r, err := a.kube(t).Region(t.Context(), "rainbond")
 				is := func(got []byte, want string) bool { return bytes.Equal(got, []byte(pem(want))) }
 				expect(t, "region", fmt.Sprintf("%s %s %s ca:%v cert:%v key:%v, %v, %v", r.Name, r.Place, r.URL, is(r.CA, "ca"), is(r.Cert, "client"), is(r.Key, "k3y"), r.Err, err), row.want)
+			})
+		})
+	}
+}
+
+func TestLastKnownRegion(t *testing.T) {
+	for what, fail := range map[string]func(a *api){
+		"an API server that is away":  func(a *api) { a.away = true },
+		"a permission that was taken": func(a *api) { a.refuse["get configmaps"] = http.StatusForbidden },
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newAPI(t)
+				config, _, _ := operatorObjects()
+				a.put(config)
+				k := a.kube(t)
+				read := time.Now().Format(time.RFC3339)
+				if _, err := k.Region(t.Context(), "rainbond"); err != nil {
+					t.Fatal(err)
+				}
+				pass(time.Minute)
+				a.set(fail)
+				r, err := k.Region(t.Context(), "rainbond")
+				if r.URL != "https://10.0.0.1:8443" || len(r.Key) == 0 {
+					t.Errorf("got URL %q and a key of %d bytes, want the last known region", r.URL, len(r.Key))
+				}
+				if want := "using ConfigMap region-config as read at " + read; err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("error %v, want %q", err, want)
+				}
+				if r, _ := k.Region(t.Context(), "another"); r.URL != "" {
+					t.Errorf("a region that was never read has the URL %s of another", r.URL)
+				}
 			})
 		})
 	}
