@@ -13,6 +13,7 @@ import (
 	"database/sql"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"os"
@@ -20,6 +21,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -375,4 +377,82 @@ func lastKnown(t *testing.T, c *console.Database, why string) {
 	if !strings.HasSuffix(names, "rainbond") || err == nil || !strings.Contains(err.Error(), why) || !strings.Contains(err.Error(), "using the 2 regions read at") {
 		t.Errorf("got %q, %v; want the two regions and an error with %q", names, err, why)
 	}
+}
+
+// TestMariaDBFailover models a database behind one address (a virtual IP, or
+// the Service of a replicated MariaDB) that moves to another server.
+func TestMariaDBFailover(t *testing.T) {
+	first, second := newServer(t), newServer(t)
+	for i, s := range []*server{first, second} {
+		s.do(t, grants(t))
+		s.do(t, fmt.Sprintf("INSERT INTO console.region_info (region_id, region_name, status) VALUES ('1', 'of server %d', '1')", i+1))
+	}
+	address := newAddress(t, first.port)
+	c := open(t, console.DatabaseConfig{Host: "127.0.0.1", Port: address.port, User: "rainbond_exporter"})
+	expect := func(want string) {
+		t.Helper()
+		until(t, func() error {
+			names, _, err := known(t, c)
+			if err == nil && names != want {
+				err = fmt.Errorf("got %q, want %q", names, want)
+			}
+			return err
+		})
+	}
+	expect("of server 1")
+
+	// The first server hangs with open connections, as after a power loss.
+	if err := first.process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	until(t, func() error { return stopped(first.process.Pid) })
+	address.target.Store(int64(second.port))
+	expect("of server 2")
+
+	// The second server ends, and the first one is back.
+	if err := first.process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	address.target.Store(int64(first.port))
+	if err := second.process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	expect("of server 1")
+}
+
+// An address forwards connections to the port target.
+type address struct {
+	port   int
+	target atomic.Int64
+}
+
+func newAddress(t *testing.T, target int) *address {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &address{port: l.Addr().(*net.TCPAddr).Port}
+	a.target.Store(int64(target))
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			out, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", a.target.Load()))
+			if err != nil {
+				_ = in.Close()
+				continue
+			}
+			for _, pair := range [][2]net.Conn{{in, out}, {out, in}} {
+				go func() {
+					_, _ = io.Copy(pair[0], pair[1])
+					_ = pair[0].Close()
+				}()
+			}
+		}
+	}()
+	return a
 }
