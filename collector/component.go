@@ -108,7 +108,7 @@ func (c *component) collectPods(ctx context.Context, r *Report) error {
 // the first has the waiting pods, because pods are assigned by the name.
 func mergeComponents(all []fault.Component) []fault.Component {
 	var merged []fault.Component
-	first := map[string]int{} // by name: the index of its first component in merged
+	first := map[string]int{} // the index in merged of the first component with this name
 	for _, c := range all {
 		i, ok := first[c.Component]
 		if !ok {

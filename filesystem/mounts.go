@@ -277,7 +277,7 @@ func distinctName(point string, count map[string]int) string {
 	return name
 }
 
-// holder returns the mount that contains a path.
+// holder returns the mount of a path.
 func holder(node []nodeMount, p string) (nodeMount, bool) {
 	var best nodeMount
 	for _, m := range node {

@@ -249,9 +249,9 @@ func (t *tail) follow(s *lines, handle func(time.Time, []byte)) error {
 	return s.err
 }
 
-// seconds are those that may be requested again: the latest with a line, and all
-// in the future, of a node whose clock is ahead. When that clock is corrected, new
-// lines get timestamps that already exist.
+// seconds are those that may be requested again: the latest second with a line,
+// and, if the clock of the node is ahead, all seconds in the future. When that
+// clock is corrected, new lines get timestamps that already exist.
 type seconds struct {
 	now time.Time
 	all []second

@@ -46,7 +46,7 @@ func matchers(t *testing.T, lines []string) amlabels.Matchers {
 	return all
 }
 
-// seen are the label sets under which rainbond.test.yaml sees alerts fire.
+// seen are the label sets of the alerts that fire in rainbond.test.yaml.
 func seen(t *testing.T) []model.LabelSet {
 	t.Helper()
 	var all []model.LabelSet

@@ -217,7 +217,7 @@ func TestNoSecretIsExposed(t *testing.T) {
 	}
 }
 
-// consoleWith is the console's database with keys where they belong and where
+// consoleWith returns a console database that has keys where they belong and where
 // people paste them.
 func consoleWith(t *testing.T, folder, url string, token func(string) string, one pki.Generation) string {
 	t.Helper()

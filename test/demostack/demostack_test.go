@@ -45,7 +45,7 @@ func TestThePhoneShowsMessagesAndTheWatchdogOnce(t *testing.T) {
 }
 
 // Where there is a Grafana, it receives where data source and dashboards are.
-// The one here is a script that writes down what it received.
+// The one here is a script that records what it receives.
 func TestAGrafanaIsStartedWhereThereIsOne(t *testing.T) {
 	folder, path := t.TempDir(), t.TempDir()
 	script := "#!/bin/sh\necho \"$@\" \"$GF_SERVER_HTTP_PORT\" >" + folder + "/reported\ncat \"$GF_PATHS_PROVISIONING\"/*/*.yaml >>" + folder + "/reported\ntouch " + folder + "/done\nexec sleep 60\n"

@@ -257,7 +257,7 @@ func (p *person) hearsWatchdog() error {
 	return fmt.Errorf("received:\n%s", list(p.received))
 }
 
-// list is notifications for people.
+// list formats notifications for people.
 func list(received []notification) string {
 	if len(received) == 0 {
 		return "(nothing)"

@@ -46,7 +46,7 @@ func (h *site) asksKubelets(t *testing.T, args []string) {
 	})
 	t.Run("permitted", func(t *testing.T) {
 		h.do(t, "", tool(t, "helm"), "upgrade", chartRelease, chartFolder, "--namespace="+monitoring, "--set=cluster.optional.kubeletConfigz=true",
-			"--force-conflicts") // the rules were taken away by us, and not by Helm
+			"--force-conflicts") // the test removed the rules, not Helm
 		d, err := h.apps.Deployments(monitoring).Get(t.Context(), chartRelease+"-rainbond-exporter-cluster", metav1.GetOptions{})
 		must(t, err)
 		if given := d.Spec.Template.Spec.Containers[0].Args; !slices.Contains(given, flag) {

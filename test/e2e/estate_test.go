@@ -126,7 +126,7 @@ func (s *estate) ask(expr string, instant bool) ([]series, error) {
 		form.Set("end", strconv.FormatInt(now.Unix(), 10))
 		form.Set("step", "1")
 	}
-	response, err := http.PostForm(s.prometheus+path, form) // as long as a query is
+	response, err := http.PostForm(s.prometheus+path, form) // a query may be too long for a URL
 	if err != nil {
 		return nil, err
 	}

@@ -221,7 +221,7 @@ func (r *results) pages() []time.Duration {
 	return all
 }
 
-// ends are the times from repair to the word that it is over.
+// ends are the times from the repair to the resolved notification.
 func (r *results) ends() []time.Duration {
 	var all []time.Duration
 	for _, o := range r.rows {

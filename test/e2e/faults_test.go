@@ -227,7 +227,7 @@ type outcome struct {
 	by       *person
 }
 
-// complaints are what was not as it should be.
+// complaints are the differences from the expected result.
 func (o outcome) complaints() []string {
 	all := append(prefixed("never notified: ", o.missing), prefixed("notified, and should not have been: ", o.wrong)...)
 	if o.messages > len(o.want) {

@@ -142,7 +142,7 @@ func (p *platform) makeNodes(t testing.TB, k *kubelet) {
 	}
 }
 
-// makeSecrets is the operator's secretAndConfigMapForAPI, for the first time.
+// makeSecrets imitates the first run of the operator's secretAndConfigMapForAPI.
 func (p *platform) makeSecrets(t testing.TB, g pki.Generation) {
 	t.Helper()
 	config, secrets := p.issued(g)

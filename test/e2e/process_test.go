@@ -69,7 +69,7 @@ func throughout(t testing.TB, span time.Duration, what string, ask func() error)
 	}
 }
 
-// seconds is a time for people.
+// seconds formats a duration for people.
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1fs", d.Seconds()) }
 
 // freeAddress is an address on loopback that nobody listens on.

@@ -98,7 +98,7 @@ func (p *prometheus) shares() (map[string]string, error) {
 	return p.ask(`sum by (rainbond_region) (label_join(count by (shard, instance) (rainbond_api_up), "rainbond_region", " by ", "shard", "instance"))`)
 }
 
-// answers is nil when the expression gives what is wanted, region for region.
+// answers returns nil if the expression has the wanted value for each region.
 func (p *prometheus) answers(expression string, want map[string]string) error {
 	got, err := p.ask(expression)
 	if err != nil {
