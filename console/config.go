@@ -3,22 +3,19 @@
 package console
 
 import (
-	"bytes"
 	"cmp"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/rainbond-exporter/rainbond-exporter/configfile"
 )
 
 // pemBegin is the beginning of every PEM block.
@@ -82,54 +79,32 @@ func LoadConfig(path string) (*Config, error) {
 	}
 	for i := range c.Regions {
 		r := &c.Regions[i]
-		resolve(filepath.Dir(path), &r.CAFile, &r.CertFile, &r.KeyFile, &r.TokenFile)
+		configfile.Resolve(filepath.Dir(path), &r.CAFile, &r.CertFile, &r.KeyFile, &r.TokenFile)
 	}
 	if c.Console != nil {
-		resolve(filepath.Dir(path), &c.Console.PasswordFile, &c.Console.Path, &c.Console.Socket)
+		configfile.Resolve(filepath.Dir(path), &c.Console.PasswordFile, &c.Console.Path, &c.Console.Socket)
 		if t := c.Console.TLS; t != nil {
-			resolve(filepath.Dir(path), &t.CAFile, &t.CertFile, &t.KeyFile)
+			configfile.Resolve(filepath.Dir(path), &t.CAFile, &t.CertFile, &t.KeyFile)
 		}
 	}
 	return c, nil
 }
 
-// Errors do not repeat a value of the file, nor an unknown key: either may be a
-// secret in the wrong place.
-
-// lineError returns an error that begins with a line number. With "FILE:" before
-// it, editors can open the place.
-func lineError(line int, format string, args ...any) error {
-	return fmt.Errorf("%d: %s", line, fmt.Sprintf(format, args...))
-}
-
-// quotedValue matches what errors of the YAML parser repeat of the file.
-var quotedValue = regexp.MustCompile("(?s) (['\"`]).{2,}['\"`]")
-
 func parseConfig(text []byte) (*Config, error) {
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	var document yaml.Node
-	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
-		return nil, lineError(1, "the file is empty; expected the keys regions or console")
-	} else if err != nil {
-		return nil, fmt.Errorf(" not YAML: %s", quotedValue.ReplaceAllString(strings.TrimPrefix(err.Error(), "yaml: "), " $1…$1"))
-	}
-	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return nil, lineError(document.Line, "expected one YAML document, found more")
-	}
-	root := document.Content[0]
 	var c Config
-	if err := strict(root, reflect.ValueOf(&c).Elem(), ""); err != nil {
+	root, err := configfile.Decode(text, &c, "the keys regions or console")
+	if err != nil {
 		return nil, err
 	}
 	if c.Console != nil {
-		if err := c.Console.check(child(root, "console")); err != nil {
+		if err := c.Console.check(configfile.Child(root, "console")); err != nil {
 			return nil, err
 		}
 	}
 	if len(c.Regions) == 0 && c.Console == nil {
-		return nil, lineError(root.Line, "no region; expected regions to list at least one, each with name and url, or console with the console's database")
+		return nil, configfile.Errorf(root.Line, "no region; expected regions to list at least one, each with name and url, or console with the console's database")
 	}
-	items := child(root, "regions").Content
+	items := configfile.Child(root, "regions").Content
 	seen := map[string]int{}
 	for i, r := range c.Regions {
 		where := fmt.Sprintf("regions[%d]", i)
@@ -137,7 +112,7 @@ func parseConfig(text []byte) (*Config, error) {
 			return nil, err
 		}
 		if first, twice := seen[r.Name]; twice {
-			return nil, lineError(items[i].Line, "%s.name: %q is regions[%d] already; expected each name once", where, r.Name, first)
+			return nil, configfile.Errorf(items[i].Line, "%s.name: %q is regions[%d] already; expected each name once", where, r.Name, first)
 		}
 		seen[r.Name] = i
 	}
@@ -147,27 +122,27 @@ func parseConfig(text []byte) (*Config, error) {
 // check describes what is wrong with one region, at the line of the key to blame.
 func (r FileRegion) check(item *yaml.Node, where string) error {
 	if r.Name == "" {
-		return lineError(item.Line, "%s.name: missing; expected the region_name that the console has for it", where)
+		return configfile.Errorf(item.Line, "%s.name: missing; expected the region_name that the console has for it", where)
 	}
 	if r.URL == "" {
-		return lineError(item.Line, "%s.url: missing; expected https://host:8443", where)
+		return configfile.Errorf(item.Line, "%s.url: missing; expected https://host:8443", where)
 	}
-	line := child(item, "url").Line
+	line := configfile.Child(item, "url").Line
 	u, err := url.Parse(r.URL)
 	switch {
 	case err != nil: // the parser's error would repeat what may be a password
-		return lineError(line, "%s.url: not a URL; expected https://host:8443", where)
+		return configfile.Errorf(line, "%s.url: not a URL; expected https://host:8443", where)
 	case u.User != nil:
-		return lineError(line, "%s.url: holds a user or password; expected https://host:8443 and, for a token, token_file", where)
+		return configfile.Errorf(line, "%s.url: holds a user or password; expected https://host:8443 and, for a token, token_file", where)
 	case u.Scheme != "https" || u.Host == "":
-		return lineError(line, "%s.url: does not begin with https:// and a host; expected https://host:8443", where)
+		return configfile.Errorf(line, "%s.url: does not begin with https:// and a host; expected https://host:8443", where)
 	}
 	for _, file := range []struct{ key, path string }{{"ca_file", r.CAFile}, {"cert_file", r.CertFile}, {"key_file", r.KeyFile}, {"token_file", r.TokenFile}} {
 		if strings.Contains(file.path, pemBegin) || strings.Contains(file.path, "\n") { // not repeated: it may be a key
-			return lineError(child(item, file.key).Line, "%s.%s: holds the text itself; expected the path of a file", where, file.key)
+			return configfile.Errorf(configfile.Child(item, file.key).Line, "%s.%s: holds the text itself; expected the path of a file", where, file.key)
 		}
 		if file.path == "" && file.key != "token_file" {
-			return lineError(item.Line, "%s.%s: missing; expected the path of a PEM file", where, file.key)
+			return configfile.Errorf(item.Line, "%s.%s: missing; expected the path of a PEM file", where, file.key)
 		}
 	}
 	return nil
@@ -178,7 +153,7 @@ func (c *DatabaseConfig) check(n *yaml.Node) error {
 	switch c.Driver {
 	case "sqlite":
 		if c.Path == "" {
-			return lineError(n.Line, "console.path: missing; expected the path of the console's db.sqlite3")
+			return configfile.Errorf(n.Line, "console.path: missing; expected the path of the console's db.sqlite3")
 		}
 		return c.refuse(n, "mysql", map[string]bool{
 			"host": c.Host != "", "port": c.Port != 0, "socket": c.Socket != "", "user": c.User != "",
@@ -187,25 +162,25 @@ func (c *DatabaseConfig) check(n *yaml.Node) error {
 	case "mysql":
 		return c.checkMySQL(n)
 	default:
-		return lineError(child(n, "driver").Line, "console.driver: unknown; expected mysql or sqlite")
+		return configfile.Errorf(configfile.Child(n, "driver").Line, "console.driver: unknown; expected mysql or sqlite")
 	}
 }
 
 func (c *DatabaseConfig) checkMySQL(n *yaml.Node) error {
 	missing := func(key, expected string) error {
-		return lineError(n.Line, "console.%s: missing; expected %s", key, expected)
+		return configfile.Errorf(n.Line, "console.%s: missing; expected %s", key, expected)
 	}
 	switch {
 	case c.Host == "" && c.Socket == "":
 		return missing("host", "the host name of the console's database, or socket with the path of its unix socket")
 	case c.Host != "" && c.Socket != "":
-		return lineError(child(n, "socket").Line, "console.socket: given together with host; expected one of them")
+		return configfile.Errorf(configfile.Child(n, "socket").Line, "console.socket: given together with host; expected one of them")
 	case c.User == "":
 		return missing("user", "a user who may read region_info")
 	case c.PasswordFile == "":
 		return missing("password_file", "the path of a file that contains the user's password")
 	case c.Port < 0 || c.Port > 65535:
-		return lineError(child(n, "port").Line, "console.port: out of range; expected 1 to 65535")
+		return configfile.Errorf(configfile.Child(n, "port").Line, "console.port: out of range; expected 1 to 65535")
 	}
 	if c.Socket != "" {
 		if err := c.refuse(n, "host", map[string]bool{"port": c.Port != 0, "tls": c.TLS != nil}); err != nil {
@@ -213,7 +188,7 @@ func (c *DatabaseConfig) checkMySQL(n *yaml.Node) error {
 		}
 	}
 	if t := c.TLS; t != nil && (t.CertFile == "") != (t.KeyFile == "") {
-		return lineError(child(n, "tls").Line, "console.tls: cert_file and key_file belong together; expected both or neither")
+		return configfile.Errorf(configfile.Child(n, "tls").Line, "console.tls: cert_file and key_file belong together; expected both or neither")
 	}
 	c.Port = cmp.Or(c.Port, 3306)
 	c.Database = cmp.Or(c.Database, "console")
@@ -225,125 +200,8 @@ func (c *DatabaseConfig) checkMySQL(n *yaml.Node) error {
 func (c *DatabaseConfig) refuse(n *yaml.Node, with string, given map[string]bool) error {
 	for _, key := range slices.Sorted(maps.Keys(given)) {
 		if given[key] {
-			return lineError(child(n, key).Line, "console.%s: has no meaning here; expected it with %s only", key, with)
+			return configfile.Errorf(configfile.Child(n, key).Line, "console.%s: has no meaning here; expected it with %s only", key, with)
 		}
 	}
 	return nil
-}
-
-// resolve makes relative paths start at folder.
-func resolve(folder string, paths ...*string) {
-	for _, path := range paths {
-		if *path != "" && !filepath.IsAbs(*path) {
-			*path = filepath.Join(folder, *path)
-		}
-	}
-}
-
-// strict decodes n into v and rejects what v has no field for. yaml.v3 with
-// KnownFields would repeat keys and values in its errors, which may be secrets.
-func strict(n *yaml.Node, v reflect.Value, where string) error {
-	if n.Kind == yaml.AliasNode {
-		n = n.Alias
-	}
-	switch v.Kind() {
-	case reflect.Pointer:
-		v.Set(reflect.New(v.Type().Elem()))
-		return strict(n, v.Elem(), where)
-	case reflect.Struct:
-		return strictStruct(n, v, where)
-	case reflect.Bool:
-		truth, err := strconv.ParseBool(n.Value)
-		if n.Tag != "!!bool" || err != nil {
-			return lineError(n.Line, "%s: %s; expected true or false", where, found(n))
-		}
-		v.SetBool(truth)
-		return nil
-	case reflect.Int:
-		number, err := strconv.Atoi(n.Value)
-		if n.Tag != "!!int" || err != nil {
-			return lineError(n.Line, "%s: %s; expected a whole number", where, found(n))
-		}
-		v.SetInt(int64(number))
-		return nil
-	case reflect.Slice:
-		if n.Kind != yaml.SequenceNode {
-			return lineError(n.Line, "%s: %s; expected a list", where, found(n))
-		}
-		v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))
-		for i, item := range n.Content {
-			if err := strict(item, v.Index(i), fmt.Sprintf("%s[%d]", where, i)); err != nil {
-				return err
-			}
-		}
-		return nil
-	default: // a text
-		if n.Kind != yaml.ScalarNode || n.Tag != "!!str" {
-			return lineError(n.Line, "%s: %s; expected a text (quote it if it is one)", where, found(n))
-		}
-		v.SetString(n.Value)
-		return nil
-	}
-}
-
-func strictStruct(n *yaml.Node, v reflect.Value, where string) error {
-	if n.Kind != yaml.MappingNode {
-		if where == "" {
-			where = "the file"
-		}
-		return lineError(n.Line, "%s: %s; expected keys and values", where, found(n))
-	}
-	places := map[string]reflect.Value{}
-	var known []string
-	for i := range v.NumField() {
-		key := v.Type().Field(i).Tag.Get("yaml")
-		places[key] = v.Field(i)
-		known = append(known, key)
-	}
-	seen := map[string]bool{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key := n.Content[i]
-		path := strings.TrimPrefix(where+"."+key.Value, ".")
-		place, ok := places[key.Value]
-		switch {
-		case !ok:
-			return fmt.Errorf("%d:%d: %s; expected one of %s", key.Line, key.Column, strings.TrimPrefix(where+": unknown key", ": "), strings.Join(known, ", "))
-		case seen[key.Value]:
-			return lineError(key.Line, "%s: given twice; expected it once", path)
-		}
-		seen[key.Value] = true
-		if err := strict(n.Content[i+1], place, path); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// found returns what n is, never its value, which may be a secret.
-func found(n *yaml.Node) string {
-	switch n.Kind {
-	case yaml.MappingNode:
-		return "found keys and values"
-	case yaml.SequenceNode:
-		return "found a list"
-	}
-	switch n.Tag {
-	case "!!null":
-		return "found nothing"
-	case "!!int", "!!float":
-		return "found a number"
-	case "!!bool":
-		return "found true or false"
-	}
-	return "found a text"
-}
-
-// child returns the value of key in the mapping n, or n itself.
-func child(n *yaml.Node, key string) *yaml.Node {
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == key {
-			return n.Content[i+1]
-		}
-	}
-	return n
 }

@@ -31,13 +31,18 @@ import (
 // allocations.
 const defaultAddress = ":10069"
 
+// defaultRelayAddress is on loopback, because the relay sends messages for
+// everybody who can reach it.
+const defaultRelayAddress = "127.0.0.1:10070"
+
 const usage = `Diagnoses faults between a Rainbond console and its region.
 
   rainbond-exporter demo                          serve a simulated region with faults, on http://127.0.0.1:10069
   rainbond-exporter check                         check the cluster once; exit status 0 healthy, 1 faults, 2 unknown
   rainbond-exporter check --watch                 check repeatedly until Ctrl-C
   rainbond-exporter serve                         serve metrics and the status page, in the cluster
-  rainbond-exporter rules > rainbond.rules.yaml   print the alert rules, for Prometheus`
+  rainbond-exporter rules > rainbond.rules.yaml   print the alert rules, for Prometheus
+  rainbond-exporter relay                         post the notifications of Alertmanager to DingTalk, Feishu or WeCom`
 
 // flags holds the values of the command line.
 type flags struct {
@@ -76,6 +81,8 @@ type flags struct {
 	collectionTimeout            time.Duration
 	webURL, grafanaURL, guideURL string // external URLs, without a trailing slash; "" if unknown
 
+	relayFile string
+
 	scenario     string
 	installation string
 	bits         int // size of the demo's RSA keys; 0 for the operator's size
@@ -91,6 +98,7 @@ const (
 	cmdDemoServe = "demo serve"
 	cmdDemoCheck = "demo check"
 	cmdRules     = "rules"
+	cmdRelay     = "relay"
 )
 
 // self is the name of the program.
@@ -151,6 +159,10 @@ func parse(args []string, out io.Writer) (*flags, error) {
 	f.rules.add(rules)
 	rules.Arg("FILE", "A rule file to check, or a file of Alertmanager templates if its name ends in .tmpl.").StringVar(&f.rulesFile)
 
+	relay := app.Command(cmdRelay, "Post the notifications of Alertmanager to group robots of DingTalk, Feishu and WeCom. See docs/relay.md.")
+	relay.Flag("config.file", "YAML file with the receivers.").PlaceHolder("FILE").Required().StringVar(&f.relayFile)
+	relayWeb := webflag.AddFlags(relay, defaultRelayAddress)
+
 	command, err := app.Parse(args)
 	if help {
 		return nil, errHelp
@@ -163,8 +175,11 @@ func parse(args []string, out io.Writer) (*flags, error) {
 		f.directURL = "https://rbd-api-api." + f.namespace + ":8443"
 	}
 	f.inCluster = f.kubeconfig == "" && os.Getenv("KUBECONFIG") == "" && os.Getenv("KUBERNETES_SERVICE_HOST") != ""
-	if command == cmdDemoServe {
+	switch command {
+	case cmdDemoServe:
 		f.web = demoWeb
+	case cmdRelay:
+		f.web = relayWeb
 	}
 	return f, f.validate()
 }

@@ -48,6 +48,8 @@ func (f *flags) do(ctx context.Context, out, errs io.Writer) (int, error) {
 			return f.lint(ctx, errs)
 		}
 		return healthy, f.rules.print(out)
+	case cmdRelay:
+		return healthy, f.relay(ctx)
 	case cmdServe:
 		return healthy, f.serve(ctx, &extension{})
 	case cmdCheck:

@@ -182,6 +182,8 @@ func KindOf(doc *yaml.Node) string {
 		return "prometheus"
 	case has("groups"):
 		return "rules"
+	case has("receivers") && !has("route") && len(keys["receivers"].Content) > 0 && slices.ContainsFunc(keys["receivers"].Content[0].Content, func(n *yaml.Node) bool { return n.Value == "url_file" }):
+		return "relay"
 	case has("route", "receivers", "inhibit_rules"):
 		return "alertmanager"
 	case has("tls_server_config", "basic_auth_users", "http_server_config"):

@@ -15,6 +15,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/rainbond-exporter/rainbond-exporter/console"
+	"github.com/rainbond-exporter/rainbond-exporter/relay"
 )
 
 const root = "../.."
@@ -177,7 +178,7 @@ func TestYAML(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range []string{"object", "prometheus", "exporter", "web"} {
+	for _, kind := range []string{"object", "prometheus", "exporter", "relay", "web"} {
 		if kinds[kind] == 0 {
 			t.Errorf("no YAML of the kind %s is documented: %v", kind, kinds)
 		}
@@ -220,6 +221,14 @@ func valid(t *testing.T, kind, text string) error {
 		decoder := yaml.NewDecoder(strings.NewReader(text))
 		decoder.KnownFields(true)
 		return decoder.Decode(new(web.Config))
+	case "relay":
+		for name, secret := range map[string]string{"dingtalk-url": "https://oapi.dingtalk.com/robot/send?access_token=x", "dingtalk-key": "SECx", "token": "x"} {
+			if err := os.WriteFile(filepath.Join(filepath.Dir(file), name), []byte(secret), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := relay.Load(file)
+		return err
 	case "exporter":
 		_, err := console.LoadConfig(file)
 		return err
@@ -232,6 +241,7 @@ func TestKinds(t *testing.T) {
 	for text, want := range map[string]string{
 		"apiVersion: v1\nkind: Service\n": "object", "scrape_configs: []\n": "prometheus", "groups: []\n": "rules", "regions: []\n": "exporter", "- name: page\n  slack_configs: []\n": "receivers",
 		"basic_auth_users: {}\n": "web", "spec: {template: {}}\n": "patch", "console: {enabled: true}\n": "values", "console: {driver: sqlite}\n": "exporter", "unknown: 1\n": "values", "- 1\n": "",
+		"receivers: [{name: ops, url_file: url}]\n": "relay", "receivers: [{name: ops}]\n": "alertmanager",
 	} {
 		var doc yaml.Node
 		if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
