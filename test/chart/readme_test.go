@@ -19,6 +19,14 @@ Finds faults between a [Rainbond](https://www.rainbond.com) console and its regi
 $ helm install rainbond-exporter oci://ghcr.io/rainbond-exporter/charts/rainbond-exporter --namespace monitoring --create-namespace
 ` + "```" + `
 
+With ` + "`alerting.enabled`" + `, the chart also installs Prometheus, Alertmanager and a relay to DingTalk, Feishu and WeCom robots:
+
+` + "```console" + `
+$ kubectl -n monitoring create secret generic dingtalk-robot --from-literal=url='https://oapi.dingtalk.com/robot/send?access_token=TOKEN'
+$ helm upgrade --install rainbond-exporter oci://ghcr.io/rainbond-exporter/charts/rainbond-exporter --namespace monitoring \
+    --set alerting.enabled=true --set alerting.receivers.dingtalk.existingSecret=dingtalk-robot
+` + "```" + `
+
 The defaults work on a stock Rainbond; features that need an operator are off. [Install](../../docs/install.md) has commands for
 kube-prometheus-stack, plain Prometheus, a stock Rainbond, a console in another cluster, and air-gapped sites.
 [Hardening](../../docs/hardening.md) lists all permissions, [How to](../../docs/how-to.md) shows how to change thresholds and add
@@ -29,6 +37,7 @@ receivers. A wrong value is refused with a message that names its path.
 | cluster | a Deployment; passes Pod Security *restricted* | ` + "`cluster.enabled`" + ` | read what its collectors need, restricted by name if Kubernetes supports it |
 | node | a DaemonSet with one hostPath, read-only | ` + "`node.enabled`" + ` | none, no token |
 | console | a Deployment; passes Pod Security *restricted* | ` + "`console.enabled`" + ` | none, no token |
+| alerting | a Deployment of Prometheus, Alertmanager and the relay; passes Pod Security *restricted* | ` + "`alerting.enabled`" + ` | none, no token |
 
 ## Values
 

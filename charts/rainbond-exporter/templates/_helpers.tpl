@@ -38,15 +38,18 @@ empty, so that null leaves the field out. files/values.yaml is a copy of values.
 {{- end -}}
 {{- end -}}
 
-{{- /* The selector labels of all pods, or of one role: (dict "root" $ "component" ROLE). They never change during the life of a release. */ -}}
+{{- /*
+The selector labels of all pods, or of one role: (dict "root" $ "component" ROLE). They never change during the life of a release.
+With "alerting" true they are those of the pods of values alerting, which no monitor of the exporter selects.
+*/ -}}
 {{- define "rainbond-exporter.selector" -}}
-{{- $labels := dict "app.kubernetes.io/name" "rainbond-exporter" "app.kubernetes.io/instance" .root.Release.Name -}}
+{{- $labels := dict "app.kubernetes.io/name" (ternary "rainbond-exporter-alerting" "rainbond-exporter" (.alerting | default false)) "app.kubernetes.io/instance" .root.Release.Name -}}
 {{- with .component }}{{ $_ := set $labels "app.kubernetes.io/component" . }}{{ end -}}
 {{- toYaml $labels -}}
 {{- end -}}
 
 {{- /*
-The metadata of an object: (dict "root" $ "name" NAME "component" ROLE "namespace" NAMESPACE "labels" MAP "annotations" MAP).
+The metadata of an object: (dict "root" $ "name" NAME "component" ROLE "alerting" BOOL "namespace" NAMESPACE "labels" MAP "annotations" MAP).
 Without a namespace it is that of the release; "clusterScoped" leaves it out. Maps are merged, so that no key occurs twice.
 */ -}}
 {{- define "rainbond-exporter.metadata" -}}
@@ -56,7 +59,7 @@ Without a namespace it is that of the release; "clusterScoped" leaves it out. Ma
   "app.kubernetes.io/version" $root.Chart.AppVersion
   "app.kubernetes.io/managed-by" $root.Release.Service
   "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_")) -}}
-{{- $labels = mergeOverwrite $labels (include "rainbond-exporter.selector" (dict "root" $root "component" .component) | fromYaml) -}}
+{{- $labels = mergeOverwrite $labels (include "rainbond-exporter.selector" (dict "root" $root "component" .component "alerting" .alerting) | fromYaml) -}}
 {{- $annotations := mergeOverwrite (deepCopy $root.Values.commonAnnotations) (.annotations | default dict) -}}
 {{- $metadata := dict "name" .name "labels" $labels -}}
 {{- if not .clusterScoped }}{{ $_ := set $metadata "namespace" (.namespace | default $root.Release.Namespace) }}{{ end -}}
@@ -72,17 +75,18 @@ Without a namespace it is that of the release; "clusterScoped" leaves it out. Ma
 {{- end -}}
 {{- end -}}
 
-{{- /* The image. global.imageRegistry replaces the registry part of the repository. */ -}}
+{{- /* An image, (dict "root" $ "image" MAP). global.imageRegistry replaces the registry part of the repository. */ -}}
 {{- define "rainbond-exporter.image" -}}
-{{- $repository := .Values.image.repository -}}
-{{- with .Values.global.imageRegistry -}}
+{{- $root := .root -}}
+{{- $repository := .image.repository -}}
+{{- with $root.Values.global.imageRegistry -}}
 {{- $parts := splitList "/" $repository -}}
 {{- $first := first $parts -}}
 {{- if and (gt (len $parts) 1) (or (contains "." $first) (contains ":" $first) (eq $first "localhost")) }}{{ $parts = rest $parts }}{{ end -}}
 {{- $repository = printf "%s/%s" (trimSuffix "/" .) (join "/" $parts) -}}
 {{- end -}}
-{{- with .Values.image -}}
-{{- if .digest -}}{{ $repository }}@{{ .digest }}{{- else -}}{{ $repository }}:{{ default $.Chart.AppVersion .tag }}{{- end -}}
+{{- with .image -}}
+{{- if .digest -}}{{ $repository }}@{{ .digest }}{{- else -}}{{ $repository }}:{{ default $root.Chart.AppVersion .tag }}{{- end -}}
 {{- end -}}
 {{- end -}}
 

@@ -54,7 +54,7 @@ spec:
   {{- end }}
   containers:
     - name: rainbond-exporter
-      image: {{ include "rainbond-exporter.image" $root | quote }}
+      image: {{ include "rainbond-exporter.image" (dict "root" $root "image" $v.image) | quote }}
       imagePullPolicy: {{ $v.image.pullPolicy }}
       args:
         {{- include "rainbond-exporter.args" . | nindent 8 }}

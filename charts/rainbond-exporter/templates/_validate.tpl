@@ -57,4 +57,45 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- if $v.alerting.enabled }}{{ include "rainbond-exporter.validateAlerting" . }}{{ end -}}
+{{- end -}}
+
+{{- define "rainbond-exporter.validateAlerting" -}}
+{{- $a := .Values.alerting -}}
+{{- if not $a.receivers -}}
+{{- fail "alerting.receivers: is empty; expected at least one, for example alerting.receivers.dingtalk.existingSecret=NAME" -}}
+{{- end -}}
+{{- $robots := dict -}}
+{{- range include "rainbond-exporter.receivers" . | fromYamlArray -}}
+{{- $path := printf "alerting.receivers.%s" .name -}}
+{{- if not (regexMatch "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$" .name) -}}
+{{- fail (printf "%s: expected a name of at most 40 lower-case letters, digits and -" $path) -}}
+{{- end -}}
+{{- if not (has .type (list "dingtalk" "feishu" "wecom" "webhook")) -}}
+{{- fail (printf "%s.type: expected dingtalk, feishu, wecom or webhook" $path) -}}
+{{- end -}}
+{{- if not .existingSecret -}}
+{{- fail (printf "%s.existingSecret: expected the name of a Secret that contains the URL of the robot" $path) -}}
+{{- end -}}
+{{- if not .urlKey -}}
+{{- fail (printf "%s.urlKey: expected the key of Secret %s that contains the URL of the robot" $path .existingSecret) -}}
+{{- end -}}
+{{- if and .secretKey (has .type (list "wecom" "webhook")) -}}
+{{- fail (printf "%s.secretKey: a receiver of type %s has no signing secret" $path .type) -}}
+{{- end -}}
+{{- if and .keyword (has .type (list "wecom" "webhook")) -}}
+{{- fail (printf "%s.keyword: a receiver of type %s has no keyword" $path .type) -}}
+{{- end -}}
+{{- $robot := printf "key %s of Secret %s" .urlKey .existingSecret -}}
+{{- with get $robots $robot -}}
+{{- fail (printf "%s: has the same URL as alerting.receivers.%s (%s); expected one receiver for each robot" $path . $robot) -}}
+{{- end -}}
+{{- $_ := set $robots $robot .name -}}
+{{- end -}}
+{{- if not (regexMatch (printf "^(?:%s)$" .Values.rules.job) "rainbond-exporter") -}}
+{{- fail (printf "rules.job: %s does not match rainbond-exporter, the job of alerting.prometheus" .Values.rules.job) -}}
+{{- end -}}
+{{- if and $a.persistence.existingClaim (not $a.persistence.enabled) -}}
+{{- fail "alerting.persistence.existingClaim: is set while alerting.persistence.enabled is false" -}}
+{{- end -}}
 {{- end -}}
