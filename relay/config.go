@@ -223,7 +223,7 @@ func isLoopback(host string) bool {
 // without a token.
 func (c *Config) CheckAddress(address string) error {
 	host, _, err := net.SplitHostPort(address)
-	if err == nil && (isLoopback(host) || c.TokenFile != "") {
+	if c.TokenFile != "" || err == nil && isLoopback(host) {
 		return nil
 	}
 	return fmt.Errorf("--web.listen-address: %q is not on loopback; expected 127.0.0.1:PORT, or token_file in --config.file", address)

@@ -19,6 +19,7 @@ type metrics struct {
 	messages    *prometheus.CounterVec
 	queue       *prometheus.GaugeVec
 	lastSuccess *prometheus.GaugeVec
+	failures    *prometheus.GaugeVec
 }
 
 func newMetrics(registry prometheus.Registerer, c *Config) *metrics {
@@ -31,8 +32,10 @@ func newMetrics(registry prometheus.Registerer, c *Config) *metrics {
 			Help: "Notifications that wait for the rate limit of the receiver."}, []string{"receiver"}),
 		lastSuccess: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "rainbond_relay_last_success_timestamp_seconds",
 			Help: "Time of the last message that the receiver has accepted, 0 without one."}, []string{"receiver"}),
+		failures: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "rainbond_relay_consecutive_failures",
+			Help: "Messages that the receiver has not accepted since the last one that it has accepted."}, []string{"receiver"}),
 	}
-	registry.MustRegister(m.deliveries, m.messages, m.queue, m.lastSuccess)
+	registry.MustRegister(m.deliveries, m.messages, m.queue, m.lastSuccess, m.failures)
 	for _, r := range c.Receivers {
 		for _, outcome := range outcomes {
 			m.deliveries.WithLabelValues(r.Name, outcome)
@@ -40,6 +43,7 @@ func newMetrics(registry prometheus.Registerer, c *Config) *metrics {
 		m.messages.WithLabelValues(r.Name)
 		m.queue.WithLabelValues(r.Name)
 		m.lastSuccess.WithLabelValues(r.Name)
+		m.failures.WithLabelValues(r.Name)
 	}
 	return m
 }

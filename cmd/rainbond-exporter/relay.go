@@ -31,7 +31,9 @@ func (f *flags) relay(ctx context.Context) error {
 	log := promslog.New(f.log)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), version.NewCollector("rainbond_exporter"))
-	r := relay.New(config, registry, log)
+	sending, stop := context.WithCancel(context.WithoutCancel(ctx)) // until the last request has been answered
+	defer stop()
+	r := relay.New(sending, config, registry, log)
 
 	mux := http.NewServeMux()
 	mux.Handle("/", r)
