@@ -13,7 +13,7 @@ export CGO_ENABLED ?= 0
 export GOFLAGS := $(strip -trimpath $(GOFLAGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-stack test race promtool documents fuzz e2e e2e-browser pictures clients faults faults-ci breakage invariants bench scale lint fmt check clean chart panels image sync release vuln workflows words links
+.PHONY: help build demo demo-stack test race promtool documents fuzz e2e e2e-browser pictures clients faults faults-ci breakage invariants bench scale lint fmt check clean chart stack panels image sync release vuln workflows words links
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,7 +50,8 @@ promtool: ## promtool and amtool on the rules and the routes
 
 documents: ## the commands and YAML of the documentation, with amtool, promtool and kubectl
 	@tools/build promtool amtool kubectl
-	@tools/noskip ./test/documents
+	@tools/apt docker-compose podman-compose
+	@tools/noskip ./test/documents ./test/compose
 
 # Runs are counted, not timed: when its time is up in the middle of a run, Go's fuzzer may call that a failure.
 fuzz: ## some ten seconds for each parser that reads what others wrote (FUZZ=40 for ten times as much)
@@ -60,7 +61,7 @@ fuzz: ## some ten seconds for each parser that reads what others wrote (FUZZ=40 
 	@go test -timeout 30m ./console -run '^$$' -fuzz '^FuzzParseConfig$$' -fuzztime $$(($(FUZZ) * 2000))x
 
 e2e: build ## real parts: API server, Prometheus, Alertmanager, webhook; MariaDB; curl, openssl, Python
-	@tools/build etcd kube-apiserver prometheus alertmanager promtool prometheus-2.20 amtool
+	@tools/build etcd kube-apiserver kubectl helm prometheus alertmanager promtool prometheus-2.20 amtool
 	@go test -tags e2e -count=1 -v -timeout 20m -skip '^(TestTheChart|TestWhileThingsBreak|TestUnknownIsNotDown|TestSoak|TestEveryPanelHasItsAnswers|TestTheDashboardsHaveGrafanasTypes)$$' ./test/e2e # make chart, breakage, panels
 	@$(MAKE) --no-print-directory clients
 
@@ -113,6 +114,11 @@ chart: build ## the Helm chart: renderings, refusals, and a real API server that
 	@tools/bin/helm-unittest --strict charts/rainbond-exporter
 	@go test -count=1 -v ./test/chart
 	@go test -tags e2e -count=1 -v -timeout 20m -run '^TestTheChart$$' ./test/e2e
+
+# With one region, this is part of make e2e.
+stack: build ## the chart's alerting stack: installed on a real API server, run by the real programs, one message per fault; into docs/stack.md
+	@tools/build etcd kube-apiserver kubectl helm prometheus alertmanager
+	@go test -tags e2e -count=1 -v -timeout 30m -run '^TestTheStack$$' ./test/e2e -stack.table=../../docs/stack.md
 
 sync: ## makes the dashboards, copies them and the rules into the chart, and makes the chart's README
 	@tools/sync
