@@ -13,7 +13,7 @@ export CGO_ENABLED ?= 0
 export GOFLAGS := $(strip -trimpath $(GOFLAGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-stack test race promtool documents fuzz e2e e2e-browser pictures clients faults faults-ci breakage invariants bench scale lint fmt check clean chart stack panels image sync release vuln workflows words links
+.PHONY: help build demo demo-stack test race promtool documents fuzz e2e e2e-browser pictures clients faults faults-ci soak breakage invariants bench scale lint fmt check clean chart stack panels image sync release vuln workflows words links
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,17 +70,27 @@ clients: ## real programs: MariaDB as the console's database; curl, openssl and 
 	@tools/noskip ./test/clients ./test/console
 
 # One row by name: make faults ROW=cert-rotated-broken. Without a name, all rows, half an hour, into docs/faults.md.
+# In another installation: make faults INSTALLATION=quick, with or without ROW, into the table of installations of that page.
+# INSTALLATION=all runs a ROW in all of them at once; without a ROW it runs them one after the other, four hours.
+INSTALLATIONS := quick host kubernetes managed remote-console namespace v5
 FAULTS = ../../bin/faults.test -test.run '^TestFaults$$' -test.timeout 80m -test.parallel 200
 # Every collector, noise, two faults at once, a cause and its symptom; what takes longest begins first.
-FAULTS_CI := tls-go-distrusts,api-one-miss,watch-kube-down,component-half,api-5xx,api-dropped,api-reset,api-one-other-failure,api-pod-down,cert-rotated-broken,cert-rotated-latent,cert-one-failure,cert-secret-gone,cert-crlf,node-role-bare-key,node-role-none,disk-takes-api,disk-readonly,two-regions,two-faults,tls-scanner,component-rolling,node-role-empty-value
+FAULTS_CI := tls-go-distrusts,api-one-miss,watch-kube-down,component-half,api-5xx,api-dropped,api-reset,api-one-other-failure,api-pod-down,cert-rotated-broken,cert-rotated-latent,cert-one-failure,cert-secret-gone,cert-crlf,node-role-bare-key,node-role-none,disk-takes-api,disk-readonly,two-regions,two-faults,tls-scanner,component-rolling,node-role-empty-value,api-wrong-peer,db-locked,two-scrapers,quick/cert-crlf,quick/api-refused-pod-ready,host/cert-rotated-latent,kubernetes/node-role-bare-key,managed/api-dropped,remote-console/api-pod-down,namespace/component-gone,v5/cert-ca-stale
 
-faults: build ## every fault at the pace that ships, one page each: half an hour (ROW=name plays one)
+faults: build ## every fault at the pace that ships, one page each: half an hour (ROW=name plays one, INSTALLATION=quick another platform)
 	@tools/build prometheus promtool alertmanager amtool
 	@go test -tags e2e,faults -c -o bin/faults.test ./test/e2e
-	@cd test/e2e && $(FAULTS) $(if $(ROW),-quick -row=$(ROW))
+	@cd test/e2e && $(if $(ROW)$(filter-out all,$(INSTALLATION)),\
+		$(FAULTS) $(if $(ROW),-quick -row=$(ROW)) $(if $(INSTALLATION),-record -installation=$(INSTALLATION)),\
+		$(if $(INSTALLATION),for i in default $(INSTALLATIONS); do $(FAULTS) -record -installation=$$i || failed=1; done; test -z "$$failed",$(FAULTS) -record))
 
 faults-ci: build ## some of the faults, in eleven minutes
 	@$(MAKE) --no-print-directory faults ROW=$(FAULTS_CI)
+
+soak: build ## every installation without a fault for half an hour, with Prometheus and Alertmanager: no alert, and check exits 0 (SOAK=5m)
+	@tools/build prometheus promtool alertmanager amtool
+	@go test -tags e2e,faults -c -o bin/faults.test ./test/e2e
+	@cd test/e2e && ../../bin/faults.test -test.run '^TestInstallationsStayQuiet$$' -test.timeout 4h -healthy=$(or $(SOAK),30m)
 
 # With SOAK=15m things break for a quarter of an hour besides, and docs/soak.svg is drawn.
 invariants: ## 10,000 simulated worlds of failing dependencies and scrapers (RUNS=N for more); ten minutes

@@ -21,6 +21,7 @@ const (
 	other    = "other"    // from another rotation: the operator generated it before or after the usual one
 	expiring = "expiring" // a replaced set that expires in ten days
 	expired  = "expired"  // a replaced set that has expired
+	foreign  = "foreign"  // of a kube-apiserver, with other names
 )
 
 func newCerts(bits int, logf func(string, ...any)) *certs { return &certs{bits: bits, logf: logf} }
@@ -50,7 +51,11 @@ func (c *certs) generation(name string) (pki.Generation, error) {
 	case expired:
 		until = now.AddDate(0, 0, -1)
 	}
-	g, err := pki.NewValid(c.bits, made, until, net.IPv4(127, 0, 0, 1))
+	generate := pki.NewValid
+	if name == foreign {
+		generate = pki.NewKubernetes
+	}
+	g, err := generate(c.bits, made, until, net.IPv4(127, 0, 0, 1))
 	if err == nil {
 		generated.sets[key] = g
 	}

@@ -148,6 +148,20 @@ func (f folder) ownRow(w *world) row {
 	return row{name: RegionName, status: "1", url: w.url, ca: column(caFile), cert: column(certFile), key: column(keyFile)}
 }
 
+// lockTable locks the console's database, as another process does that hangs in
+// a transaction. The caller closes the result to release the lock.
+func (f folder) lockTable(ctx context.Context) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", f.path(tableFile))
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1) // which holds the transaction
+	if _, err := db.ExecContext(ctx, "BEGIN EXCLUSIVE"); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
 // writeTable creates the console's database with the columns that the exporter
 // reads. Without rows there is no database.
 func (f folder) writeTable(ctx context.Context, rows []row) (err error) {

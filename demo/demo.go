@@ -6,6 +6,7 @@ package demo
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -55,6 +56,7 @@ type Demo struct {
 	second       *listener // the address of another region
 	names        *nameServer
 	log          *podLog
+	locked       *sql.DB // holds a lock on the console's database; nil: no lock
 
 	mu      sync.Mutex // held while the scenario changes
 	closed  bool
@@ -258,8 +260,15 @@ func (d *Demo) apply(w *world) error {
 	d.second.close()
 	d.names.unresponsive.Store(w.dnsUnresponsive)
 	d.log.restart(w.logged)
+	d.unlock()
 	if err := d.console.writeConsole(d.ctx, w); err != nil {
 		return err
+	}
+	if w.databaseLocked {
+		var err error
+		if d.locked, err = d.console.lockTable(d.ctx); err != nil {
+			return err
+		}
 	}
 	if err := d.kube.apply(d.ctx, w); err != nil {
 		return err
@@ -273,6 +282,14 @@ func (d *Demo) apply(w *world) error {
 		}
 	}
 	return d.listener.open(d.ctx, w)
+}
+
+// unlock releases the lock on the console's database.
+func (d *Demo) unlock() {
+	if d.locked != nil {
+		_ = d.locked.Close() // rolls back
+		d.locked = nil
+	}
 }
 
 // Close stops everything and removes the files.
@@ -297,6 +314,7 @@ func (d *Demo) Close() {
 	if d.names != nil {
 		d.names.close()
 	}
+	d.unlock()
 	if d.console != "" {
 		_ = os.RemoveAll(string(d.console)) // in the system's temporary directory
 	}

@@ -123,6 +123,7 @@ func errorText(err error) string {
 		"no such host", "connection refused", "connection reset by peer", "network is unreachable",
 		"server gave HTTP response to HTTPS client", "protocol version not supported",
 		"certificate signed by unknown authority", "certificate has expired", "unknown certificate authority",
+		"certificate is valid for kubernetes.default.svc",
 	} {
 		if strings.Contains(err.Error(), words) {
 			return words
@@ -156,6 +157,8 @@ func TestConsoleGetsTheScenariosResponse(t *testing.T) {
 		"api-plain-http":          "server gave HTTP response to HTTPS client",
 		"api-old-tls":             "protocol version not supported",
 		"api-tls-proxy":           "certificate signed by unknown authority",
+		"api-wrong-peer":          "certificate is valid for kubernetes.default.svc",
+		"api-url-path":            "404 404 page not found\n",
 		"two-regions":             "connection refused",
 		"cert-client-stale-tls13": "unknown certificate authority",
 		"cert-client-stale-tls12": "unknown certificate authority",

@@ -19,7 +19,6 @@ type Installation struct {
 	Title     map[string]string // by language: zh, en
 	Namespace string            // of the platform
 	console   consoleSource
-	without   []string     // scenarios that cannot occur, besides those of its console
 	change    func(*world) // changes the world of five nodes; nil: no change
 }
 
@@ -48,7 +47,6 @@ const Default = "default"
 var Installations = []Installation{
 	{Name: Default, Title: title("五个节点，控制台在集群外", "Five nodes, the console outside the cluster"), Namespace: namespace},
 	{Name: "quick", Title: title("快速安装：Docker 里的 K3s", "Quick installation: K3s in Docker"), Namespace: namespace, console: consoleDatabase,
-		without: []string{"node-role-none", "node-role-no-worker", "node-joining", "node-role-empty-value"},
 		change: func(w *world) {
 			w.singleNode("172.17.0.2", "control-plane", "master")
 			w.apiAddress = "https://203.0.113.10:8443" // the host's public address; Docker does not publish 8443
@@ -60,7 +58,6 @@ var Installations = []Installation{
 			w.mounts = []fault.Mount{dataMount("/var/lib/rancher/rke2"), dataMount("/opt/rainbond")}
 		}},
 	{Name: "kubernetes", Title: title("已有的 Kubernetes（kubeadm），外部数据库和镜像仓库", "Existing Kubernetes (kubeadm), external database and registry"), Namespace: namespace, console: consoleUnknown,
-		without: []string{"component-database", "component-scaled-down", "component-job", "component-external", "node-role-none", "node-role-no-worker", "node-role-empty-value"},
 		change: func(w *world) {
 			w.roleLabels(func(i int) []string {
 				if i == 0 {
@@ -74,14 +71,12 @@ var Installations = []Installation{
 			w.mounts = []fault.Mount{dataMount("/var/lib/containerd")}
 		}},
 	{Name: "managed", Title: title("托管的 Kubernetes，负载均衡", "Managed Kubernetes with a load balancer"), Namespace: namespace,
-		without: []string{"node-role-none", "node-role-no-worker", "node-role-empty-value"},
 		change: func(w *world) {
 			w.roleLabels(func(int) []string { return nil })
 			w.withoutNodeAddress()
 			w.mounts = []fault.Mount{dataMount("/var/lib/containerd")}
 		}},
 	{Name: "remote-console", Title: title("控制台在别处，管理两个集群", "Console elsewhere, with two regions"), Namespace: namespace,
-		without: []string{"component-database", "disk-takes-api"},
 		change: func(w *world) {
 			w.remove("rbd-app-ui")
 			w.withoutNodeAddress()
@@ -89,8 +84,7 @@ var Installations = []Installation{
 		}},
 	{Name: "namespace", Title: title("平台在另一个命名空间", "The platform in another namespace"), Namespace: "rainbond", console: consoleUnknown},
 	{Name: "v5", Title: title("Rainbond 5.17", "Rainbond 5.17"), Namespace: namespace,
-		without: []string{"api-not-ready", "component-half"},
-		change:  version5},
+		change: version5},
 }
 
 // findInstallation returns the installation of that name; "" is Default. The
@@ -107,41 +101,6 @@ func findInstallation(name string) (Installation, error) {
 		names = append(names, i.Name)
 	}
 	return Installation{}, fmt.Errorf("unknown installation %q; expected one of %s", name, strings.Join(names, ", "))
-}
-
-// addressScenarios change the address in the console's configuration, which an
-// exporter without that configuration does not know.
-var addressScenarios = []string{"api-name-unknown", "api-name-silent", "api-no-route", "api-address-moved"}
-
-// Occurs reports whether the scenario can occur in the installation and the
-// exporter can detect it there.
-func (i Installation) Occurs(s Scenario) bool {
-	for one := range strings.SplitSeq(s.Name, and) {
-		if slices.Contains(i.without, one) || i.console == consoleUnknown && (slices.Contains(addressScenarios, one) || slices.Contains(copyScenarios, one)) {
-			return false
-		}
-		// The Service has no address of a node, and the gateway is not involved.
-		if i.console.service() && slices.Contains([]string{"two-regions", "region-disabled", "api-address-moved"}, one) {
-			return false
-		}
-	}
-	return true
-}
-
-// Alerts returns the alerts of the scenario in the installation. CRLF in the
-// console's database makes the console send no certificate; in a file of the
-// exporter's configuration it has no effect.
-func (i Installation) Alerts(s Scenario) []string {
-	if i.console == consoleDatabase && s.Name == "cert-crlf" {
-		return alerts("RainbondCertificateUnreadable")
-	}
-	return s.Alerts
-}
-
-// copyScenarios damage only the console's copy of the certificates.
-var copyScenarios = []string{
-	"cert-client-stale-tls13", "cert-client-stale-tls12", "cert-ca-stale", "cert-leading-space", "cert-newlines-lost", "cert-key-mismatch",
-	"cert-empty", "cert-path-missing", "cert-crlf", "cert-rotated-broken",
 }
 
 // singleNode moves everything to one node with the given address and roles.

@@ -10,6 +10,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +35,7 @@ type listenerConfig struct {
 	plainHTTP bool   // no TLS
 	maxTLS    uint16 // 0 is Go's default
 	proxied   bool   // a proxy terminates TLS with its own certificate and requests none
+	foreign   bool   // the server is a kube-apiserver
 	api       regionAPI
 }
 
@@ -96,7 +98,7 @@ func (d *listener) serve(ln net.Listener, w *world) error {
 		return err
 	}
 	server := &http.Server{
-		Handler:           w.listener.api.handler(),
+		Handler:           exactPaths(w.listener.api.handler()),
 		TLSConfig:         config,
 		ErrorLog:          log.New(d.log, "", log.LstdFlags),
 		ReadHeaderTimeout: 10 * time.Second,
@@ -117,24 +119,31 @@ func (d *listener) serve(ln net.Listener, w *world) error {
 }
 
 func serverTLS(w *world) (*tls.Config, error) {
-	shown := w.served
-	if w.listener.proxied {
+	shown, ca := w.served, w.served.CA
+	switch {
+	case w.listener.proxied:
 		shown = w.generation(other)
+	case w.listener.foreign:
+		shown = w.generation(foreign)
+		ca = shown.CA
 	}
 	pair, err := tls.X509KeyPair(shown.Server, shown.ServerKey)
 	if err != nil {
 		return nil, fmt.Errorf("certificate of rbd-api: %w", err)
 	}
 	clients := x509.NewCertPool()
-	clients.AppendCertsFromPEM(w.served.CA)
+	clients.AppendCertsFromPEM(ca)
 	config := &tls.Config{
 		Certificates: []tls.Certificate{pair},
 		ClientCAs:    clients,
 		ClientAuth:   tls.RequireAndVerifyClientCert,
 		MaxVersion:   w.listener.maxTLS,
 	}
-	if w.listener.proxied {
+	switch {
+	case w.listener.proxied:
 		config.ClientAuth = tls.NoClientCert
+	case w.listener.foreign: // as kube-apiserver: a client without a certificate is anonymous
+		config.ClientAuth = tls.RequestClientCert
 	}
 	if w.listener.maxTLS != 0 && w.listener.maxTLS < tls.VersionTLS12 {
 		config.MinVersion = tls.VersionTLS10 // which Go does not offer by default
@@ -249,6 +258,18 @@ func (a regionAPI) handler() http.Handler {
 		answer(w, http.StatusOK, `{"bean":{"ready":true,"checks":{"k8s_api":"ok","region_cert":"ok"}}}`)
 	})
 	return mux
+}
+
+// exactPaths returns 404 for a path with an empty element, which http.ServeMux
+// would redirect: rbd-api's router (chi) does not clean paths.
+func exactPaths(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "//") {
+			http.NotFound(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (a regionAPI) show(w http.ResponseWriter, r *http.Request) {

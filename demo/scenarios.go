@@ -161,6 +161,13 @@ var apiScenarios = []Scenario{
 		func(w *world) { w.listener.plainHTTP = true }},
 	{"api-old-tls", "api", title("只支持 TLS 1.1 及更低版本", "rbd-api supports only TLS 1.1 and older"), alerts("RainbondRegionTLSFailing"),
 		func(w *world) { w.listener.maxTLS = tls.VersionTLS11 }},
+	{"api-url-path", "api", title("控制台里的 API 地址末尾有斜杠", "The API address in the console has a trailing slash"), alerts("RainbondRegionAPIDown"),
+		func(w *world) { w.url += "/" }},
+	{"api-wrong-peer", "api", title("8443 端口上是另一个 TLS 服务（kube-apiserver）", "Another TLS server, a kube-apiserver, responds on port 8443"), alerts("RainbondRegionTLSFailing"),
+		func(w *world) {
+			w.listener.foreign = true
+			w.listener.api = regionAPI{status: http.StatusForbidden, body: `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"forbidden: User \"system:anonymous\" cannot get path \"/v2/show\"","reason":"Forbidden","code":403}`}
+		}},
 	{"api-tls-proxy", "api", title("中间的代理终结了 TLS", "A proxy between console and region terminates TLS"), alerts("RainbondRegionTLSFailing"),
 		func(w *world) { w.listener.proxied = true }},
 }
@@ -273,6 +280,13 @@ var regionScenarios = []Scenario{
 var watchScenarios = []Scenario{
 	{"watch-forbidden", slugWatch, title("无权列出 Deployment", "The exporter has no permission to list Deployments"), alerts("RainbondCollectorFailing"),
 		func(w *world) { w.forbidden = []string{"deployments"} }},
+	{"db-locked", slugWatch, title("控制台的数据库被锁住", "The console's database is locked"), alerts("RainbondCollectorFailing"),
+		func(w *world) {
+			w.databaseLocked = true
+			if w.table == nil { // beside the files of the regions
+				w.table = []row{}
+			}
+		}},
 	{"watch-kube-down", slugWatch, title("Kubernetes API 不可用", "The Kubernetes API is down"), alerts("RainbondCollectorFailing"),
 		func(w *world) { w.kubeDown = true }},
 }

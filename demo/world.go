@@ -32,9 +32,11 @@ type world struct {
 	url     string            // of the region API
 	console map[string]string // PEM files by name; a missing key is a missing file
 
-	table     []row  // of its database; nil: it has no database
-	second    *world // another region of the console, of which only the API exists; nil: none
-	secondURL string // the URL of the second region
+	table []row // of its database; nil: it has no database
+	// databaseLocked is true while another process holds the database.
+	databaseLocked bool
+	second         *world // another region of the console, of which only the API exists; nil: none
+	secondURL      string // the URL of the second region
 
 	// The certificates in the region.
 	served       pki.Generation // loaded by rbd-api

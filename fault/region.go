@@ -35,6 +35,9 @@ type Region struct {
 	// AddressUnused is true when no console uses URL, which is then probed only
 	// because the exporter cannot reach the Service.
 	AddressUnused bool
+	// ConsoleUnknown is true when AddressUnused is set because it is unknown
+	// whether the console is in the cluster.
+	ConsoleUnknown bool
 	// Columns is true when CA, Cert and Key are the texts of columns of the
 	// console's table, and not the contents of files.
 	Columns bool

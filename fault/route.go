@@ -61,12 +61,18 @@ func WithoutVerdict(r Region, t Trace) Trace {
 	if !r.AddressUnused || !failed || t.Unknown != nil || f.Phase != Resolve && f.Phase != Connect && !t.WrongPeer() {
 		return t
 	}
-	t.Unknown = &UnknownError{f.Phase, errAddressUnused}
+	if r.ConsoleUnknown {
+		t.Unknown = &UnknownError{f.Phase, errConsoleUnknown}
+	} else {
+		t.Unknown = &UnknownError{f.Phase, errAddressUnused}
+	}
 	return t
 }
 
 type constError string
 
 func (e constError) Error() string { return string(e) }
+
+const errConsoleUnknown = constError("the workloads of the platform cannot be listed, so it is unknown whether a console uses apiAddress, which does not respond")
 
 const errAddressUnused = constError("the console uses the Service rbd-api-api, which cannot be reached from outside the cluster, and nobody uses apiAddress, which does not respond; run this command in the cluster, for example with kubectl exec in the pod of the exporter")

@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"io"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/rainbond-exporter/rainbond-exporter/collector"
 	"github.com/rainbond-exporter/rainbond-exporter/demo"
 	"github.com/rainbond-exporter/rainbond-exporter/doctor"
 )
@@ -33,41 +35,126 @@ func TestHealthyInstallations(t *testing.T) {
 	}
 }
 
-// slow are the scenarios that need seconds for each collection. They run in the
-// default installation only.
-var slow = []string{"api-dropped", "api-name-silent", "api-504", "api-slow", "disk-mount-stuck", "watch-kube-down"}
+// slow are the scenarios that need seconds for each collection. They run at the
+// same time as the others.
+var slow = []string{"api-dropped", "api-name-silent", "api-504", "api-slow", "disk-mount-stuck", "watch-kube-down", "db-locked"}
 
 // TestScenariosInEveryInstallation expects the same alerts of a scenario in
-// every installation in which it occurs, and the installation's namespace in
-// every command.
+// every installation in which it occurs, the exit code that follows from them,
+// and texts with the namespace, address and port of the installation.
 func TestScenariosInEveryInstallation(t *testing.T) {
 	for _, i := range demo.Installations {
 		if i.Name == demo.Default {
 			continue // TestScenariosHaveExactlyTheirAlerts
 		}
+		for name, takesSeconds := range map[string]bool{i.Name: false, i.Name + "/slow": true} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				w := simulate(t, i.Name)
+				for _, s := range demo.Scenarios {
+					if i.Excluded(s) != "" || slices.Contains(slow, s.Name) != takesSeconds {
+						continue
+					}
+					t.Run(s.Name, func(t *testing.T) {
+						d := w.diagnose(t, s.Name)
+						var got []string
+						for _, f := range d.Findings {
+							got = append(got, f.Alert)
+							for _, lang := range []string{"en", "zh"} {
+								matches(t, i, d, f, lang)
+							}
+						}
+						slices.Sort(got)
+						if got, want := slices.Compact(got), slices.Sorted(slices.Values(i.Alerts(s))); !slices.Equal(got, want) {
+							t.Errorf("got  %s\nwant %s", strings.Join(got, " "), strings.Join(want, " "))
+						}
+						if got, want := statusOf(d), statusWanted(d); got != want {
+							t.Errorf("exit code %d, want %d", got, want)
+						}
+					})
+				}
+			})
+		}
+	}
+}
+
+// statusWanted returns the exit code that follows from the findings: one of the
+// monitoring alone makes the result unknown.
+func statusWanted(d doctor.Diagnosis) int {
+	want := healthy
+	for _, f := range d.Findings {
+		switch {
+		case f.Info() || f.Pending:
+		case f.Slug != collector.SlugExporter:
+			return faults
+		default:
+			want = unknown
+		}
+	}
+	return want
+}
+
+// matches compares the text of a finding with the installation: its namespace,
+// and the address and port that the console uses.
+func matches(t *testing.T, i demo.Installation, d doctor.Diagnosis, f doctor.Finding, lang string) {
+	t.Helper()
+	commands := strings.Join(f.Commands.In(lang), "\n")
+	text := f.Summary.In(lang) + "\n" + f.Description.In(lang) + "\n" + commands
+	if i.Namespace != demo.Namespace && strings.Contains(text, demo.Namespace) {
+		t.Errorf("%s: the namespace is %s in:\n%s", f.Alert, demo.Namespace, text)
+	}
+	port := func(r doctor.Route) bool { return strings.Contains(r.URL, ":8443") }
+	for _, mistake := range []string{"<no value>", "<error", "%!", "ADDRESS", "8443"} {
+		if strings.Contains(text, mistake) && !(mistake == "8443" && slices.ContainsFunc(d.Routes, port)) {
+			t.Errorf("%s: %q in:\n%s", f.Alert, mistake, text)
+		}
+	}
+	for _, s := range f.Symptoms {
+		matches(t, i, d, s, lang)
+	}
+	if !slices.Contains([]string{"RainbondRegionUnreachable", "RainbondRegionTLSFailing"}, f.Alert) {
+		return
+	}
+	if !slices.ContainsFunc(d.Routes, func(r doctor.Route) bool {
+		u, err := url.Parse(r.URL)
+		return err == nil && r.Region == f.Labels[doctor.LabelRegion] && strings.Contains(commands, u.Host)
+	}) {
+		t.Errorf("%s: no command has the address of the region:\n%s\n%v", f.Alert, commands, d.Routes)
+	}
+}
+
+// typical is a typical fault of each installation.
+var typical = map[string]string{
+	demo.Default: "cert-rotated-broken", "quick": "cert-client-stale-tls13", "host": "disk-images-near", "kubernetes": "component-image",
+	"managed": "api-dropped", "remote-console": "cert-rotated-broken", "namespace": "api-pod-down", "v5": "cert-ca-stale",
+}
+
+// TestAfterRepair breaks each installation and repairs it. The next check exits
+// with 0, that of a process that runs as well as that of a new one.
+func TestAfterRepair(t *testing.T) {
+	for _, i := range demo.Installations {
 		t.Run(i.Name, func(t *testing.T) {
 			t.Parallel()
 			w := simulate(t, i.Name)
-			for _, s := range demo.Scenarios {
-				if !i.Occurs(s) || slices.Contains(slow, s.Name) {
-					continue
-				}
-				t.Run(s.Name, func(t *testing.T) {
-					d := w.diagnose(t, s.Name)
-					var got []string
-					for _, f := range d.Findings {
-						got = append(got, f.Alert)
-						for _, command := range f.Commands.EN {
-							if i.Namespace != demo.Namespace && strings.Contains(command, demo.Namespace) {
-								t.Errorf("%s: the namespace is %s in %s", f.Alert, demo.Namespace, command)
-							}
-						}
-					}
-					slices.Sort(got)
-					if got, want := slices.Compact(got), slices.Sorted(slices.Values(i.Alerts(s))); !slices.Equal(got, want) {
-						t.Errorf("got  %s\nwant %s", strings.Join(got, " "), strings.Join(want, " "))
-					}
-				})
+			again, err := w.flags.checker(t.Context(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := w.demo.Set(typical[i.Name]); err != nil {
+				t.Fatal(err)
+			}
+			d, err := again(t.Context())
+			if err != nil || statusOf(d) != faults {
+				t.Fatalf("%s: exit code %d, %v", typical[i.Name], statusOf(d), err)
+			}
+			for _, f := range w.diagnose(t, demo.Healthy).Findings {
+				t.Errorf("a new check: %s: %s", f.Alert, f.Summary.EN)
+			}
+			if d, err = again(t.Context()); err != nil || statusOf(d) != healthy {
+				t.Errorf("exit code %d, %v", statusOf(d), err)
+			}
+			for _, f := range d.Findings {
+				t.Errorf("%s: %s", f.Alert, f.Summary.EN)
 			}
 		})
 	}

@@ -44,7 +44,7 @@ func (f *flags) routed(read func(context.Context, string) (fault.Region, error),
 			known, console = true, has
 		}
 		region = fault.ChooseRoute(region, console, f.inCluster, f.directURL)
-		region.AddressUnused = region.AddressUnused || !known
+		region.AddressUnused, region.ConsoleUnknown = region.AddressUnused || !known, !known
 		return region, err
 	}
 }

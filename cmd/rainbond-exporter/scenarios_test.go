@@ -177,8 +177,10 @@ var moving = []struct {
 }{
 	{regexp.MustCompile(`\b[0-9a-f]{12}\b`), "0123456789ab"},                         // fingerprints
 	{regexp.MustCompile(`127\.0\.0\.1:[0-9]+`), "127.0.0.1:8443"},                    // ports
+	{regexp.MustCompile(`\b[1-6][0-9]{4}\b`), "8443"},                                // ports
 	{regexp.MustCompile(`20[0-9]{2}-[0-9-]{5}T[0-9:]{8}Z`), "2026-11-24T03:00:00Z"},  // times
 	{regexp.MustCompile(`(lookup \S+ on )\S+:53:`), "${1}10.0.0.10:53:"},             // the system's name server
+	{regexp.MustCompile(`within [0-9.]+m?s\b`), "within 700ms"},                      // the database's share of the time
 	{regexp.MustCompile(`[0-9]+ ms\b`), "12 ms"},                                     // latencies
 	{regexp.MustCompile(`rainbond-demo-[0-9]+`), "rainbond-demo"},                    // the demo's folder
 	{regexp.MustCompile(`\b((?:rbd-)?[a-z]+)-[a-z0-9]{10}-[a-z0-9]{5}\b`), "$1-pod"}, // pods

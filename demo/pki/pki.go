@@ -51,10 +51,25 @@ func NewValid(bits int, notBefore, notAfter time.Time, ips ...net.IP) (Generatio
 	if err != nil {
 		return Generation{}, err
 	}
-	caKey, serverKey, clientKey := keys[0], keys[1], keys[2]
-	ca := authority(notBefore)
-	leaf := leaf(notBefore, notAfter, ips)
+	return sign(keys, authority(notBefore), leaf(notBefore, notAfter, ips))
+}
 
+// NewKubernetes generates certificates like NewValid, with the names of a
+// kube-apiserver.
+func NewKubernetes(bits int, notBefore, notAfter time.Time, ips ...net.IP) (Generation, error) {
+	keys, err := newKeys(bits)
+	if err != nil {
+		return Generation{}, err
+	}
+	ca, leaf := authority(notBefore), leaf(notBefore, notAfter, ips)
+	ca.Subject, ca.SerialNumber = pkix.Name{CommonName: "kubernetes"}, big.NewInt(1)
+	leaf.Subject, leaf.SerialNumber, leaf.DNSNames = pkix.Name{CommonName: "kube-apiserver"}, big.NewInt(2), []string{"kubernetes.default.svc"}
+	return sign(keys, ca, leaf)
+}
+
+// sign returns a CA and two certificates signed by it.
+func sign(keys [3]*rsa.PrivateKey, ca, leaf *x509.Certificate) (Generation, error) {
+	caKey, serverKey, clientKey := keys[0], keys[1], keys[2]
 	g := Generation{ServerKey: encodeKey(serverKey), ClientKey: encodeKey(clientKey)}
 	for _, c := range []struct {
 		name     string

@@ -22,6 +22,9 @@ import (
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/rainbond-exporter/rainbond-exporter/demo"
+	"github.com/rainbond-exporter/rainbond-exporter/test/matrix"
 )
 
 // files are the shipped configuration, as far as it defines how long things
@@ -174,7 +177,7 @@ func (r *results) add(t testing.TB, o outcome) {
 	r.rows = append(r.rows, o)
 	progress("%3d/%d %s", len(r.rows), r.of, strings.Trim(o.line(), "| \n"))
 	for _, complaint := range o.complaints() {
-		t.Errorf("%s: %s", o.name, complaint)
+		t.Errorf("%s: %s", o.id(), complaint)
 	}
 }
 
@@ -190,7 +193,7 @@ func (o outcome) line() string {
 	if complaints := o.complaints(); len(complaints) > 0 {
 		verdict = strings.Join(complaints, "; ")
 	}
-	return fmt.Sprintf("| %s | %s | %s | %d | %s | %s | %s |\n", o.name, o.what, dash(received), o.messages, dash(fired), dash(ended), verdict)
+	return fmt.Sprintf("| %s | %s | %s | %d | %s | %s | %s |\n", o.id(), o.what, dash(received), o.messages, dash(fired), dash(ended), verdict)
 }
 
 func prefixed(prefix string, all []string) []string {
@@ -239,10 +242,12 @@ var pageText string
 func (r *results) text(t testing.TB, took time.Duration) string {
 	t.Helper()
 	order := map[string]int{}
-	for i, f := range known() {
-		order[f.name] = i
+	for n, i := range demo.Installations {
+		for m, f := range known(i) {
+			order[f.id()] = n<<10 + m
+		}
 	}
-	slices.SortFunc(r.rows, func(a, b outcome) int { return order[a.name] - order[b.name] })
+	slices.SortFunc(r.rows, func(a, b outcome) int { return order[a.id()] - order[b.id()] })
 	var table strings.Builder
 	for _, o := range r.rows {
 		table.WriteString(o.line())
@@ -279,12 +284,59 @@ func (r *results) text(t testing.TB, took time.Duration) string {
 	).Replace(pageText)
 }
 
+// faultsPage and measuredFile are the page of the results, and the results of all installations.
+var (
+	faultsPage   = filepath.Join("..", "..", "docs", "faults.md")
+	measuredFile = filepath.Join("testdata", "measured.json")
+)
+
+// record adds the rows to the results of earlier runs, and writes them into the page; "" is the
+// page as it is.
+func (r *results) record(t testing.TB, page string) {
+	t.Helper()
+	measured, err := matrix.Read(measuredFile)
+	must(t, err)
+	for _, o := range r.rows {
+		result := matrix.Result{Messages: o.messages, Wrong: len(o.complaints()) > 0}
+		for _, h := range o.received {
+			result.Seconds = append(result.Seconds, int(h.fired.Seconds()+0.5))
+		}
+		if o.place.Name != "" {
+			measured.Add(o.place.Name, o.name, result)
+		}
+	}
+	must(t, measured.Write(measuredFile))
+	writePage(t, page, measured)
+}
+
+// writePage writes the tables of all installations into the page.
+func writePage(t testing.TB, page string, measured matrix.Results) {
+	t.Helper()
+	if page == "" {
+		text, err := os.ReadFile(faultsPage)
+		must(t, err)
+		page = string(text)
+	}
+	var rows []string
+	for _, f := range everywhere(demo.Installations[0]) {
+		rows = append(rows, f.name)
+	}
+	for section, text := range map[string]string{
+		matrix.InProcess: matrix.Expected(), matrix.EndToEnd: measured.Table(rows), matrix.Soak: measured.Table([]string{matrix.Soak}),
+	} {
+		var err error
+		page, err = matrix.Replace(page, section, text)
+		must(t, err)
+	}
+	write(t, faultsPage, []byte(page))
+}
+
 // example is a page as a person reads it, in both languages.
 func (r *results) example(t testing.TB) (zh, en string) {
 	t.Helper()
 	for _, o := range r.rows {
 		for _, h := range o.received {
-			if h.pages && (o.name == exampleRow || *wantedRows != "") {
+			if h.pages && (o.id() == exampleRow || *wantedRows != "" || *wantedPlace != demo.Default) {
 				return o.by.words(t, h.message, "zh"), o.by.words(t, h.message, "en")
 			}
 		}

@@ -5,7 +5,7 @@ package e2e
 import (
 	"flag"
 	"fmt"
-	"path/filepath"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -17,8 +17,10 @@ import (
 )
 
 var (
-	wantedRows = flag.String("row", "", "the rows to play, comma-separated; none: all, and docs/faults.md is written")
-	quick      = flag.Bool("quick", false, "let a fault last no longer than its own alerts need")
+	wantedRows  = flag.String("row", "", "the rows to play, comma-separated, each with or without an installation before it: quick/api-5xx; none: all")
+	wantedPlace = flag.String("installation", demo.Default, "the installation of rows that name none; all: each of them, and rows that cannot occur in one are left out there")
+	quick       = flag.Bool("quick", false, "let a fault last no longer than its own alerts need")
+	record      = flag.Bool("record", false, "write the results into docs/faults.md")
 )
 
 const (
@@ -36,6 +38,7 @@ const (
 // of it, and nothing else.
 type breakage struct {
 	name, what string
+	place      demo.Installation
 	want       []string // alerts
 	alone      bool     // with a Prometheus and an Alertmanager of its own: its alerts have no region, or they break
 	history    time.Duration
@@ -48,20 +51,32 @@ type breakage struct {
 
 // A leg of a fault does something, and lasts.
 type leg struct {
-	does  func(testing.TB, *patient)
-	lasts time.Duration // 0: until the end
+	does     func(testing.TB, *patient)
+	lasts    time.Duration // 0: until the end
+	scenario string        // of the demo, if it is one
 }
 
 // set is a leg in which a scenario of the demo holds.
 func set(scenario string, lasts time.Duration) leg {
-	return leg{func(t testing.TB, p *patient) { p.set(t, scenario) }, lasts}
+	return leg{func(t testing.TB, p *patient) { p.set(t, scenario) }, lasts, scenario}
 }
 
-// known are all rows: the demo's scenarios, and what needs more than one.
-func known() []breakage {
+// known are all rows that can occur in an installation: the demo's scenarios, and what needs more
+// than one.
+func known(i demo.Installation) []breakage {
+	all := slices.DeleteFunc(everywhere(i), func(f breakage) bool {
+		return slices.ContainsFunc(f.legs, func(l leg) bool { return l.scenario != "" && i.Excluded(demo.Scenario{Name: l.scenario}) != "" })
+	})
+	for n := range all {
+		all[n].place = i
+	}
+	return all
+}
+
+func everywhere(i demo.Installation) []breakage {
 	var all []breakage
 	for _, s := range demo.Scenarios {
-		f := breakage{name: s.Name, what: s.Title["en"], want: s.Notified(), alone: s.Slug == "watch", legs: []leg{set(s.Name, 0)}}
+		f := breakage{name: s.Name, what: s.Title["en"], want: i.Notified(s), alone: s.Slug == "watch", legs: []leg{set(s.Name, 0)}}
 		switch s.Name {
 		case "healthy":
 			f.lasts = soak
@@ -80,8 +95,8 @@ func known() []breakage {
 		name: "api-one-miss", what: "one probe and one scrape fail; rbd-api and the Kubernetes API restart within 20 s (noise)",
 		legs: []leg{ // each once: what comes again and again is RainbondRegionAPIUnstable
 			set("api-dropped", scrape), set("healthy", time.Minute),
-			{func(t testing.TB, p *patient) { p.exporter.signal(t, syscall.SIGSTOP) }, scrape},
-			{func(t testing.TB, p *patient) { p.exporter.signal(t, syscall.SIGCONT) }, time.Minute},
+			{does: func(t testing.TB, p *patient) { p.exporter.signal(t, syscall.SIGSTOP) }, lasts: scrape},
+			{does: func(t testing.TB, p *patient) { p.exporter.signal(t, syscall.SIGCONT) }, lasts: time.Minute},
 			set("api-pod-down", 20*time.Second), set("healthy", time.Minute),
 			set("watch-kube-down", 20*time.Second), set("healthy", 0),
 		},
@@ -108,6 +123,9 @@ func known() []breakage {
 	}, breakage{
 		name: "cert-one-failure", what: "the console has old certificates, and one connection is refused: one message only, and none about drift", want: []string{"RainbondConsoleCertificateMismatch"},
 		legs: []leg{set("cert-rotated-broken", 2*time.Minute), set("cert-rotated-broken+api-refused-pod-ready", oneProbe), set("cert-rotated-broken", 0)},
+	}, breakage{
+		name: "two-scrapers", what: "the region does not respond, and a second scraper with a timeout of 5 s gets every answer", want: []string{"RainbondRegionUnreachable"},
+		legs: []leg{{does: func(t testing.TB, p *patient) { p.scrapedTwice(t) }, lasts: 7 * time.Second, scenario: "api-dropped"}},
 	}, breakage{
 		name: "watch-exporter-down", what: "the exporter does not run", want: []string{"RainbondExporterDown"},
 		legs: []leg{{does: func(t testing.TB, p *patient) {
@@ -144,19 +162,42 @@ func filling(p *patient, now time.Time) string {
 // asked are the rows to play.
 func asked(t testing.TB) []breakage {
 	t.Helper()
-	all := known()
-	if *wantedRows == "" {
-		return all
+	places := func(name string) (some []demo.Installation) {
+		for _, i := range demo.Installations {
+			if i.Name == name || name == "all" {
+				some = append(some, i)
+			}
+		}
+		if some == nil {
+			t.Fatalf("no installation %q", name)
+		}
+		return some
 	}
 	var some []breakage
-	for name := range strings.SplitSeq(*wantedRows, ",") {
-		i := slices.IndexFunc(all, func(f breakage) bool { return f.name == name })
-		if i < 0 {
-			t.Fatalf("no row %q; there are:\n%s", name, names(all))
+	for wanted := range strings.SplitSeq(*wantedRows, ",") {
+		place, name, found := strings.Cut(wanted, "/")
+		if !found {
+			place, name = *wantedPlace, wanted
 		}
-		some = append(some, all[i])
+		if !slices.ContainsFunc(everywhere(demo.Installations[0]), func(f breakage) bool { return f.name == name || name == "" }) {
+			t.Fatalf("no row %q; there are:\n%s", name, names(everywhere(demo.Installations[0])))
+		}
+		for _, i := range places(place) {
+			some = append(some, slices.DeleteFunc(known(i), func(f breakage) bool { return f.name != name && name != "" })...)
+		}
+	}
+	if len(some) == 0 {
+		t.Fatalf("none of the rows %q can occur in the installation %s", *wantedRows, *wantedPlace)
 	}
 	return some
+}
+
+// id is the name of the row and, unless it is the default, of the installation.
+func (f breakage) id() string {
+	if f.place.Name == "" || f.place.Name == demo.Default {
+		return f.name
+	}
+	return f.place.Name + "." + f.name
 }
 
 func names(all []breakage) string {
@@ -173,6 +214,28 @@ type patient struct {
 	exporter *process
 	address  string
 	ward     *ward
+	broken   bool // by scrapedTwice
+}
+
+// scrapedTwice breaks the region once, and then scrapes as a second Prometheus with a short
+// timeout does.
+func (p *patient) scrapedTwice(t testing.TB) {
+	if !p.broken {
+		p.set(t, "api-dropped")
+		p.broken = true
+	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+p.address+"/metrics", nil)
+	must(t, err)
+	request.Header.Set("X-Prometheus-Scrape-Timeout-Seconds", "5")
+	answer, err := (&http.Client{Timeout: 5 * time.Second}).Do(request)
+	if err != nil {
+		t.Errorf("%s: the second scraper: %v", p.name, err)
+		return
+	}
+	must(t, answer.Body.Close())
+	if answer.StatusCode != http.StatusOK {
+		t.Errorf("%s: the second scraper got %s", p.name, answer.Status)
+	}
 }
 
 // set lets a scenario hold.
@@ -195,7 +258,7 @@ func TestFaults(t *testing.T) {
 	r := &results{files: files, of: len(faults)}
 	t.Run("row", func(t *testing.T) {
 		for i, f := range faults {
-			t.Run(f.name, func(sub *testing.T) {
+			t.Run(f.id(), func(sub *testing.T) {
 				sub.Parallel()
 				<-time.After(time.Until(healthyUntil.Add(time.Duration(i) * spread)))
 				r.add(sub, f.play(t, patients[i], files))
@@ -209,11 +272,15 @@ func TestFaults(t *testing.T) {
 	}
 	text := r.text(t, time.Since(began))
 	progress("the matrix\n%s", text)
-	if *wantedRows == "" {
-		if m := median(r.pages()); m > wantedMedian {
-			t.Errorf("the median page took %s of %s", seconds(m), wantedMedian)
+	whole := *wantedRows == "" && *wantedPlace == demo.Default
+	if m := median(r.pages()); whole && m > wantedMedian {
+		t.Errorf("the median page took %s of %s", seconds(m), wantedMedian)
+	}
+	if *record {
+		if !whole {
+			text = "" // keep the tables of the default installation
 		}
-		write(t, filepath.Join("..", "..", "docs", "faults.md"), []byte(text))
+		r.record(t, text)
 	}
 }
 
@@ -268,7 +335,7 @@ func (f breakage) play(t testing.TB, p *patient, files *files) outcome {
 		if want := files.ruleOf(received).Annotations["runbook_url"]; received.Annotations["runbook_url"] != want {
 			o.wrong = append(o.wrong, alert+" leads to "+received.Annotations["runbook_url"])
 		}
-		progress("%-26s %s arrived after %s", f.name, alert, seconds(received.at.Sub(broken)))
+		progress("%-26s %s arrived after %s", f.id(), alert, seconds(received.at.Sub(broken)))
 	}
 	<-time.After(time.Until(broken.Add(f.duration(files))))
 	close(ends)

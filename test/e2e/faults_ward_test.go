@@ -38,8 +38,8 @@ func admit(t testing.TB, faults []breakage) ([]*patient, []*ward) {
 	var patients []*patient
 	ports := portsBelow(t, len(faults))
 	for i, f := range faults {
-		p := &patient{name: f.name, address: ports[i]}
-		p.exporter = begin(t, logs, f.name, binary, "demo", "--rsa-bits=2048", "--web.listen-address="+p.address, "--log.level=warn")
+		p := &patient{name: f.id(), address: ports[i]}
+		p.exporter = begin(t, logs, p.name, binary, "demo", "--rsa-bits=2048", "--installation="+f.place.Name, "--web.listen-address="+p.address, "--log.level=warn")
 		patients = append(patients, p)
 	}
 	for _, p := range patients {
@@ -81,7 +81,7 @@ func (w *ward) remember(t testing.TB, folder string, faults []breakage) {
 	t.Helper()
 	for _, p := range w.patients {
 		for _, f := range faults {
-			if f.name != p.name || f.backfill == nil {
+			if f.id() != p.name || f.backfill == nil {
 				continue
 			}
 			text := filepath.Join(folder, "past.txt")

@@ -16,6 +16,7 @@ With the default value, the text is unchanged. A missing piece fails the templat
 - {path: rules.criticalComponents, default: "rbd-api|rbd-gateway|rbd-db|rbd-app-ui", piece: '~"rbd-api|rbd-gateway|rbd-db|rbd-app-ui"', form: "~\"%\""}
 - {path: rules.job, default: ".*rainbond-exporter.*", piece: 'job=~".*rainbond-exporter.*"', form: "job=~\"%\""}
 - {path: region.namespace, default: rbd-system, piece: "-n rbd-system", form: "-n %"}
+- {path: region.namespace, default: rbd-system, piece: "/namespaces/rbd-system/", form: "/namespaces/%/"}
 {{- end -}}
 
 {{- define "rainbond-exporter.rulesText" -}}
