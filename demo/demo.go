@@ -5,6 +5,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -145,6 +146,9 @@ func (d *Demo) ConfigFile() string {
 
 // Namespace returns the namespace of the platform.
 func (d *Demo) Namespace() string { return d.installation.Namespace }
+
+// Kubectl returns how the platform's administrator runs kubectl.
+func (d *Demo) Kubectl() string { return cmp.Or(d.installation.Kubectl, "kubectl") }
 
 // DirectURL returns the URL of rbd-api that bypasses the gateway, as the
 // Service rbd-api-api does in a real cluster. If the console uses the Service,

@@ -18,6 +18,7 @@ type Installation struct {
 	Name      string
 	Title     map[string]string // by language: zh, en
 	Namespace string            // of the platform
+	Kubectl   string            // how its administrator runs kubectl; "" is kubectl
 	console   consoleSource
 	change    func(*world) // changes the world of five nodes; nil: no change
 }
@@ -46,7 +47,7 @@ const Default = "default"
 // Installations are all installations.
 var Installations = []Installation{
 	{Name: Default, Title: title("五个节点，控制台在集群外", "Five nodes, the console outside the cluster"), Namespace: namespace},
-	{Name: "quick", Title: title("快速安装：Docker 里的 K3s", "Quick installation: K3s in Docker"), Namespace: namespace, console: consoleDatabase,
+	{Name: "quick", Title: title("快速安装：Docker 里的 K3s", "Quick installation: K3s in Docker"), Namespace: namespace, Kubectl: "docker exec rainbond kubectl", console: consoleDatabase,
 		change: func(w *world) {
 			w.singleNode("172.17.0.2", "control-plane", "master")
 			w.apiAddress = "https://203.0.113.10:8443" // the host's public address; Docker does not publish 8443

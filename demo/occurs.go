@@ -39,7 +39,7 @@ var exceptions = []exception{
 		"the console uses the Service of rbd-api, and the exporter does not read the console's database, which could have another address"},
 	{insideConsole, []string{"api-address-moved"}, nil, "the console uses the Service of rbd-api, which has no address of a node"},
 	{insideConsole, []string{"two-regions", "region-disabled"}, nil, "the exporter knows only the region of its own cluster"},
-	{withoutCopy, []string{"db-locked"}, nil, "the exporter does not read the console's database"},
+	{withoutCopy, []string{"watch-db-locked"}, nil, "the exporter does not read the console's database"},
 	{[]string{"quick"}, []string{"cert-crlf"}, alerts("RainbondCertificateUnreadable"),
 		"carriage returns in the console's database make the console send no certificate; in a file of the exporter they have no effect"},
 }

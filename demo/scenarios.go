@@ -280,7 +280,7 @@ var regionScenarios = []Scenario{
 var watchScenarios = []Scenario{
 	{"watch-forbidden", slugWatch, title("无权列出 Deployment", "The exporter has no permission to list Deployments"), alerts("RainbondCollectorFailing"),
 		func(w *world) { w.forbidden = []string{"deployments"} }},
-	{"db-locked", slugWatch, title("控制台的数据库被锁住", "The console's database is locked"), alerts("RainbondCollectorFailing"),
+	{"watch-db-locked", slugWatch, title("控制台的数据库被锁住", "The console's database is locked"), alerts("RainbondCollectorFailing"),
 		func(w *world) {
 			w.databaseLocked = true
 			if w.table == nil { // beside the files of the regions

@@ -25,6 +25,7 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/demo"
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 	"github.com/rainbond-exporter/rainbond-exporter/report"
+	"github.com/rainbond-exporter/rainbond-exporter/rules"
 )
 
 // defaultAddress has the next free port in Prometheus' list of default port
@@ -63,6 +64,7 @@ type flags struct {
 	controls   string
 	rootfs     string
 	procfs     string
+	kubectl    string
 	configz    bool
 	root       func(context.Context) (fault.Filesystem, error) // replaces rootfs and procfs
 	resolver   *net.Resolver                                   // nil for the system's
@@ -154,10 +156,10 @@ func parse(args []string, out io.Writer) (*flags, error) {
 	demoCheck := demo.Command(cmdCheck, "Check the demo once and print the faults.")
 	f.checkFlags(demoCheck)
 
-	rules := app.Command(cmdRules, "Print the embedded rules, as Prometheus loads them.")
-	rules.Flag("check", "Check the rules instead, or those in FILE (--check=FILE), and print each mistake with its line. Exit status 1 if there is any.").BoolVar(&f.checkRules)
-	f.rules.add(rules)
-	rules.Arg("FILE", "A rule file to check, or a file of Alertmanager templates if its name ends in .tmpl.").StringVar(&f.rulesFile)
+	printed := app.Command(cmdRules, "Print the embedded rules, as Prometheus loads them.")
+	printed.Flag("check", "Check the rules instead, or those in FILE (--check=FILE), and print each mistake with its line. Exit status 1 if there is any.").BoolVar(&f.checkRules)
+	f.rules.add(printed)
+	printed.Arg("FILE", "A rule file to check, or a file of Alertmanager templates if its name ends in .tmpl.").StringVar(&f.rulesFile)
 
 	relay := app.Command(cmdRelay, "Post the notifications of Alertmanager to group robots of DingTalk, Feishu and WeCom. See docs/relay.md.")
 	relay.Flag("config.file", "YAML file with the receivers.").PlaceHolder("FILE").Required().StringVar(&f.relayFile)
@@ -194,6 +196,8 @@ func (f *flags) sourceFlags(c *kingpin.CmdClause) {
 		PlaceHolder("FILE").StringVar(&f.kubeconfig)
 	c.Flag("context", "Context of the kubeconfig. Default: the current context.").PlaceHolder("NAME").StringVar(&f.context)
 	c.Flag("namespace", "Namespace of the Rainbond platform.").Default("rbd-system").StringVar(&f.namespace)
+	c.Flag("kubectl", "How to run kubectl, in the commands of check and the status page. Quick installation: \"docker exec rainbond kubectl\".").
+		Default(rules.DefaultKubectl).StringVar(&f.kubectl)
 	c.Flag("config.file", "YAML file with the console's copies of the regions' certificates, or the console's database. Default: the region of the ConfigMap region-config.").
 		PlaceHolder("FILE").StringVar(&f.configFile)
 	c.Flag("region.name", "Name of this cluster in its console (region_info.region_name).").Default("rainbond").StringVar(&f.regionName)
@@ -324,6 +328,9 @@ func (f *flags) validate() error {
 
 // validateRegion checks the flags that identify the region.
 func (f *flags) validateRegion() error {
+	if err := (rules.Platform{Namespace: f.namespace, Kubectl: f.kubectl}).Validate(); err != nil {
+		return err
+	}
 	if f.namespace == "" {
 		return errors.New("--namespace: is empty; expected the namespace of the platform, such as rbd-system")
 	}

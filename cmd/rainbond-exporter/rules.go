@@ -23,6 +23,8 @@ func (r *rulesFlags) add(c *kingpin.CmdClause) {
 	c.Flag("format", "What to print: "+strings.Join(variant.Formats, ", ")+".").Default(variant.Formats[0]).StringVar(&r.variant.Format)
 	c.Flag("lang", "Language of the texts: "+strings.Join(variant.Langs, ", ")+".").Default(variant.Langs[0]).StringVar(&r.variant.Lang)
 	c.Flag("identity", "Labels that identify a platform, comma-separated.").Default(identity).StringVar(&r.identity)
+	c.Flag("namespace", "Namespace of the Rainbond platform, in the commands.").Default(rules.DefaultNamespace).StringVar(&r.variant.Platform.Namespace)
+	c.Flag("kubectl", "How to run kubectl, in the commands. Quick installation: \"docker exec rainbond kubectl\".").Default(rules.DefaultKubectl).StringVar(&r.variant.Platform.Kubectl)
 	c.Flag("interval", "Scrape interval of the exporter.").Default(variant.DefaultInterval.String()).DurationVar(&r.variant.Interval)
 	c.Flag("web.external-url", "URL of the exporter for people, for links in notifications.").PlaceHolder("URL").StringVar(&r.variant.ExporterURL)
 	c.Flag("guide.external-url", "URL of the guide for people. By default /guide of the exporter.").PlaceHolder("URL").StringVar(&r.variant.GuideURL)

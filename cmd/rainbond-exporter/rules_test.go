@@ -19,6 +19,9 @@ func TestRulesPrintsTheVariantOfItsFlags(t *testing.T) {
 		{[]string{"--format=vmrule", "--lang=en"}, healthy, "kind: VMRule"},
 		{[]string{"--web.external-url=https://e.example.com"}, healthy, `guide_url: "https://e.example.com/guide?lang=en#api-slow"`},
 		{[]string{"--interval=1m"}, healthy, "rainbond_api_probe_failed[1m59s]"},
+		{[]string{"--namespace=rainbond"}, healthy, "$ kubectl -n rainbond get"},
+		{[]string{"--kubectl=docker exec rainbond kubectl", "--format=vmrule"}, healthy, "$ docker exec rainbond kubectl -n rbd-system get"},
+		{[]string{"--kubectl={{ kubectl }}"}, unknown, `--kubectl: "{{ kubectl }}"; expected a command such as "docker exec rainbond kubectl"`},
 		{[]string{"--identity=site"}, unknown, `rainbond-exporter: rules: --identity: "site" lacks rainbond_region; expected for example cluster,rainbond_region`},
 		{[]string{"--format=json"}, unknown, `--format: unknown value "json"; expected prometheus`},
 	} {

@@ -83,7 +83,7 @@ func (f *flags) do(ctx context.Context, out, errs io.Writer) (int, error) {
 func (f *flags) pointAt(d *demo.Demo) {
 	f.roles, f.inCluster = []string{"cluster", "node"}, true
 	f.kubeconfig, f.configFile = d.Kubeconfig(), d.ConfigFile()
-	f.namespace, f.regionName, f.nodeName = d.Namespace(), demo.RegionName, demo.NodeName
+	f.namespace, f.kubectl, f.regionName, f.nodeName = d.Namespace(), d.Kubectl(), demo.RegionName, demo.NodeName
 	f.collectionTimeout = collector.DefaultTimeout
 	f.directURL, f.root, f.mounts, f.resolver, f.observed = d.DirectURL(), d.Root, d.Mounts, d.Resolver(), d.Observed
 }

@@ -55,7 +55,7 @@ func TestWatchPrintsChanges(t *testing.T) {
 TIME  Region a: 1 fault
 TIME  new      CRITICAL Region a: the TLS handshake with the API fails (client_unreadable) (RainbondRegionTLSFailing, region a, reason=client_unreadable)
 TIME  new      CRITICAL Region a: a certificate in console is missing or unusable (RainbondCertificateUnreadable, region a, place=console)
-TIME  new      CRITICAL Region a: the port of the API is closed (RainbondRegionPortClosed, region a)
+TIME  new      CRITICAL Region a: the API port is closed (RainbondRegionPortClosed, region a)
 TIME  resolved CRITICAL Region a: the TLS handshake with the API fails (client_unreadable) (RainbondRegionTLSFailing, region a, reason=client_unreadable), after 1s
 TIME  resolved CRITICAL Region a: a certificate in console is missing or unusable (RainbondCertificateUnreadable, region a, place=console), after 1s
 `

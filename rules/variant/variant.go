@@ -42,10 +42,11 @@ const (
 
 // Options select a variant. The zero value is the embedded rule file.
 type Options struct {
-	Format   string        // one of Formats
-	Lang     string        // one of Langs
-	Identity []string      // labels that identify a platform, with rules.RegionLabel
-	Interval time.Duration // scrape interval
+	Format   string         // one of Formats
+	Lang     string         // one of Langs
+	Identity []string       // labels that identify a platform, with rules.RegionLabel
+	Interval time.Duration  // scrape interval
+	Platform rules.Platform // where the commands run
 	// External URLs of the exporter, of its guide and of Grafana, for complete
 	// links. An empty URL leaves the links out. The guide is by default at
 	// /guide of the exporter.
@@ -66,7 +67,7 @@ func Generate(o Options) ([]byte, error) {
 	case Templates:
 		return []byte(identify(string(rules.Messages), identity)), nil
 	}
-	text := identify(string(rules.Rules), identity)
+	text := identify(string(o.Platform.For(rules.Rules)), identity)
 	text = forInterval(text, o.Interval)
 	text = o.withLinks(text)
 	text = inLanguage(text, o.Lang)
@@ -91,6 +92,9 @@ func (o Options) complete() (Options, error) {
 		o.Interval = DefaultInterval
 	}
 	var errs []error
+	if err := o.Platform.Validate(); err != nil {
+		errs = append(errs, err)
+	}
 	if !slices.Contains(Formats, o.Format) {
 		errs = append(errs, fmt.Errorf("--format: unknown value %q; expected %s", o.Format, strings.Join(Formats, ", ")))
 	}

@@ -149,6 +149,7 @@ spec:
 {{- $args := list "serve" (printf "--role=%s" .role) -}}
 {{- if eq .role "cluster" -}}
 {{- $args = concat $args (list (printf "--collectors=%s" (join "," $own.collectors)) (printf "--namespace=%s" $v.region.namespace) (printf "--region.name=%s" $v.region.name)) -}}
+{{- if ne $v.region.kubectl "kubectl" }}{{ $args = append $args (printf "--kubectl=%s" $v.region.kubectl) }}{{ end -}}
 {{- with $v.region.directURL }}{{ $args = append $args (printf "--region.direct-url=%s" .) }}{{ end -}}
 {{- $args = concat $args (list (printf "--node-role.worker=%s" (join "," $v.nodeRole.worker)) (printf "--node-role.control-plane=%s" (join "," $v.nodeRole.controlPlane))) -}}
 {{- if $own.optional.kubeletConfigz }}{{ $args = append $args "--kubelet.configz" }}{{ end -}}

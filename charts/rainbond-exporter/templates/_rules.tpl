@@ -17,6 +17,8 @@ With the default value, the text is unchanged. A missing piece fails the templat
 - {path: rules.job, default: ".*rainbond-exporter.*", piece: 'job=~".*rainbond-exporter.*"', form: "job=~\"%\""}
 - {path: region.namespace, default: rbd-system, piece: "-n rbd-system", form: "-n %"}
 - {path: region.namespace, default: rbd-system, piece: "/namespaces/rbd-system/", form: "/namespaces/%/"}
+- {path: region.kubectl, default: kubectl, piece: "$ kubectl ", form: "$ % "}
+- {path: region.kubectl, default: kubectl, piece: "&& kubectl ", form: "&& % "}
 {{- end -}}
 
 {{- define "rainbond-exporter.rulesText" -}}
