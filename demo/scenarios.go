@@ -283,7 +283,7 @@ var watchScenarios = []Scenario{
 	{"watch-db-locked", slugWatch, title("控制台的数据库被锁住", "The console's database is locked"), alerts("RainbondCollectorFailing"),
 		func(w *world) {
 			w.databaseLocked = true
-			if w.table == nil { // beside the files of the regions
+			if w.table == nil { // next to the files of the regions
 				w.table = []row{}
 			}
 		}},

@@ -22,7 +22,7 @@ const (
 )
 
 // Replace returns the page with another text in the section of that name, which
-// stands between two comments.
+// is between two comments.
 func Replace(page, section, text string) (string, error) {
 	begin, end := "<!-- begin "+section+" -->\n", "<!-- end "+section+" -->"
 	before, rest, found := strings.Cut(page, begin)
