@@ -123,6 +123,32 @@ var phrases = map[string]phrase{
 	"as_json":         {"This page as JSON", "JSON 格式"},
 	"skip_to_content": {"Skip to the findings", "跳到检查结果"},
 	"contents":        {"Contents", "目录"},
+
+	// The card about alerting.
+	"alerting_title":    {"Alerting", "告警通道"},
+	"alerting_healthy":  {"Rules are loaded, the Watchdog arrives at Alertmanager, and notifications succeed.", "规则已加载，Watchdog 到达 Alertmanager，通知发送成功。"},
+	"alerting_rules":    {"rules loaded", "已加载的规则"},
+	"alerting_targets":  {"targets up", "正常的抓取目标"},
+	"alerting_of":       {"%d of %d", "%d / %d"},
+	"alerting_last":     {"last notification", "最近一次通知"},
+	"alerting_failed":   {"failed notifications", "失败的通知"},
+	"alerting_watchdog": {"age of the Watchdog", "Watchdog 距今"},
+	"alerting_unknown":  {"unknown", "未知"},
+
+	"alerting_prometheus_down":    {"Prometheus cannot be read: %s. Without it, no alert fires. Check its pod or container and --alerting.prometheus-url.", "无法读取 Prometheus：%s。没有它就没有告警。检查它的 Pod 或容器，以及 --alerting.prometheus-url。"},
+	"alerting_alertmanager_down":  {"Alertmanager cannot be read: %s. Without it, nobody is notified. Check its pod or container and --alerting.alertmanager-url.", "无法读取 Alertmanager：%s。没有它就没有通知。检查它的 Pod 或容器，以及 --alerting.alertmanager-url。"},
+	"alerting_rules_missing":      {"Prometheus has not loaded the rules of rainbond-exporter. Check rule_files.", "Prometheus 没有加载 rainbond-exporter 的规则。检查 rule_files。"},
+	"alerting_reload_failed":      {"Prometheus could not load its changed configuration or rules and uses the old ones. Its log names the file and the line.", "Prometheus 无法加载修改后的配置或规则，仍在使用旧的。它的日志指出文件和行号。"},
+	"alerting_disk_full":          {"The disk of Prometheus is full: %s. Alerts are not evaluated reliably. Enlarge the volume or reduce the retention size.", "Prometheus 的磁盘已满：%s。告警不再可靠。扩大卷，或减小保留大小。"},
+	"alerting_rule_failing":       {"A rule fails: %s", "规则执行失败：%s"},
+	"alerting_no_alertmanager":    {"Prometheus sends alerts to no Alertmanager. Check the section alerting of its configuration.", "Prometheus 没有把告警发给任何 Alertmanager。检查它的配置里的 alerting 一节。"},
+	"alerting_watchdog_missing":   {"The Watchdog has not arrived at Alertmanager: alerts do not get from Prometheus to Alertmanager. Just after a start, wait a minute.", "Watchdog 没有到达 Alertmanager：告警没有从 Prometheus 到达 Alertmanager。刚启动时请等一分钟。"},
+	"alerting_watchdog_old":       {"The Watchdog is %s old, although Prometheus sends it every minute. Check the network from Prometheus to Alertmanager.", "Watchdog 是 %s 之前的，而 Prometheus 每分钟发送一次。检查 Prometheus 到 Alertmanager 的网络。"},
+	"alerting_route_missing":      {"Alerts of severity %s have no receiver: the route in Alertmanager's configuration ends at one without an integration.", "severity 为 %s 的告警没有接收器：Alertmanager 的路由指向一个没有集成的接收器。"},
+	"alerting_target_down":        {"A target cannot be scraped: %s", "抓取目标失败：%s"},
+	"alerting_notifications_fail": {"Alertmanager could not send notifications (%s since its start). Its log has the reason.", "Alertmanager 无法发送通知（启动以来 %s 条）。原因见它的日志。"},
+	"alerting_rejected":           {"The receiver %s rejected messages in the last 15 minutes. Check the URL, the signing secret or the keyword of the robot.", "接收器 %s 在最近 15 分钟内拒绝了消息。检查机器人的 URL、签名密钥或关键词。"},
+	"alerting_unreachable":        {"The receiver %s did not respond in the last 15 minutes. Check the network from the relay to the chat.", "接收器 %s 在最近 15 分钟内没有响应。检查 relay 到聊天软件的网络。"},
 }
 
 // A symptom holds the title of a slug and the text that is shown while it is

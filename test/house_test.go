@@ -26,6 +26,7 @@ var mayImport = map[string][]string{
 	"console":         {"configfile", "fault"},
 	"filesystem":      {"fault"},
 	"configfile":      {},
+	"alerting":        {},
 	"relay":           {"configfile"},
 	"relay/relaytest": {},
 	"collector":       {"fault"},
@@ -38,7 +39,7 @@ var mayImport = map[string][]string{
 
 	"report/json":       {"collector", "doctor", "fault", "report"},
 	"report/terminal":   {"collector", "doctor", "report"},
-	"report/web":        {"collector", "doctor", "report", "report/json"},
+	"report/web":        {"alerting", "collector", "doctor", "report", "report/json"},
 	"doctor/doctortest": {"collector"},
 }
 

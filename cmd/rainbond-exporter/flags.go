@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -83,6 +84,9 @@ type flags struct {
 	collectionTimeout            time.Duration
 	webURL, grafanaURL, guideURL string // external URLs, without a trailing slash; "" if unknown
 
+	prometheusURL, alertmanagerURL string // without a trailing slash; "" for no card about alerting
+	frameAncestor                  string // origin; "" for none
+
 	relayFile string
 
 	scenario     string
@@ -135,6 +139,7 @@ func parse(args []string, out io.Writer) (*flags, error) {
 	serve.Flag("collection.timeout", "Time limit of a collection. It is independent of the timeouts of the scrapers, which share a collection.").
 		Default(collector.DefaultTimeout.String()).DurationVar(&f.collectionTimeout)
 	f.linkFlags(serve)
+	f.alertingFlags(serve)
 	f.web = webflag.AddFlags(serve, defaultAddress)
 
 	check := app.Command(cmdCheck, "Check once and print the faults. Exit status: 0 healthy, 1 faults, 2 unknown.")
@@ -224,6 +229,35 @@ func (f *flags) linkFlags(c *kingpin.CmdClause) {
 	c.Flag("guide.external-url", "URL of the guide. Default: --web.external-url followed by /guide, otherwise the project page.").PlaceHolder("URL").StringVar(&f.guideURL)
 }
 
+// alertingFlags defines the flags of the status page about alerting, and who may embed it.
+func (f *flags) alertingFlags(c *kingpin.CmdClause) {
+	c.Flag("alerting.prometheus-url", "URL of the Prometheus that evaluates the rules. The status page then has a card about alerting. Requires --alerting.alertmanager-url.").
+		PlaceHolder("URL").StringVar(&f.prometheusURL)
+	c.Flag("alerting.alertmanager-url", "URL of its Alertmanager.").PlaceHolder("URL").StringVar(&f.alertmanagerURL)
+	c.Flag("web.frame-ancestor", "Origin of the only site that may embed the status page, such as https://console.example.com:7070. Default: none.").
+		PlaceHolder("ORIGIN").StringVar(&f.frameAncestor)
+}
+
+// checkAlerting checks these flags and removes a slash at the end of the URLs.
+func (f *flags) checkAlerting() error {
+	for name, value := range map[string]*string{"prometheus": &f.prometheusURL, "alertmanager": &f.alertmanagerURL} {
+		if u, err := url.Parse(*value); *value != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "") {
+			return fmt.Errorf("--alerting.%s-url: unexpected value; expected an http or https URL without user, query and fragment, such as http://%s:9090", name, name)
+		}
+		*value = strings.TrimRight(*value, "/")
+	}
+	if (f.prometheusURL == "") != (f.alertmanagerURL == "") {
+		return errors.New("--alerting.prometheus-url, --alerting.alertmanager-url: only one is set; expected both or none")
+	}
+	if u, err := url.Parse(f.frameAncestor); f.frameAncestor != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || f.frameAncestor != u.Scheme+"://"+u.Host || !validHost.MatchString(u.Host)) {
+		return fmt.Errorf("--web.frame-ancestor: %q; expected one origin without a path, such as https://console.example.com:7070", f.frameAncestor)
+	}
+	return nil
+}
+
+// validHost matches what may be in a Content-Security-Policy: no blank, semicolon or wildcard.
+var validHost = regexp.MustCompile(`^[A-Za-z0-9.-]+(:[0-9]+)?$`)
+
 // links checks and returns the external URLs.
 func (f *flags) links() (report.Links, error) {
 	for name, value := range map[string]*string{"web": &f.webURL, "grafana": &f.grafanaURL, "guide": &f.guideURL} {
@@ -308,6 +342,9 @@ func (f *flags) validate() error {
 	}
 	if f.collectionTimeout != 0 && f.collectionTimeout < collector.MinTimeout || f.collectionTimeout == 0 && f.command == cmdServe {
 		return fmt.Errorf("--collection.timeout: %s; expected %s or more, because a probe of a region that does not respond takes up to 6s", f.collectionTimeout, collector.MinTimeout)
+	}
+	if err := f.checkAlerting(); err != nil {
+		return err
 	}
 	if _, err := f.links(); err != nil {
 		return err

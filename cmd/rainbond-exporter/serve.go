@@ -24,6 +24,7 @@ import (
 	"github.com/prometheus/common/promslog"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
+	"github.com/rainbond-exporter/rainbond-exporter/alerting"
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 	"github.com/rainbond-exporter/rainbond-exporter/docs"
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
@@ -108,7 +109,10 @@ func (f *flags) serve(ctx context.Context, extension *extension) error {
 		prober: func() func(context.Context, fault.Region) fault.Trace {
 			return withoutVerdict(f.probe(&probe.Prober{Resolver: f.resolver}))
 		}}
-	page := &web.Site{Collect: collect, Doctor: evaluator, Links: f.external(), Panels: extension.panels, Style: extension.style, Guide: map[string][]byte{"zh": docs.GuideZH, "en": docs.GuideEN}}
+	page := &web.Site{Collect: collect, Doctor: evaluator, Links: f.external(), Panels: extension.panels, Style: extension.style, Guide: map[string][]byte{"zh": docs.GuideZH, "en": docs.GuideEN}, FrameAncestor: f.frameAncestor}
+	if f.prometheusURL != "" {
+		page.Alerting = (&alerting.Reader{Prometheus: f.prometheusURL, Alertmanager: f.alertmanagerURL, Client: &http.Client{}, Now: time.Now}).Read
+	}
 
 	mux := http.NewServeMux()
 	mux.Handle("/", page.Handler())

@@ -24,6 +24,7 @@ type page struct {
 	At           string
 	Findings     []doctor.Finding // without those that only report a failed collector
 	Cards        []card
+	Alerting     *alertingCard // nil if it is not configured
 	NeedsHistory []string
 	FailedProbes []collector.FailedProbes
 	Routes       []string

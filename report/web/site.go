@@ -3,6 +3,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"embed"
@@ -17,6 +18,7 @@ import (
 
 	"golang.org/x/text/language"
 
+	"github.com/rainbond-exporter/rainbond-exporter/alerting"
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 	"github.com/rainbond-exporter/rainbond-exporter/doctor"
 	"github.com/rainbond-exporter/rainbond-exporter/report"
@@ -40,6 +42,10 @@ type Site struct {
 	// demo's tour. Its styles are in Style.
 	Panels func(lang string, snapshot collector.Snapshot, d doctor.Diagnosis) Panels
 	Style  string
+	// Alerting reads whether alerts reach people; nil if that is not configured.
+	Alerting func(context.Context) alerting.Status
+	// FrameAncestor is the origin of the only site that may embed the pages, "" for none.
+	FrameAncestor string
 
 	mu      sync.Mutex // guards the rest
 	history doctor.History
@@ -87,13 +93,13 @@ func (s *Site) Handler() http.Handler {
 	mux.HandleFunc("GET /{$}", s.status)
 	mux.HandleFunc("GET /api/v1/diagnosis", s.diagnosis)
 	mux.Handle("GET /guide", guideHandler(s.Guide))
-	return secure(mux, s.Style)
+	return secure(mux, s.Style, s.FrameAncestor)
 }
 
 // secure forbids a page whatever it does not need: its style sheets and its
 // script are allowed by their hashes, an icon by being part of the page, and
 // requests (the script's, and the demo's form) may go to this server only.
-func secure(next http.Handler, more string) http.Handler {
+func secure(next http.Handler, more, ancestor string) http.Handler {
 	hash := func(text string) string {
 		sum := sha256.Sum256([]byte(text))
 		return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
@@ -103,7 +109,7 @@ func secure(next http.Handler, more string) http.Handler {
 		styles += " " + hash(more)
 	}
 	policy := "default-src 'none'; style-src " + styles + "; script-src " + hash(script) +
-		"; connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+		"; connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors " + cmp.Or(ancestor, "'none'")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", policy)
@@ -218,6 +224,9 @@ func (s *Site) status(w http.ResponseWriter, r *http.Request) {
 		p.Refresh = refreshSeconds
 	}
 	p.links, p.began = s.Links, s.began()
+	if s.Alerting != nil {
+		p.Alerting = newAlertingCard(s.Alerting(r.Context()), lang)
+	}
 	if s.Panels != nil && err == nil {
 		p.Panels, p.Style = s.Panels(lang, snapshot, d), template.CSS(s.Style)
 	}

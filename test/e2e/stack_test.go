@@ -30,7 +30,7 @@ const (
 )
 
 // stackFaults are scenarios of the demo, each in a region of its own. The first one exists before the chart is installed.
-var stackFaults = []string{"api-pod-down", "api-dropped", "cert-rotated-broken", "disk-readonly", "component-image"}
+var stackFaults = []string{"api-pod-down", "api-dropped", "cert-rotated-broken", "disk-readonly", "api-reset"}
 
 // TestTheStack installs the chart with alerting.enabled on a real API server and runs what is installed: Prometheus, Alertmanager and
 // the relay with the arguments and files of the pod. The exporters are demos, and the robot is a server that records messages.

@@ -161,6 +161,11 @@ spec:
 {{- with $v.externalURL.exporter }}{{ $args = append $args (printf "--web.external-url=%s" .) }}{{ end -}}
 {{- with $v.externalURL.grafana }}{{ $args = append $args (printf "--grafana.external-url=%s" .) }}{{ end -}}
 {{- with $v.externalURL.guide }}{{ $args = append $args (printf "--guide.external-url=%s" .) }}{{ end -}}
+{{- with $v.web.frameAncestor }}{{ $args = append $args (printf "--web.frame-ancestor=%s" .) }}{{ end -}}
+{{- if and $v.alerting.enabled (ne .role "node") -}}
+{{- $host := printf "http://%s-alerting.%s.svc" (include "rainbond-exporter.fullname" .root) .root.Release.Namespace -}}
+{{- $args = concat $args (list (printf "--alerting.prometheus-url=%s:9090" $host) (printf "--alerting.alertmanager-url=%s:9093" $host)) -}}
+{{- end -}}
 {{- $args = concat $args (list (printf "--log.level=%s" $v.log.level) (printf "--log.format=%s" $v.log.format)) $own.extraArgs -}}
 {{- toYaml $args -}}
 {{- end -}}
