@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -67,7 +68,11 @@ func around(path []string) []string {
 	if path[0] != "alerting" || strings.Join(path, ".") == "alerting.receivers" {
 		return nil
 	}
-	return []string{"--values=testdata/good/alerting-short.yaml", "--set=alerting.grafana.enabled=true,alerting.persistence.enabled=true,alerting.deadman.existingSecret=deadman"}
+	args := []string{"--values=testdata/good/alerting-short.yaml", "--set=alerting.persistence.enabled=true,alerting.deadman.existingSecret=deadman"}
+	if len(path) > 1 && slices.Contains([]string{"grafana", "language", "securityContext"}, path[1]) {
+		args = append(args, "--set=alerting.grafana.enabled=true") // its dashboards take long to render
+	}
+	return args
 }
 
 // pathsOf returns the path of every key below a mapping.
