@@ -44,6 +44,8 @@ func TestTheRealToolsAccept(t *testing.T) {
 		"promtool check rules --lint=all --lint-fatal rainbond.rules.yaml",
 		"promtool check rules --lint=all --lint-fatal rbd-monitor.rules.yaml",
 		"promtool test rules rainbond.test.yaml",
+		"promtool check rules --lint=all --lint-fatal relay.rules.yaml",
+		"promtool test rules relay.test.yaml",
 		"promtool-2.20 check rules rainbond.rules.yaml",
 		"promtool-2.20 check rules rbd-monitor.rules.yaml",
 		"promtool-2.35 test rules rainbond.test.yaml",
