@@ -88,6 +88,7 @@ type flags struct {
 	frameAncestor                  string // origin; "" for none
 
 	relayFile string
+	test      testAlertFlags
 
 	scenario     string
 	installation string
@@ -105,6 +106,7 @@ const (
 	cmdDemoCheck = "demo check"
 	cmdRules     = "rules"
 	cmdRelay     = "relay"
+	cmdTestAlert = "test-alert"
 )
 
 // self is the name of the program.
@@ -169,6 +171,8 @@ func parse(args []string, out io.Writer) (*flags, error) {
 	relay := app.Command(cmdRelay, "Post the notifications of Alertmanager to group robots of DingTalk, Feishu and WeCom. See docs/relay.md.")
 	relay.Flag("config.file", "YAML file with the receivers.").PlaceHolder("FILE").Required().StringVar(&f.relayFile)
 	relayWeb := webflag.AddFlags(relay, defaultRelayAddress)
+
+	f.test.add(app.Command(cmdTestAlert, "Send a marked test message through Alertmanager and the relay, and report where it stops. Exit status: 0 arrived, 1 stopped, 2 not started."), &f.lang)
 
 	command, err := app.Parse(args)
 	if help {

@@ -50,6 +50,8 @@ func (f *flags) do(ctx context.Context, out, errs io.Writer) (int, error) {
 		return healthy, f.rules.print(out)
 	case cmdRelay:
 		return healthy, f.relay(ctx)
+	case cmdTestAlert:
+		return f.testAlert(ctx, out)
 	case cmdServe:
 		return healthy, f.serve(ctx, &extension{})
 	case cmdCheck:

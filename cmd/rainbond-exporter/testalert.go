@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"github.com/rainbond-exporter/rainbond-exporter/relay"
+)
+
+// testAlertFlags holds the flags of the command test-alert.
+type testAlertFlags struct {
+	path      relay.Path
+	tokenFile string
+	timeout   time.Duration
+}
+
+func (t *testAlertFlags) add(c *kingpin.CmdClause, lang *string) {
+	c.Flag("prometheus.url", "URL of Prometheus. Without it, the rules are not checked.").PlaceHolder("URL").StringVar(&t.path.Prometheus)
+	c.Flag("alertmanager.url", "URL of Alertmanager.").PlaceHolder("URL").Required().StringVar(&t.path.Alertmanager)
+	c.Flag("relay.url", "URL of the relay. Without it, the test ends at the route.").PlaceHolder("URL").StringVar(&t.path.Relay)
+	c.Flag("relay.token-file", "File with the token of the relay.").PlaceHolder("FILE").StringVar(&t.tokenFile)
+	c.Flag("severity", "Severity of the test alert, which decides the route: critical or warning.").Default("critical").EnumVar(&t.path.Severity, "critical", "warning")
+	c.Flag("lang", "Language: zh or en. Default: from $LANG.").Default(languageOf(os.Getenv)).StringVar(lang)
+	c.Flag("timeout", "Time limit of the test. The route waits for its group_wait.").Default("2m").DurationVar(&t.timeout)
+}
+
+// stepTexts are the names of the steps of a test, and its end.
+var stepTexts = map[string]map[string]string{
+	"en": {
+		relay.StepRules: "Rules loaded and evaluated", relay.StepAlertmanager: "Alertmanager reachable", relay.StepRoute: "Route",
+		relay.StepRelay: "Relay", relay.StepVendor: "Robot", "ok": "ok", "failed": "failed",
+		"complete": "The message has arrived. Alertmanager reports it as resolved within five minutes.", "stopped": "The message stopped here.",
+		"partial": "The alert has a route. Without --relay.url, the rest is not checked.",
+	},
+	"zh": {
+		relay.StepRules: "规则已加载并在执行", relay.StepAlertmanager: "Alertmanager 可达", relay.StepRoute: "路由",
+		relay.StepRelay: "relay", relay.StepVendor: "机器人", "ok": "正常", "failed": "失败",
+		"complete": "消息已送达。五分钟内会收到它的恢复通知。", "stopped": "消息停在这一步。",
+		"partial": "告警有路由。没有 --relay.url，后面的步骤未检查。",
+	},
+}
+
+// testAlert sends a test message through the whole path and prints each step.
+func (f *flags) testAlert(ctx context.Context, out io.Writer) (int, error) {
+	t := f.test
+	for _, u := range []struct {
+		flag  string
+		value *string
+	}{{"prometheus", &t.path.Prometheus}, {"alertmanager", &t.path.Alertmanager}, {"relay", &t.path.Relay}} {
+		if parsed, err := url.Parse(*u.value); *u.value != "" && (err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "") {
+			return unknown, fmt.Errorf("--%s.url: not a URL; expected http://HOST:PORT", u.flag)
+		}
+		*u.value = strings.TrimRight(*u.value, "/")
+	}
+	if t.timeout <= 0 {
+		return unknown, fmt.Errorf("--timeout: %s; expected a duration above 0, such as 2m", t.timeout)
+	}
+	if t.tokenFile != "" {
+		token, err := os.ReadFile(t.tokenFile)
+		if err != nil || strings.TrimSpace(string(token)) == "" {
+			return unknown, errors.New("--relay.token-file: cannot be read or is empty; expected a file with the token of the relay")
+		}
+		t.path.Token = strings.TrimSpace(string(token))
+	}
+	ctx, cancel := context.WithTimeout(ctx, t.timeout)
+	defer cancel()
+	texts := stepTexts[f.lang]
+	ok := t.path.Test(ctx, &http.Client{}, func(s relay.Step) {
+		result := texts["ok"]
+		if !s.OK {
+			result = texts["failed"]
+		}
+		fmt.Fprintf(out, "[%s] %s: %s\n", result, texts[s.Name], s.Detail)
+	})
+	switch {
+	case !ok:
+		fmt.Fprintln(out, texts["stopped"])
+		return faults, nil
+	case t.path.Relay == "":
+		fmt.Fprintln(out, texts["partial"])
+	default:
+		fmt.Fprintln(out, texts["complete"])
+	}
+	return healthy, nil
+}

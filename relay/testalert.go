@@ -1,0 +1,274 @@
+package relay
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// A Path is the way of an alert to a robot, for Test.
+type Path struct {
+	Prometheus   string // URL; "" to skip the rules
+	Alertmanager string // URL
+	Relay        string // URL; "" to stop after the route
+	Token        string // of the relay; "" without one
+	Severity     string // of the test alert, which decides the route
+}
+
+// A Step is one step of a test.
+type Step struct {
+	Name   string // one of the step constants
+	OK     bool
+	Detail string // in English: what was found, without a secret
+}
+
+// The steps of a test, in their order.
+const (
+	StepRules        = "rules"
+	StepAlertmanager = "alertmanager"
+	StepRoute        = "route"
+	StepRelay        = "relay"
+	StepVendor       = "vendor"
+)
+
+// rulesName and testName are the alerts whose presence proves a step.
+const (
+	watchdogName = "RainbondWatchdog"
+	testName     = "RainbondTestAlert"
+)
+
+// Test sends a test alert and calls report after each step, until one fails or ctx
+// ends. It reports whether all succeeded.
+func (p Path) Test(ctx context.Context, client *http.Client, report func(Step)) bool {
+	id := strings.ToLower(rand.Text()[:12])
+	steps := []struct {
+		name string
+		run  func(context.Context) (string, error)
+		skip bool
+	}{
+		{StepRules, func(ctx context.Context) (string, error) { return p.rules(ctx, client) }, p.Prometheus == ""},
+		{StepAlertmanager, func(ctx context.Context) (string, error) { return p.sendTest(ctx, client, id) }, false},
+		{StepRoute, func(ctx context.Context) (string, error) { return p.route(ctx, client, id) }, false},
+		{StepRelay, func(ctx context.Context) (string, error) { return p.relayed(ctx, client, id) }, p.Relay == ""},
+		{StepVendor, func(ctx context.Context) (string, error) { return p.vendor(ctx, client, id) }, p.Relay == ""},
+	}
+	for _, s := range steps {
+		if s.skip {
+			continue
+		}
+		detail, err := s.run(ctx)
+		if err != nil {
+			report(Step{s.name, false, err.Error()})
+			return false
+		}
+		report(Step{s.name, true, detail})
+	}
+	return true
+}
+
+// get decodes the JSON at an URL. Its errors do not contain the URL, which may
+// have a password.
+func get(ctx context.Context, client *http.Client, target, token string, answer any) error {
+	return call(ctx, client, http.MethodGet, target, token, nil, answer)
+}
+
+func call(ctx context.Context, client *http.Client, method, target, token string, body []byte, answer any) error {
+	ctx, cancel := context.WithTimeout(ctx, postTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("not a URL")
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	response, err := client.Do(req)
+	if err != nil {
+		return fmt.Errorf("%s", withoutURL(err))
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, 32<<20))
+	if err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("HTTP status %d: %s", response.StatusCode, cut(strings.Join(strings.Fields(printable(string(text))), " "), 200))
+	}
+	if answer == nil {
+		return nil
+	}
+	if err := json.Unmarshal(text, answer); err != nil {
+		return fmt.Errorf("the response is not the expected JSON; is the URL right?")
+	}
+	return nil
+}
+
+// rules checks that Prometheus evaluates our rules and sends to an Alertmanager.
+func (p Path) rules(ctx context.Context, client *http.Client) (string, error) {
+	var alerts struct {
+		Data struct {
+			Groups []struct {
+				Rules []struct{ Name, State, Health, LastError string }
+			}
+		}
+	}
+	if err := get(ctx, client, p.Prometheus+"/api/v1/rules?type=alert", "", &alerts); err != nil {
+		return "", err
+	}
+	n, firing := 0, false
+	for _, g := range alerts.Data.Groups {
+		for _, r := range g.Rules {
+			if !strings.HasPrefix(r.Name, "Rainbond") {
+				continue
+			}
+			if n++; r.Health == "err" {
+				return "", fmt.Errorf("the rule %s fails: %s", r.Name, r.LastError)
+			}
+			firing = firing || r.Name == watchdogName && r.State == "firing"
+		}
+	}
+	if n == 0 {
+		return "", fmt.Errorf("no rule of rainbond.rules.yaml is loaded; check rule_files")
+	}
+	if !firing {
+		return "", fmt.Errorf("%s does not fire, so the rules are not evaluated", watchdogName)
+	}
+	var managers struct {
+		Data struct{ ActiveAlertmanagers []struct{ URL string } }
+	}
+	if err := get(ctx, client, p.Prometheus+"/api/v1/alertmanagers", "", &managers); err != nil {
+		return "", err
+	}
+	if len(managers.Data.ActiveAlertmanagers) == 0 {
+		return "", fmt.Errorf("Prometheus has no Alertmanager; check alerting.alertmanagers") //nolint:revive,staticcheck // a name
+	}
+	return fmt.Sprintf("%d alert rules, %s fires, %d Alertmanager", n, watchdogName, len(managers.Data.ActiveAlertmanagers)), nil
+}
+
+// testDuration is how long the test alert is active. A message that it is resolved
+// follows.
+const testDuration = 3 * time.Minute
+
+// sendTest posts the test alert to Alertmanager.
+func (p Path) sendTest(ctx context.Context, client *http.Client, id string) (string, error) {
+	now := time.Now()
+	body := encode([]map[string]any{{
+		"startsAt": now, "endsAt": now.Add(testDuration),
+		"labels": map[string]string{"alertname": testName, "severity": p.Severity, TestLabel: id},
+		"annotations": map[string]string{
+			"summary":        "Test message of rainbond-exporter",
+			"summary_zh":     "rainbond-exporter 的测试消息",
+			"description":    "Impact: None. Somebody tests the path of alerts to this chat.\nCause: rainbond-exporter test-alert\nFix: Nothing to do.",
+			"description_zh": "影响：无。有人在测试告警到这个群的链路。\n原因：rainbond-exporter test-alert\n处理：无需处理。",
+		},
+	}})
+	if err := call(ctx, client, http.MethodPost, p.Alertmanager+"/api/v2/alerts", "", body, nil); err != nil {
+		return "", err
+	}
+	return testName + " accepted, " + TestLabel + "=" + id, nil
+}
+
+// pollInterval is the pause between two questions of a test.
+const pollInterval = time.Second
+
+// poll calls ask until it returns a text or an error, or ctx ends.
+func poll(ctx context.Context, late string, ask func() (string, error)) (string, error) {
+	for {
+		if text, err := ask(); text != "" || err != nil {
+			return text, err
+		}
+		select {
+		case <-time.After(pollInterval):
+		case <-ctx.Done():
+			return "", fmt.Errorf("%s", late)
+		}
+	}
+}
+
+// route asks Alertmanager for the receivers of the test alert.
+func (p Path) route(ctx context.Context, client *http.Client, id string) (string, error) {
+	return poll(ctx, "Alertmanager does not list the alert", func() (string, error) {
+		var alerts []struct {
+			Receivers []struct{ Name string }
+			Status    struct{ SilencedBy, InhibitedBy []string }
+		}
+		if err := get(ctx, client, p.Alertmanager+"/api/v2/alerts?filter="+url.QueryEscape(fmt.Sprintf("%s=%q", TestLabel, id)), "", &alerts); err != nil || len(alerts) == 0 {
+			return "", err
+		}
+		a := alerts[0]
+		if len(a.Status.SilencedBy)+len(a.Status.InhibitedBy) > 0 {
+			return "", fmt.Errorf("the alert is silenced or inhibited by %s", strings.Join(append(a.Status.SilencedBy, a.Status.InhibitedBy...), ", "))
+		}
+		var names []string
+		for _, r := range a.Receivers {
+			names = append(names, r.Name)
+		}
+		if len(names) == 0 {
+			return "", fmt.Errorf("no receiver; check route")
+		}
+		return "receivers: " + strings.Join(names, ", "), nil
+	})
+}
+
+// results asks the relay for the results of the test.
+func (p Path) results(ctx context.Context, client *http.Client, id string) ([]TestResult, error) {
+	var results []TestResult
+	err := get(ctx, client, p.Relay+"/test-alert/"+id, p.Token, &results)
+	return results, err
+}
+
+// relayed waits until the test alert has arrived at the relay.
+func (p Path) relayed(ctx context.Context, client *http.Client, id string) (string, error) {
+	return poll(ctx, "the relay has not received the alert; check the webhook_configs of this receiver, and alertmanager_notifications_failed_total", func() (string, error) {
+		results, err := p.results(ctx, client, id)
+		if err != nil || len(results) == 0 {
+			return "", err
+		}
+		var names []string
+		for _, r := range results {
+			names = append(names, r.Receiver+" ("+r.Type+")")
+		}
+		return "received for " + strings.Join(names, ", "), nil
+	})
+}
+
+// vendor returns what the robots have answered. A rate limit or a lost request is
+// repeated by Alertmanager, so that is not final.
+func (p Path) vendor(ctx context.Context, client *http.Client, id string) (string, error) {
+	failed := "the relay has forgotten the alert"
+	text, err := poll(ctx, "", func() (string, error) {
+		results, err := p.results(ctx, client, id)
+		if err != nil {
+			return "", err
+		}
+		var accepted []string
+		for _, r := range results {
+			if !r.Delivered() {
+				failed = fmt.Sprintf("%s: %s: %s", r.Receiver, r.Outcome, r.Reason)
+				if r.Outcome == rejected {
+					return "", fmt.Errorf("%s", failed)
+				}
+				return "", nil
+			}
+			accepted = append(accepted, r.Receiver)
+		}
+		return strings.Join(accepted, ", "), nil
+	})
+	if err != nil && err.Error() == "" {
+		return "", fmt.Errorf("%s", failed)
+	}
+	if err != nil {
+		return "", err
+	}
+	return "message accepted: " + text, nil
+}
