@@ -239,7 +239,7 @@ func TestRegionsThatAreNotProbedAreUnknown(t *testing.T) {
 		} {
 			for _, c := range []Collector{
 				NewAPI(fixed(regions, nil), slow, nil, nil),
-				NewCert(fixed(regions, nil), nil, "", slow),
+				NewCert(fixed(regions, nil), nil, nil, "", slow),
 			} {
 				ctx, cancel := context.WithTimeout(t.Context(), row.limit)
 				report, err := c.Collect(ctx)

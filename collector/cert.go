@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,10 +15,11 @@ import (
 
 // cert compares the certificates in the five places.
 type cert struct {
-	regions func(context.Context) ([]fault.Region, error)
-	cluster func(context.Context) ([]fault.Copy, error)
-	local   string // the name of the region of this cluster
-	probe   func(context.Context, fault.Region) fault.Trace
+	regions  func(context.Context) ([]fault.Region, error)
+	cluster  func(context.Context) ([]fault.Copy, error)
+	local    string // the name of the region of this cluster
+	platform func(context.Context) (fault.Platform, error)
+	probe    func(context.Context, fault.Region) fault.Trace
 
 	mu   sync.Mutex
 	last map[string]*compared // by region
@@ -53,12 +55,13 @@ func newReading(r fault.Reading, hasKey bool) reading {
 
 // NewCert returns the collector of symptom cert. Function regions returns each
 // region with the console's copy of its certificates. Function cluster returns
-// the copies in this cluster, whose region has the name local; it may be nil.
-// The trace of probe contains the served certificate.
+// the copies in this cluster, whose region has the name local, and function
+// platform the operator's configuration; both may be nil. The trace of probe
+// contains the served certificate.
 func NewCert(regions func(context.Context) ([]fault.Region, error), cluster func(context.Context) ([]fault.Copy, error),
-	local string, probe func(context.Context, fault.Region) fault.Trace,
+	platform func(context.Context) (fault.Platform, error), local string, probe func(context.Context, fault.Region) fault.Trace,
 ) Collector {
-	return &cert{regions: regions, cluster: cluster, local: local, probe: probe, last: map[string]*compared{}}
+	return &cert{regions: regions, cluster: cluster, platform: platform, local: local, probe: probe, last: map[string]*compared{}}
 }
 
 func (c *cert) Name() string { return SlugCert }
@@ -70,11 +73,13 @@ func (c *cert) stream(ctx context.Context, publish func(part string, r Report)) 
 	// The cluster's copies are read concurrently, so that a Kubernetes API that
 	// does not respond takes no time from the regions.
 	var ours []fault.Copy
+	var rotation Report
 	var errCluster error
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
 		ours, errCluster = c.clusterCopies(ctx)
+		c.collectRotation(ctx, &rotation, ours)
 	}()
 
 	all, errRegions := c.regions(ctx)
@@ -103,6 +108,9 @@ func (c *cert) stream(ctx context.Context, publish func(part string, r Report)) 
 		publishRegion(region, copies, served)
 	})
 	<-read
+	if len(rotation.samples) > 0 {
+		publish("rotation", rotation)
+	}
 	if _, ok := seen[c.local]; !ok && len(ours) > 0 {
 		publishRegion(fault.Region{Name: c.local, Place: fault.RegionConfig}, ours, nil)
 	}
@@ -110,6 +118,26 @@ func (c *cert) stream(ctx context.Context, publish func(part string, r Report)) 
 	c.last = seen
 	c.mu.Unlock()
 	return errors.Join(errRegions, errNames, errCluster, errProbes)
+}
+
+// collectRotation exports whether the operator replaces all certificates when it
+// restarts. Without the Secret or the operator's configuration this is unknown.
+func (c *cert) collectRotation(ctx context.Context, r *Report, ours []fault.Copy) {
+	i := slices.IndexFunc(ours, func(o fault.Copy) bool { return o.Place == fault.ServerSecret && o.Err == nil })
+	if i < 0 || c.platform == nil {
+		return
+	}
+	platform, _ := c.platform(ctx) // the component collector reports the error
+	if len(platform.GatewayAddresses) == 0 {
+		return
+	}
+	pending := platform.RotationPending(ours[i].Addresses)
+	r.addSample("rainbond_certificate_rotation_pending", flag(pending), c.local)
+	if pending {
+		label, addresses := ours[i].Addresses, strings.Join(platform.GatewayAddresses, ", ")
+		r.addTranslated(EvidenceAddress, fmt.Sprintf("label availableips of Secret rbd-api-server-cert: %q; gatewayIngressIPs: %s", label, addresses),
+			fmt.Sprintf("Secret rbd-api-server-cert 的标签 availableips：%q；gatewayIngressIPs：%s", label, addresses), labelRegion, c.local)
+	}
 }
 
 // clusterCopies returns the copies in this cluster, or an error if the source

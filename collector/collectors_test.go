@@ -114,7 +114,7 @@ func TestCertificatesOfFivePlaces(t *testing.T) {
 		{Place: fault.ServerSecret, Kind: fault.Server, PEM: now.Server, Key: old.ServerKey},
 	}
 	served := fault.ReadCopy(fault.Copy{PEM: now.Server})
-	c := NewCert(fixed([]fault.Region{region}, nil), fixed(clusterCopies, nil), "rainbond",
+	c := NewCert(fixed([]fault.Region{region}, nil), fixed(clusterCopies, nil), nil, "rainbond",
 		func(context.Context, fault.Region) fault.Trace { return fault.Trace{Served: [][]byte{served.Cert.Raw}} })
 	want := `
 		rainbond_certificate_mismatch{kind="server",place="served",rainbond_region="rainbond",reference="console"} 1
@@ -324,7 +324,7 @@ func TestChangedCertificateIsComparedAgain(t *testing.T) {
 	region := func(ca, client pki.Generation) fault.Region {
 		return fault.Region{Name: "rainbond", Place: fault.Console, CA: ca.CA, Cert: client.Client, Key: client.ClientKey}
 	}
-	c := NewCert(nil, nil, "", nil).(*cert)
+	c := NewCert(nil, nil, nil, "", nil).(*cert)
 	var last *compared
 	for _, row := range []struct {
 		what    string
@@ -365,7 +365,7 @@ func BenchmarkCertificatesOfAThousandRegions(b *testing.B) {
 		regions = append(regions, fault.Region{Name: strconv.Itoa(i), Place: fault.Console, CA: g.CA, Cert: g.Client, Key: g.ClientKey})
 	}
 	served := fault.ReadCopy(fault.Copy{PEM: g.Server}).Cert.Raw
-	c := NewCert(nil, nil, "", nil).(*cert)
+	c := NewCert(nil, nil, nil, "", nil).(*cert)
 	for _, r := range regions {
 		c.last[r.Name] = c.compare(r, consoleCopies(r), [][]byte{served})
 	}

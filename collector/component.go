@@ -81,6 +81,20 @@ func (c *component) collectPods(ctx context.Context, r *Report) error {
 	if c.Platform != nil {
 		platform, errPlatform = c.Platform(ctx)
 	}
+	for _, p := range platform.Components {
+		if p.Failure != "" {
+			r.addSample("rainbond_operator_component_failed", 1, c.region, p.Name)
+			r.addEvidence(EvidenceError, p.Name+": ErrCreateResources: "+p.Failure, labelRegion, c.region, "component", p.Name)
+			r.began(p.FailedSince)
+		}
+	}
+	for _, w := range workloads {
+		if w.RestartedAt != "" && w.Component == "rbd-api" {
+			r.addSample("rainbond_component_restart_pending", 1, c.region, w.Component)
+			r.addTranslated(EvidencePod, w.Component+": annotation kubectl.kubernetes.io/restartedAt: "+w.RestartedAt,
+				w.Component+"：注解 kubectl.kubernetes.io/restartedAt："+w.RestartedAt, labelRegion, c.region, "component", w.Component)
+		}
+	}
 	for _, w := range mergeComponents(fault.FromWorkloads(workloads, pods, platform.Expected())) {
 		r.addSample("rainbond_component_desired", float64(w.Desired), c.region, w.Component, w.Kind)
 		r.addSample("rainbond_component_ready", float64(w.Ready), c.region, w.Component, w.Kind)

@@ -3,6 +3,7 @@ package collector
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -148,4 +149,37 @@ func TestHangingKubernetesAPILeavesTimeForTheConsole(t *testing.T) {
 		}
 		compare(t, report, `rainbond_monitor_up{rainbond_region="rainbond"} 0`, "rainbond_monitor_up")
 	})
+}
+
+func TestWhatTheOperatorDoesAtItsRestart(t *testing.T) {
+	since := time.Date(2026, 11, 29, 8, 0, 0, 0, time.UTC)
+	platform := fixed(fault.Platform{
+		Components:       []fault.RbdComponent{{Name: "rbd-mq", Failure: "label too long", FailedSince: since}},
+		GatewayAddresses: []string{"10.0.0.1", "10.0.0.2"},
+	}, nil)
+	workloads := []fault.Workload{
+		{Component: "rbd-api", Kind: "Deployment", Desired: 1, Ready: 1, RestartedAt: "2026-11-28T09:00:00Z"},
+		{Component: "rbd-mq", Kind: "Deployment", Desired: 1, Ready: 1},
+	}
+	report := shows(t, NewComponent("rainbond", Components{Workloads: fixed(workloads, nil), Pods: fixed([]fault.Pod(nil), nil), Platform: platform}), `
+		rainbond_component_restart_pending{component="rbd-api",rainbond_region="rainbond"} 1
+		rainbond_operator_component_failed{component="rbd-mq",rainbond_region="rainbond"} 1`,
+		"rainbond_component_restart_pending", "rainbond_operator_component_failed")
+	if i := slices.IndexFunc(report.Evidence, func(e Evidence) bool { return e.Since.Equal(since) }); i < 0 {
+		t.Errorf("no evidence since %v: %v", since, report.Evidence)
+	}
+
+	secret := fault.Copy{Place: fault.ServerSecret, Kind: fault.CA, Addresses: "10_0_0_1"}
+	certificates := func(c fault.Copy) Collector {
+		return NewCert(fixed([]fault.Region(nil), nil), fixed([]fault.Copy{c}, nil), platform, "rainbond", nil)
+	}
+	const name = "rainbond_certificate_rotation_pending"
+	report = shows(t, certificates(secret), name+`{rainbond_region="rainbond"} 1`, name)
+	if text := evidenceText(report); !strings.Contains(text, `label availableips of Secret rbd-api-server-cert: "10_0_0_1"; gatewayIngressIPs: 10.0.0.1, 10.0.0.2`) {
+		t.Errorf("evidence %s", text)
+	}
+	secret.Addresses = "10_0_0_1-10_0_0_2"
+	shows(t, certificates(secret), name+`{rainbond_region="rainbond"} 0`, name)
+	secret.Err = errors.New("not found")
+	shows(t, certificates(secret), "", name)
 }

@@ -301,7 +301,7 @@ func (w *world) simulate(t *testing.T) {
 	probe := OncePerCollection(func(r fault.Region) string { return r.Name }, w.probe)
 	apiCollector := NewAPI(regions, probe, nil, w.whenRead).(*api)
 	set := NewSet(slog.New(slog.DiscardHandler), DefaultTimeout,
-		apiCollector, NewCert(regions, nil, "", probe), funcCollector{SlugDisk, w.inspectDisk})
+		apiCollector, NewCert(regions, nil, nil, "", probe), funcCollector{SlugDisk, w.inspectDisk})
 	var scrapers sync.WaitGroup
 	for range 1 + w.random.IntN(5) {
 		begin := time.Duration(w.random.Int64N(int64(time.Minute)))

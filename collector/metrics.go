@@ -66,6 +66,7 @@ var Catalogue = []Metric{
 	{SlugCert, "rainbond_certificate_unreadable", "Whether the certificate of this kind in this place cannot be used, for this reason.", gauge, []string{labelRegion, "place", "kind", "reason"}},
 	{SlugCert, "rainbond_certificate_key_mismatch", "Whether the private key in this place does not match the certificate next to it.", gauge, []string{labelRegion, "place"}},
 	{SlugCert, "rainbond_certificate_not_after_timestamp_seconds", "Time at which the certificate of this kind in this place expires.", gauge, []string{labelRegion, "place", "kind"}},
+	{SlugCert, "rainbond_certificate_rotation_pending", "Whether the operator replaces all certificates at its next restart, because gatewayIngressIPs of the RainbondCluster differs from the label availableips of Secret rbd-api-server-cert. Absent if either is unknown.", gauge, []string{labelRegion}},
 
 	{SlugNodeRole, "rainbond_nodes", "Nodes that have a label of this role; role none counts the nodes without any.", gauge, []string{labelRegion, "role"}},
 	{SlugNodeRole, "rainbond_node_role_required", "Whether the region's version, before v5.13, needs a role label on every node. 0 if the version is unknown.", gauge, []string{labelRegion}},
@@ -81,6 +82,8 @@ var Catalogue = []Metric{
 	{SlugComponent, "rainbond_monitor_up", "Whether the region API can reach rbd-monitor, whose alarms are the console's list of component faults. Absent if the region API does not answer.", gauge, []string{labelRegion}},
 	{SlugComponent, "rainbond_monitor_last_scrape_timestamp_seconds", "Time of the last scrape by rbd-monitor. Absent if it is more than an hour ago or cannot be read.", gauge, []string{labelRegion}},
 	{SlugComponent, "rainbond_pods_evicted", "Evicted pods that are left over in the namespace. They are not a fault.", gauge, []string{labelRegion}},
+	{SlugComponent, "rainbond_component_restart_pending", "Whether the operator restarts rbd-api at its next restart, because kubectl rollout restart left its annotation in the pod template. Only then has it a series.", gauge, []string{labelRegion, "component"}},
+	{SlugComponent, "rainbond_operator_component_failed", "A component whose resources the operator cannot create (reason ErrCreateResources of its RbdComponent). Only such components have a series.", gauge, []string{labelRegion, "component"}},
 
 	{SlugDisk, "rainbond_node_root_size_bytes", "Size of the node's root file system.", gauge, []string{labelRegion, "node"}},
 	{SlugDisk, "rainbond_node_root_avail_bytes", "Space of the node's root file system that is available to ordinary users.", gauge, []string{labelRegion, "node"}},

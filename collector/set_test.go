@@ -110,7 +110,7 @@ func TestPanicOfAProbeIsUnknown(t *testing.T) {
 		return fault.Trace{Status: 200}
 	}
 	regions := fixed([]fault.Region{{Name: "a"}, {Name: "b"}}, nil)
-	set := newTestSet(NewAPI(regions, probe, nil, nil), NewCert(regions, func(context.Context) ([]fault.Copy, error) { panic("bang") }, "a", probe))
+	set := newTestSet(NewAPI(regions, probe, nil, nil), NewCert(regions, func(context.Context) ([]fault.Copy, error) { panic("bang") }, nil, "a", probe))
 	snapshot := set.Collect(t.Context())
 	if got, want := success(t, snapshot), "api: panic: boom; cert: panic: bang"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)

@@ -22,6 +22,9 @@ var (
 	roleNoNode       = alert{"RainbondRoleWithoutNode", "node-role-no-node"}
 	placement        = alert{"RainbondPlacementNodeMissing", "node-role-placement"}
 	notReady         = alert{"RainbondComponentNotReady", "component-not-ready"}
+	restartPending   = alert{"RainbondRestartPending", "component-restart-pending"}
+	operatorFailing  = alert{"RainbondOperatorFailing", "component-operator-failing"}
+	rotationPending  = alert{"RainbondCertificateRotationPending", "cert-rotation-pending"}
 	alarmStuck       = alert{"RainbondComponentAlarmStuck", "component-alarm-stuck"}
 	monitorStale     = alert{"RainbondMonitorStale", "component-monitor-stale"}
 	diskFilling      = alert{"RainbondNodeDiskFilling", "disk-filling"}

@@ -47,7 +47,7 @@ func certificates(tr translation) dashboard {
 				visualization: stat{"min(" + of("rainbond_certificate_not_after_timestamp_seconds") + ") - time()"},
 			},
 			{
-				id: 5, title: tr("Five places", "五处证书"), width: 24, height: 11, unit: "short", alerts: []alert{mismatch, drift},
+				id: 5, title: tr("Five places", "五处证书"), width: 24, height: 11, unit: "short", alerts: []alert{mismatch, drift, rotationPending},
 				description: tr("The first eight digits of each certificate's SHA-256. All digits in a row of kind ca or client must be equal; rbd-api serves the server certificate. Rows with a mismatch come first.",
 					"各处证书 SHA-256 的前 8 位。ca、client 每行应当全部相同；rbd-api 出示的是服务端证书。不一致的行在最上。"),
 				visualization: matrix,

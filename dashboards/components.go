@@ -32,7 +32,7 @@ func components(tr translation) dashboard {
 				visualization: stat{total(by("max", "rainbond_region", of("rainbond_pods_evicted")))},
 			},
 			{
-				id: 5, title: tr("Ready and desired pods", "就绪数与应有数"), width: 12, height: 12, unit: "short", alerts: []alert{notReady},
+				id: 5, title: tr("Ready and desired pods", "就绪数与应有数"), width: 12, height: 12, unit: "short", alerts: []alert{notReady, restartPending, operatorFailing},
 				description: tr("Ready and desired pods of each component, the most missing first.", "各组件就绪的与应有的 Pod 数，缺得最多的在最上。"),
 				visualization: table{by: tr("Missing", "缺少"), columns: []column{
 					region, component, {title: tr("Workload", "工作负载"), label: "kind"},

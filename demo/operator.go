@@ -20,7 +20,11 @@ type clusterSpec struct {
 	externalHub bool
 	gateway     []string // nodesForGateway
 	chaos       []string // nodesForChaos
+	addresses   []string // gatewayIngressIPs
 }
+
+// operatorError is the operator's message when the label availableips is too long.
+const operatorError = `Secret "rbd-api-server-cert" is invalid: metadata.labels: Invalid value: must be no more than 63 characters`
 
 // custom returns one of the operator's resources. Its status is as unreliable
 // as the real one: Ready never becomes False again, and Running is always
@@ -47,7 +51,11 @@ func (w *world) operatorObjects() []object {
 	names := []string{}
 	for _, c := range w.components {
 		if c.name != "rainbond-operator" {
-			all = append(all, w.custom("RbdComponent", c.name, map[string]any{"priorityComponent": true}, ready))
+			condition := ready
+			if slices.Contains(w.operatorFails, c.name) {
+				condition = map[string]any{"type": "Ready", "status": "False", "reason": "ErrCreateResources", "message": operatorError}
+			}
+			all = append(all, w.custom("RbdComponent", c.name, map[string]any{"priorityComponent": true}, condition))
 			names = append(names, c.name)
 		}
 	}
@@ -59,6 +67,10 @@ func (w *world) operatorObjects() []object {
 	for _, name := range w.workloadMissing {
 		all = append(all, w.custom("RbdComponent", name, map[string]any{}, ready))
 	}
+	addresses := []any{}
+	for _, address := range w.spec.addresses {
+		addresses = append(addresses, address)
+	}
 	nodes := func(names []string) (all []any) {
 		for _, name := range names {
 			all = append(all, map[string]any{"name": name})
@@ -66,7 +78,7 @@ func (w *world) operatorObjects() []object {
 		return all
 	}
 	spec := map[string]any{
-		"imageHub":        map[string]any{"domain": "goodrain.me"},
+		"imageHub": map[string]any{"domain": "goodrain.me"}, "gatewayIngressIPs": addresses,
 		"nodesForGateway": nodes(w.spec.gateway), "nodesForChaos": nodes(w.spec.chaos),
 	}
 	if w.spec.externalHub {

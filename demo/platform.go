@@ -25,6 +25,9 @@ type component struct {
 	pinned  []string
 	labels  map[string]string
 	pods    []*corev1.Pod
+	// restarted is the annotation that kubectl rollout restart leaves in the
+	// template; "" without it.
+	restarted string
 }
 
 // operatorLabels returns the labels that the operator sets on workloads and
@@ -227,6 +230,9 @@ func (c *component) workload(created metav1.Time) (string, object) {
 	meta := metav1.ObjectMeta{Name: c.name, Namespace: namespace, UID: uid(c.kind, c.name), Labels: c.labels, CreationTimestamp: created, Generation: 1}
 	selector := &metav1.LabelSelector{MatchLabels: map[string]string{"name": c.name}}
 	template := corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: c.labels}}
+	if c.restarted != "" {
+		template.Annotations = map[string]string{"kubectl.kubernetes.io/restartedAt": c.restarted}
+	}
 	for _, pod := range c.pods[:min(1, len(c.pods))] {
 		template.Spec.Containers, template.Spec.Volumes = pod.Spec.Containers, pod.Spec.Volumes
 	}

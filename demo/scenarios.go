@@ -51,9 +51,9 @@ var inTime = map[string][]string{
 	"node-role-no-worker": alerts("RainbondRoleWithoutNode"),
 }
 
-// info are the scenarios whose alerts have the severity info since v5.13: they
-// notify nobody.
-var info = []string{"node-role-none", "node-role-no-worker"}
+// info are the scenarios whose alerts have the severity info, some of them only
+// since v5.13: they notify nobody.
+var info = []string{"node-role-none", "node-role-no-worker", "component-restart-pending"}
 
 // Notified returns the names of exactly those alerts that notify once the
 // scenario has lasted for the rules' durations.

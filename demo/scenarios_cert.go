@@ -47,6 +47,8 @@ var certScenarios = []Scenario{
 			w.addMountEvent(w.pod("rbd-api"), `MountVolume.SetUp failed for volume "region-api-ssl" : secret "`+serverSecret+`" not found`)
 			w.listener.behaviour = hangsUp
 		}},
+	{"cert-rotation-pending", "cert", title("网关地址改了，operator 下次重启时轮换全部证书", "The gateway's addresses changed, and the operator rotates all certificates at its next restart"), alerts("RainbondCertificateRotationPending"),
+		func(w *world) { w.spec.addresses = append(w.spec.addresses, "192.168.1.12") }},
 	{"cert-expiring", "cert", title("替换过的证书 10 天后过期", "A replaced certificate expires in 10 days"), alerts("RainbondCertificateExpiring"),
 		func(w *world) { w.replaced(expiring) }},
 	{"cert-expired", "cert", title("替换过的证书已经过期", "A replaced certificate has expired"), alerts("RainbondRegionTLSFailing"),

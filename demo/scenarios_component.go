@@ -57,6 +57,13 @@ var componentScenarios = []Scenario{
 			// It does not listen before the database answers.
 			w.listener.behaviour = refuses
 		}},
+	{"component-operator-failing", "component", title("operator 无法为 rbd-api 创建资源", "The operator cannot create the resources of rbd-api"), alerts("RainbondOperatorFailing"),
+		func(w *world) {
+			w.operatorFails = []string{"rbd-api"}
+			w.spec.addresses = []string{"192.168.100.11", "192.168.100.12", "192.168.100.13", "192.168.100.14", "192.168.100.15"}
+		}},
+	{"component-restart-pending", "component", title("rbd-api 用 rollout restart 重启过，operator 下次重启时会再重启它", "rbd-api was restarted with rollout restart, and the operator will restart it again"), alerts("RainbondRestartPending"),
+		func(w *world) { w.component("rbd-api").restarted = w.ago(age).UTC().Format(time.RFC3339) }},
 	{"component-alarm-stuck", "component", title("控制台一直显示 rbd-chaos 故障，而它是正常的", "The console reports a fault of rbd-chaos, which is healthy"), alerts("RainbondComponentAlarmStuck"),
 		func(w *world) { w.listener.api.monitor.firing = []string{"BuilderDown"} }},
 	{"component-monitor-stale", "component", title("rbd-monitor 停止采集，控制台的故障列表不可信", "rbd-monitor has stopped scraping, and the console's fault list is stale"), alerts("RainbondMonitorStale"),

@@ -61,6 +61,7 @@ type world struct {
 	workloadMissing []string    // RbdComponents without a workload
 	forbidden       []string    // resources that RBAC forbids
 	kubeDown        bool
+	operatorFails   []string // components whose resources the operator cannot create
 
 	root   fault.Filesystem // of each node
 	mounts []fault.Mount    // other file systems of each node
@@ -83,7 +84,7 @@ func newWorld(certs *certs, i Installation, url, address string, began time.Time
 	w.nodes = w.healthyNodes()
 	w.components = w.healthyComponents(serial)
 	w.otherPods = w.healthyOtherPods()
-	w.spec = clusterSpec{gateway: []string{"node-1"}, chaos: w.component("rbd-chaos").pinned}
+	w.spec = clusterSpec{addresses: []string{"127.0.0.1"}, gateway: []string{"node-1"}, chaos: w.component("rbd-chaos").pinned}
 	w.root = filesystem(0.46, 0.92)
 	if i.change != nil {
 		i.change(w)

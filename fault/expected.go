@@ -3,6 +3,7 @@ package fault
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 // A Platform is the configuration of rainbond-operator: the RbdComponents and
@@ -18,6 +19,9 @@ type Platform struct {
 	// GatewayNodes and ChaosNodes are the node names in nodesForGateway and
 	// nodesForChaos.
 	GatewayNodes, ChaosNodes []string
+	// GatewayAddresses are the addresses in gatewayIngressIPs; empty if the
+	// operator has not filled it yet.
+	GatewayAddresses []string
 }
 
 // An RbdComponent is one component that the operator is configured to run.
@@ -28,6 +32,18 @@ type RbdComponent struct {
 	// Unsupported is the operator's state of a component of an older version,
 	// for which it creates no workload.
 	Unsupported bool
+	// Failure is the operator's message while it cannot create the resources of
+	// the component; "" otherwise. FailedSince is when that began; it may be zero.
+	Failure     string
+	FailedSince time.Time
+}
+
+// RotationPending reports whether the operator replaces all certificates when
+// it restarts: the addresses in the label availableips of the server's Secret
+// are not those in gatewayIngressIPs (rainbond-operator,
+// controllers/handler/api.go).
+func (p Platform) RotationPending(label string) bool {
+	return len(p.GatewayAddresses) > 0 && label != strings.ReplaceAll(strings.Join(p.GatewayAddresses, "-"), ".", "_")
 }
 
 // The components that an external service can replace, and those that are

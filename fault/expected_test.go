@@ -48,3 +48,21 @@ func TestUnmatchedPlacements(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
+
+func TestRotationPending(t *testing.T) {
+	for _, row := range []struct {
+		addresses []string
+		label     string
+		pending   bool
+	}{
+		{[]string{"10.0.0.1"}, "10_0_0_1", false},
+		{[]string{"10.0.0.1", "10.0.0.2"}, "10_0_0_1-10_0_0_2", false},
+		{[]string{"10.0.0.2", "10.0.0.1"}, "10_0_0_1-10_0_0_2", true}, // the operator compares the text
+		{[]string{"10.0.0.1"}, "", true},
+		{nil, "10_0_0_1", false}, // the operator has not filled it yet
+	} {
+		if got := (Platform{GatewayAddresses: row.addresses}).RotationPending(row.label); got != row.pending {
+			t.Errorf("%v, label %q: %v, want %v", row.addresses, row.label, got, row.pending)
+		}
+	}
+}

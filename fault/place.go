@@ -38,6 +38,9 @@ type Copy struct {
 	// console does not accept carriage returns there.
 	Column bool
 	Key    Secret // the PEM text of its private key; nil when the place has no keys
+	// Addresses is the label availableips of a server-secret: the gateway's
+	// addresses for which the operator made it.
+	Addresses string
 	// Err is why there is no text: the file or the Secret does not exist. A
 	// Copy with Err has no PEM.
 	Err error

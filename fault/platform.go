@@ -26,6 +26,9 @@ type Workload struct {
 	// Version is the tag of rbd-api's image, such as v6.9.8-release; "" for
 	// other components.
 	Version string
+	// RestartedAt is the time that kubectl rollout restart wrote into the pod
+	// template; "" without it.
+	RestartedAt string
 	// Pinned lists, as text, the node names that a DaemonSet's affinity
 	// requires; "" when it runs on any node.
 	Pinned string

@@ -35,7 +35,8 @@ const (
 type object struct {
 	kind, name, namespace string
 	values                map[string][]byte
-	missing               bool // there is no such object
+	addresses             string // the label availableips
+	missing               bool   // there is no such object
 }
 
 // get returns the value of key. The error that there is none is a finding.
@@ -52,7 +53,7 @@ func (o object) get(key string) ([]byte, error) {
 
 // copy returns the certificate under key, and the private key under keyKey.
 func (o object) copy(place fault.Place, kind fault.Kind, key, keyKey string) fault.Copy {
-	c := fault.Copy{Place: place, Kind: kind}
+	c := fault.Copy{Place: place, Kind: kind, Addresses: o.addresses}
 	c.PEM, c.Err = o.get(key)
 	c.Key = o.values[keyKey]
 	return c
@@ -151,7 +152,7 @@ func (k *Client) secret(ctx context.Context, name string) (object, error) {
 	if err := k.api.secrets(k.namespace).Get(ctx, name, &found); err != nil {
 		return k.unread(o, "secrets", err)
 	}
-	o.values = found.Data
+	o.values, o.addresses = found.Data, found.Labels[labelAddresses]
 	return o, nil
 }
 

@@ -23,10 +23,14 @@ const (
 	operator      = "rainbond-operator"
 	creator       = "Rainbond"
 
+	labelAddresses   = "availableips"    // of the Secrets
 	labelHostnameK3s = "k3s.io/hostname" // in addition to corev1.LabelHostname
 	labelRoles       = "node-role.kubernetes.io"
 	labelRoleOld     = "kubernetes.io/role"
 )
+
+// annotationRestarted is what kubectl rollout restart writes into a pod template.
+const annotationRestarted = "kubectl.kubernetes.io/restartedAt"
 
 func node(n *corev1.Node) (fault.Node, bool) {
 	result := fault.Node{
@@ -58,7 +62,7 @@ func node(n *corev1.Node) (fault.Node, bool) {
 
 func deployment(d *appsv1.Deployment) (fault.Workload, bool) {
 	w, ours := workload(d.ObjectMeta, "Deployment", replicas(d.Spec.Replicas), d.Status.ReadyReplicas)
-	w.Version = version(w.Component, d.Spec.Template.Spec)
+	w.Version, w.RestartedAt = version(w.Component, d.Spec.Template.Spec), d.Spec.Template.Annotations[annotationRestarted]
 	return w, ours
 }
 
@@ -74,12 +78,15 @@ func version(component string, spec corev1.PodSpec) string {
 }
 
 func statefulSet(s *appsv1.StatefulSet) (fault.Workload, bool) {
-	return workload(s.ObjectMeta, "StatefulSet", replicas(s.Spec.Replicas), s.Status.ReadyReplicas)
+	w, ours := workload(s.ObjectMeta, "StatefulSet", replicas(s.Spec.Replicas), s.Status.ReadyReplicas)
+	w.RestartedAt = s.Spec.Template.Annotations[annotationRestarted]
+	return w, ours
 }
 
 func daemonSet(d *appsv1.DaemonSet) (fault.Workload, bool) {
 	result, ours := workload(d.ObjectMeta, "DaemonSet", d.Status.DesiredNumberScheduled, d.Status.NumberReady)
 	result.Pinned, result.Version = pinned(d.Spec.Template.Spec), version(result.Component, d.Spec.Template.Spec)
+	result.RestartedAt = d.Spec.Template.Annotations[annotationRestarted]
 	return result, ours
 }
 

@@ -26,6 +26,9 @@ const (
 	// ownRegistry is the domain of the registry that the platform runs itself
 	// (rainbond-operator, util/constants, DefImageRepository).
 	ownRegistry = "goodrain.me"
+	// createFailed is the reason of an RbdComponent whose resources the operator
+	// cannot create (rainbond-operator, controllers/rbdcomponent_controller.go).
+	createFailed = "ErrCreateResources"
 	// maxEvents bounds the events read: one pod that cannot mount has one for
 	// each volume, which the kubelet counts up.
 	maxEvents = 100
@@ -76,9 +79,11 @@ func (k *Client) rbdComponents(ctx context.Context, p *fault.Platform) error {
 			} `json:"spec"`
 			Status struct {
 				Conditions []struct {
-					Type   string `json:"type"`
-					Status string `json:"status"`
-					Reason string `json:"reason"`
+					Type    string      `json:"type"`
+					Status  string      `json:"status"`
+					Reason  string      `json:"reason"`
+					Message string      `json:"message"`
+					Since   metav1.Time `json:"lastTransitionTime"`
 				} `json:"conditions"`
 			} `json:"status"`
 		} `json:"items"`
@@ -90,7 +95,15 @@ func (k *Client) rbdComponents(ctx context.Context, p *fault.Platform) error {
 		c := fault.RbdComponent{Name: item.Metadata.Name, Zero: item.Spec.Replicas != nil && *item.Spec.Replicas == 0}
 		for _, condition := range item.Status.Conditions {
 			// The only condition in the status that is always current.
-			c.Unsupported = c.Unsupported || condition.Type == "Ready" && condition.Status == "False" && condition.Reason == "UnsupportedType"
+			if condition.Type != "Ready" || condition.Status != "False" {
+				continue
+			}
+			switch condition.Reason {
+			case "UnsupportedType":
+				c.Unsupported = true
+			case createFailed:
+				c.Failure, c.FailedSince = cmp.Or(condition.Message, createFailed), condition.Since.Time
+			}
 		}
 		p.Components = append(p.Components, c)
 	}
@@ -113,10 +126,11 @@ func (k *Client) rainbondCluster(ctx context.Context, p *fault.Platform) error {
 			ImageHub *struct {
 				Domain string `json:"domain"`
 			} `json:"imageHub"`
-			RegionDatabase  *struct{} `json:"regionDatabase"`
-			UIDatabase      *struct{} `json:"uiDatabase"`
-			NodesForGateway pinned    `json:"nodesForGateway"`
-			NodesForChaos   pinned    `json:"nodesForChaos"`
+			RegionDatabase    *struct{} `json:"regionDatabase"`
+			UIDatabase        *struct{} `json:"uiDatabase"`
+			NodesForGateway   pinned    `json:"nodesForGateway"`
+			NodesForChaos     pinned    `json:"nodesForChaos"`
+			GatewayIngressIPs []string  `json:"gatewayIngressIPs"`
 		} `json:"spec"`
 		Metadata struct {
 			Name string `json:"name"`
@@ -127,6 +141,7 @@ func (k *Client) rainbondCluster(ctx context.Context, p *fault.Platform) error {
 	}
 	p.InternalHub = cluster.Spec.ImageHub != nil && ownHub(cluster.Spec.ImageHub.Domain)
 	p.InternalDB = cluster.Spec.RegionDatabase == nil || cluster.Spec.UIDatabase == nil
+	p.GatewayAddresses = cluster.Spec.GatewayIngressIPs
 	names := func(nodes pinned) (all []string) {
 		for _, n := range nodes {
 			all = append(all, n.Name)

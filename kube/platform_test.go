@@ -24,10 +24,13 @@ const (
 		{"metadata":{"name":"rbd-api"},"spec":{"replicas":1},"status":{"conditions":[{"type":"Ready","status":"True"}]}},
 		{"metadata":{"name":"rbd-hub"},"spec":{},"status":{"conditions":[{"type":"Ready","status":"False","reason":"PrerequisitesFailed"}]}},
 		{"metadata":{"name":"rbd-etcd"},"spec":{},"status":{"conditions":[{"type":"Ready","status":"False","reason":"UnsupportedType"}]}},
-		{"metadata":{"name":"rbd-app-ui"},"spec":{"replicas":0}}]}`
+		{"metadata":{"name":"rbd-app-ui"},"spec":{"replicas":0}},
+		{"metadata":{"name":"rbd-mq"},"spec":{},"status":{"conditions":[{"type":"Ready","status":"False","reason":"ErrCreateResources",
+			"message":"label too long","lastTransitionTime":"2026-11-29T08:00:00Z"}]}}]}`
 	clusterJSON = `{"kind":"RainbondCluster","metadata":{"name":"rainbondcluster"},"spec":{"imageHub":{"domain":"hub.example.com","password":"secret"},
 		"regionDatabase":{"host":"db","password":"secret"},"uiDatabase":{"host":"db","password":"secret"},
-		"nodesForGateway":[{"name":"n1","internalIP":"10.0.0.1"}],"nodesForChaos":[{"name":"n1"},{"name":"n2"}]}}`
+		"nodesForGateway":[{"name":"n1","internalIP":"10.0.0.1"}],"nodesForChaos":[{"name":"n1"},{"name":"n2"}],
+		"gatewayIngressIPs":["10.0.0.1","10.0.0.2"]}}`
 )
 
 // asked is a Client whose API server answers with answers by path, else 404. A
@@ -66,8 +69,12 @@ func TestPlatform(t *testing.T) {
 	k, log := asked(t, map[string]string{componentsPath: componentsJSON, clusterPath: clusterJSON})
 	got, err := k.Platform(t.Context())
 	want := fault.Platform{
-		Components:   []fault.RbdComponent{{Name: "rbd-api"}, {Name: "rbd-hub"}, {Name: "rbd-etcd", Unsupported: true}, {Name: "rbd-app-ui", Zero: true}},
-		GatewayNodes: []string{"n1"}, ChaosNodes: []string{"n1", "n2"},
+		Components: []fault.RbdComponent{{Name: "rbd-api"}, {Name: "rbd-hub"}, {Name: "rbd-etcd", Unsupported: true}, {Name: "rbd-app-ui", Zero: true},
+			{Name: "rbd-mq", Failure: "label too long", FailedSince: time.Date(2026, 11, 29, 8, 0, 0, 0, time.UTC)}},
+		GatewayNodes: []string{"n1"}, ChaosNodes: []string{"n1", "n2"}, GatewayAddresses: []string{"10.0.0.1", "10.0.0.2"},
+	}
+	for i := range got.Components { // decoded in the local time zone
+		got.Components[i].FailedSince = got.Components[i].FailedSince.UTC()
 	}
 	if err != nil || !reflect.DeepEqual(got, want) || log.Len() > 0 {
 		t.Errorf("got  %+v, %v\nwant %+v\n%s", got, err, want, log)

@@ -187,7 +187,7 @@ func (b *probeHandler) target(name string) *target {
 		regions := oncePerCollection(collector.Limited(b.find(name, t)))
 		probe := shareProbe(t.record(b.prober()))
 		t.set = collector.NewSet(b.log.With("region", name), b.timeout,
-			collector.NewAPI(regions, probe, nil, b.lastRead, collector.LogFailedProbes(b.log)), collector.NewCert(regions, nil, "", probe))
+			collector.NewAPI(regions, probe, nil, b.lastRead, collector.LogFailedProbes(b.log)), collector.NewCert(regions, nil, nil, "", probe))
 		if b.targets == nil {
 			b.targets = map[string]*target{}
 		}

@@ -133,7 +133,7 @@ func (s sources) collector(name string, f *flags, shared sharedQueries) (collect
 		if s.kube != nil {
 			cluster = s.kube.Certificates
 		}
-		return collector.NewCert(shared.regions, cluster, f.regionName, shared.probe), nil
+		return collector.NewCert(shared.regions, cluster, shared.platform, f.regionName, shared.probe), nil
 	case collector.SlugDisk:
 		source := collector.DiskSource{Root: s.root, Mounts: s.mounts}
 		if s.kube != nil {
