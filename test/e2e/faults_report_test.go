@@ -317,17 +317,8 @@ func writePage(t testing.TB, page string, measured matrix.Results) {
 		must(t, err)
 		page = string(text)
 	}
-	var rows []string
-	for _, f := range everywhere(demo.Installations[0]) {
-		rows = append(rows, f.name)
-	}
-	for section, text := range map[string]string{
-		matrix.InProcess: matrix.Expected(), matrix.EndToEnd: measured.Table(rows), matrix.Soak: measured.Table([]string{matrix.Soak}),
-	} {
-		var err error
-		page, err = matrix.Replace(page, section, text)
-		must(t, err)
-	}
+	page, err := matrix.Page(page, measured)
+	must(t, err)
 	write(t, faultsPage, []byte(page))
 }
 

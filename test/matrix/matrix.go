@@ -33,6 +33,35 @@ func Replace(page, section, text string) (string, error) {
 	return before + begin + "\n" + strings.TrimSpace(text) + "\n\n" + end + after, nil
 }
 
+// Page returns docs/faults.md with all three sections.
+func Page(page string, measured Results) (string, error) {
+	for section, text := range map[string]string{InProcess: Expected(), EndToEnd: measured.Table(measured.rows()), Soak: measured.Table([]string{Soak})} {
+		var err error
+		if page, err = Replace(page, section, text); err != nil {
+			return "", err
+		}
+	}
+	return page, nil
+}
+
+// rows returns the measured rows: the scenarios of the demo in their order, then
+// the others.
+func (r Results) rows() []string {
+	var all, others []string
+	for _, s := range demo.Scenarios {
+		all = append(all, s.Name)
+	}
+	for _, results := range r {
+		for row := range results {
+			if row != Soak && !slices.Contains(all, row) && !slices.Contains(others, row) {
+				others = append(others, row)
+			}
+		}
+	}
+	slices.Sort(others)
+	return append(all, others...)
+}
+
 // Expected returns the table of the alerts that a test of check expects in each
 // installation, and below it why a fault cannot occur.
 func Expected() string {

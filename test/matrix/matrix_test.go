@@ -11,17 +11,22 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/demo"
 )
 
-var update = flag.Bool("update", false, "write the table into docs/faults.md instead of comparing it")
+var update = flag.Bool("update", false, "write the tables into docs/faults.md instead of comparing it")
 
-// TestExpectedTable compares the table of installations in docs/faults.md with
-// the demo. The tests of cmd/rainbond-exporter run check for each of its cells.
-func TestExpectedTable(t *testing.T) {
+// TestPage compares the tables of installations in docs/faults.md with the demo
+// and with the measured results. The tests of cmd/rainbond-exporter run check
+// for each cell of the first table.
+func TestPage(t *testing.T) {
 	path := filepath.Join("..", "..", "docs", "faults.md")
 	page, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := Replace(string(page), InProcess, Expected())
+	measured, err := Read(filepath.Join("..", "e2e", "testdata", "measured.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := Page(string(page), measured)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +34,7 @@ func TestExpectedTable(t *testing.T) {
 		return
 	}
 	if !*update {
-		t.Fatalf("%s differs from the scenarios of the demo: go test ./test/matrix -update, and read the difference", path)
+		t.Fatalf("%s differs from the demo or the measured results: go test ./test/matrix -update, and read the difference", path)
 	}
 	if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
 		t.Fatal(err)
