@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -149,48 +150,51 @@ func TestUnavailableFilesAreUnknown(t *testing.T) {
 // last known region is returned, the others are current, and one goroutine
 // waits, even across reloads.
 func TestHangingFiles(t *testing.T) {
-	s, folder := configured(t, "a", "b")
-	limited := func() (string, error) {
-		ctx, cancel := context.WithTimeout(t.Context(), 800*time.Millisecond)
-		defer cancel()
-		begin := time.Now()
-		regions, err := s.Regions(ctx)
-		if took := time.Since(begin); took > 600*time.Millisecond {
-			t.Errorf("took %s; want a quarter of 800ms", took)
+	synctest.Test(t, func(t *testing.T) {
+		s, folder := configured(t, "a", "b")
+		limited := func() (string, error) {
+			ctx, cancel := context.WithTimeout(t.Context(), 800*time.Millisecond)
+			defer cancel()
+			begin := time.Now()
+			regions, err := s.Regions(ctx)
+			if took := time.Since(begin); took > 200*time.Millisecond {
+				t.Errorf("took %s; want a quarter of 800ms", took)
+			}
+			return summary(regions), err
 		}
-		return summary(regions), err
-	}
-	if got, err := limited(); got != "a: ca.pem of a, b: ca.pem of b" || err != nil {
-		t.Fatalf("%s, %v", got, err)
-	}
-	answer := make(chan struct{})
-	s.files.read = func(paths filePaths) (fileContent, error) {
-		if strings.Contains(paths.ca, "/a/") {
-			<-answer
+		if got, err := limited(); got != "a: ca.pem of a, b: ca.pem of b" || err != nil {
+			t.Fatalf("%s, %v", got, err)
 		}
-		return paths.read()
-	}
-	write(t, filepath.Join(folder, "b", "ca.pem"), "changed")
-	before := runtime.NumGoroutine()
-	for range 10 {
-		got, err := limited()
-		if got != "a: ca.pem of a, b: changed" || err == nil || !strings.Contains(err.Error(), `read the files of region "a": no answer within 200ms: context deadline exceeded; using what was read last`) {
-			t.Errorf("got %s, %v", got, err)
+		answer := make(chan struct{})
+		s.files.read = func(paths filePaths) (fileContent, error) {
+			if strings.Contains(paths.ca, "/a/") {
+				<-answer
+			}
+			return paths.read()
 		}
-		if err := s.Reload(); err != nil {
-			t.Fatal(err)
+		write(t, filepath.Join(folder, "b", "ca.pem"), "changed")
+		before := runtime.NumGoroutine()
+		for range 10 {
+			got, err := limited()
+			if got != "a: ca.pem of a, b: changed" || err == nil || !strings.Contains(err.Error(), `read the files of region "a": no answer within 200ms: context deadline exceeded; using what was read last`) {
+				t.Errorf("got %s, %v", got, err)
+			}
+			if err := s.Reload(); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	if more := runtime.NumGoroutine() - before; more > 1 {
-		t.Errorf("%d more goroutines, want 1", more)
-	}
-	if r, ok, err := s.Region(t.Context(), "b"); !ok || err != nil || string(r.CA) != "changed" {
-		t.Errorf("region b: %s, %v, %v", r.CA, ok, err)
-	}
-	close(answer)
-	if got, err := limited(); got != "a: ca.pem of a, b: changed" || err != nil {
-		t.Errorf("afterwards: %s, %v", got, err)
-	}
+		synctest.Wait()
+		if more := runtime.NumGoroutine() - before; more > 1 {
+			t.Errorf("%d more goroutines, want 1", more)
+		}
+		if r, ok, err := s.Region(t.Context(), "b"); !ok || err != nil || string(r.CA) != "changed" {
+			t.Errorf("region b: %s, %v, %v", r.CA, ok, err)
+		}
+		close(answer)
+		if got, err := limited(); got != "a: ca.pem of a, b: changed" || err != nil {
+			t.Errorf("afterwards: %s, %v", got, err)
+		}
+	})
 }
 
 func TestReloadForgetsRegions(t *testing.T) {

