@@ -10,12 +10,11 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"syscall"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-	"golang.org/x/sys/unix"
-
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
+	"golang.org/x/sync/singleflight"
 )
 
 const (
@@ -159,8 +158,8 @@ func (paths filePaths) read() (fileContent, error) {
 // or file server.
 func isShortage(err error) bool {
 	for _, shortage := range []error{
-		unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.EACCES, unix.EPERM, unix.EIO, unix.ESTALE, unix.ETIMEDOUT, unix.EAGAIN,
-		unix.ENOTCONN, unix.EHOSTDOWN, unix.EHOSTUNREACH, unix.ECONNREFUSED, unix.ECONNRESET, unix.ECONNABORTED, unix.ENETUNREACH,
+		syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EACCES, syscall.EPERM, syscall.EIO, syscall.ESTALE, syscall.ETIMEDOUT, syscall.EAGAIN,
+		syscall.ENOTCONN, syscall.EHOSTDOWN, syscall.EHOSTUNREACH, syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.ENETUNREACH,
 	} {
 		if errors.Is(err, shortage) {
 			return true
@@ -194,9 +193,9 @@ func openRegular(path, expected string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	// What the path names may have changed since: O_NONBLOCK opens a FIFO
+	// What the path names may have changed since: nonBlocking opens a FIFO
 	// without waiting.
-	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	file, err := os.OpenFile(path, os.O_RDONLY|nonBlocking, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -253,9 +252,6 @@ func isFolder(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()
 }
-
-// isWritableFolder reports whether a file can be made next to path.
-func isWritableFolder(path string) bool { return unix.Access(filepath.Dir(path), unix.W_OK) == nil }
 
 // withoutPanic returns a panic of f as an error.
 func withoutPanic[T any](f func() (T, error)) (result T, err error) {

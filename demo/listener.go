@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -14,8 +13,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // A behaviour is how the region's address treats connections.
@@ -186,31 +183,6 @@ func hangUp(conn *net.TCPConn) {
 	_ = conn.CloseWrite()
 	_, _ = io.Copy(io.Discard, conn)
 	_ = conn.Close()
-}
-
-// drop drops packets without a firewall: a socket whose accept queue is full
-// ignores a SYN (Linux, tcp_conn_request).
-func (d *listener) drop(ctx context.Context) error {
-	fd, err := socket(d.port.number)
-	if err != nil {
-		return err
-	}
-	d.shut = append(d.shut, func() { _ = unix.Close(fd) })
-	if err := unix.Listen(fd, 0); err != nil {
-		return err
-	}
-	dialer := net.Dialer{Timeout: 100 * time.Millisecond}
-	for range 16 {
-		conn, err := dialer.DialContext(ctx, "tcp4", d.port.address())
-		if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
-			return nil // full
-		}
-		if err != nil {
-			return err
-		}
-		d.shut = append(d.shut, func() { _ = conn.Close() })
-	}
-	return errors.New("cannot fill the accept queue of a socket on this system, so packets cannot be dropped")
 }
 
 // A regionAPI configures the responses of rbd-api (rainbond, api/controller;

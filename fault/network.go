@@ -10,7 +10,6 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"syscall"
 )
 
 // An UnusableError is why no request can be made with the console's copy: one
@@ -145,11 +144,11 @@ func fromSocket(err error) Reason {
 	switch {
 	case IsTimeout(err):
 		return Timeout
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case isAny(err, refusedErrors):
 		return Refused
-	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+	case isAny(err, unreachableErrors):
 		return Unreachable
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case isAny(err, resetErrors):
 		return Reset
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return Closed

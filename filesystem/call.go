@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package filesystem reads the usage of the node's file systems and detects
 // mounts that do not respond.
 package filesystem

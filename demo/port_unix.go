@@ -1,10 +1,14 @@
+//go:build unix
+
 package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -71,3 +75,28 @@ func (p *port) listen(ctx context.Context) (net.Listener, error) {
 }
 
 func (p *port) release() { _ = unix.Close(p.fd) }
+
+// drop drops packets without a firewall: a socket whose accept queue is full
+// ignores a SYN (Linux, tcp_conn_request).
+func (d *listener) drop(ctx context.Context) error {
+	fd, err := socket(d.port.number)
+	if err != nil {
+		return err
+	}
+	d.shut = append(d.shut, func() { _ = unix.Close(fd) })
+	if err := unix.Listen(fd, 0); err != nil {
+		return err
+	}
+	dialer := net.Dialer{Timeout: 100 * time.Millisecond}
+	for range 16 {
+		conn, err := dialer.DialContext(ctx, "tcp4", d.port.address())
+		if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
+			return nil // full
+		}
+		if err != nil {
+			return err
+		}
+		d.shut = append(d.shut, func() { _ = conn.Close() })
+	}
+	return errors.New("cannot fill the accept queue of a socket on this system, so packets cannot be dropped")
+}
