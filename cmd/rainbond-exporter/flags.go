@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -121,6 +122,33 @@ func calledAs(file string) string {
 	return self
 }
 
+// A duration is the value of a flag. Its error names the flag, which that of
+// kingpin does not.
+type duration struct {
+	flag  string
+	value *time.Duration
+}
+
+func (d *duration) Set(text string) error {
+	value, err := time.ParseDuration(text)
+	if err != nil {
+		return fmt.Errorf("--%s: %q; expected a duration, such as 10s or 1m30s", d.flag, text)
+	}
+	*d.value = value
+	return nil
+}
+
+func (d *duration) String() string { return d.value.String() }
+
+// versionText returns the version of the program. A binary that go install made
+// has the version of its module.
+func versionText() string {
+	if info, ok := debug.ReadBuildInfo(); ok && version.Version == "" {
+		version.Version = info.Main.Version
+	}
+	return version.Print(self)
+}
+
 // errHelp is the "error" of a command line that only requests help.
 var errHelp = errors.New("help requested")
 
@@ -132,14 +160,14 @@ func parse(args []string, out io.Writer) (*flags, error) {
 	app := kingpin.New(name, strings.ReplaceAll(usage, "  "+self+" ", "  "+name+" "))
 	app.Terminate(func(int) { help = true })
 	app.UsageWriter(out)
-	app.Version(version.Print(self))
+	app.Version(versionText())
 	app.HelpFlag.Short('h')
 	promslogflag.AddFlags(app, f.log)
 
 	serve := app.Command(cmdServe, "Serve /metrics, the status page at /, and the guide at /guide.")
 	f.sourceFlags(serve)
 	serve.Flag("collection.timeout", "Time limit of a collection. It is independent of the timeouts of the scrapers, which share a collection.").
-		Default(collector.DefaultTimeout.String()).DurationVar(&f.collectionTimeout)
+		Default(collector.DefaultTimeout.String()).SetValue(&duration{"collection.timeout", &f.collectionTimeout})
 	f.linkFlags(serve)
 	f.alertingFlags(serve)
 	f.web = webflag.AddFlags(serve, defaultAddress)
@@ -286,10 +314,10 @@ func (f *flags) checkFlags(c *kingpin.CmdClause) {
 	c.Flag("output", "Output format: text or json.").Default("text").StringVar(&f.output)
 	c.Flag("lang", "Language: zh or en. Default: from $LANG.").Default(languageOf(os.Getenv)).StringVar(&f.lang)
 	c.Flag("rules", "Rule file to evaluate instead of the embedded rules.").PlaceHolder("FILE").StringVar(&f.rulesFile)
-	c.Flag("timeout", "Time limit of the check.").Default(collector.DefaultTimeout.String()).DurationVar(&f.timeout)
+	c.Flag("timeout", "Time limit of the check.").Default(collector.DefaultTimeout.String()).SetValue(&duration{"timeout", &f.timeout})
 	c.Flag("watch", "Check repeatedly until Ctrl-C. A terminal is redrawn; other outputs get the changes, or with --output=json one line per check.").
 		Short('w').BoolVar(&f.watch)
-	c.Flag("interval", "Interval of --watch.").Default("10s").DurationVar(&f.interval)
+	c.Flag("interval", "Interval of --watch.").Default("10s").SetValue(&duration{"interval", &f.interval})
 }
 
 // languageOf returns zh for a Chinese locale, otherwise en.
