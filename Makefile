@@ -13,7 +13,7 @@ export CGO_ENABLED ?= 0
 export GOFLAGS := $(strip -trimpath $(GOFLAGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-stack test race promtool documents fuzz e2e e2e-browser pictures clients faults faults-ci soak breakage invariants bench scale lint fmt check clean chart stack panels image sync release vuln workflows words links
+.PHONY: help build demo demo-stack test race promtool documents fuzz e2e e2e-browser pictures clients faults faults-ci soak breakage invariants bench scale lint fmt check clean chart stack panels image sync release vuln workflows words links cross
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -146,7 +146,10 @@ panels: build ## every panel of the dashboards, drawn with Grafana's own compone
 image: ## the image, built twice into one digest, as an archive in dist/ (PLATFORMS="linux/amd64 linux/arm64")
 	@tools/image $(PLATFORMS)
 
-release: ## binaries, chart, SBOM and checksums, in dist/
+cross: ## compile and vet check, demo and rules for macOS and Windows
+	@for os in darwin windows; do echo "cross: $$os ..."; GOOS=$$os go build -tags "$$(cat tools/tags.txt)" -o /dev/null ./cmd/rainbond-exporter && GOOS=$$os go vet -tags "$$(cat tools/tags.txt)" ./cmd/rainbond-exporter ./console ./demo ./fault ./filesystem || exit 1; done
+
+release: ## binaries, archives for kubectl, chart, SBOM and checksums, in dist/; built twice and compared
 	@tools/build cyclonedx-gomod helm
 	@tools/release
 

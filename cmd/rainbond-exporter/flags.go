@@ -73,14 +73,15 @@ type flags struct {
 	observed   func(fault.Trace) fault.Trace                   // nil for the trace itself
 	mounts     func(context.Context) ([]fault.Mount, error)    // replaces rootfs and procfs
 
-	output     string
-	lang       string
-	rulesFile  string
-	checkRules bool
-	rules      rulesFlags
-	timeout    time.Duration
-	watch      bool
-	interval   time.Duration
+	output      string
+	lang        string
+	rulesFile   string
+	checkRules  bool
+	checkConfig bool
+	rules       rulesFlags
+	timeout     time.Duration
+	watch       bool
+	interval    time.Duration
 
 	collectionTimeout            time.Duration
 	webURL, grafanaURL, guideURL string // external URLs, without a trailing slash; "" if unknown
@@ -166,6 +167,7 @@ func parse(args []string, out io.Writer) (*flags, error) {
 
 	serve := app.Command(cmdServe, "Serve /metrics, the status page at /, and the guide at /guide.")
 	f.sourceFlags(serve)
+	serve.Flag("config.check", "Check --config.file and exit. Exit status: 0 valid, 2 invalid.").BoolVar(&f.checkConfig)
 	serve.Flag("collection.timeout", "Time limit of a collection. It is independent of the timeouts of the scrapers, which share a collection.").
 		Default(collector.DefaultTimeout.String()).SetValue(&duration{"collection.timeout", &f.collectionTimeout})
 	f.linkFlags(serve)
@@ -388,6 +390,9 @@ func (f *flags) validate() error {
 		if err := f.validateRegion(); err != nil {
 			return err
 		}
+	}
+	if f.checkConfig && f.configFile == "" {
+		return errors.New("--config.check: expected --config.file, the file to check")
 	}
 	if f.watch && f.interval < minInterval {
 		return fmt.Errorf("--interval: %s; expected %s or more, because each check makes a TLS handshake with each region", f.interval, minInterval)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"slices"
@@ -66,6 +67,16 @@ func (s sources) withCaches(life context.Context, f *flags, log *slog.Logger) (s
 		s.kube, err = kube.New(life, config, f.namespace, log)
 	}
 	return s, err
+}
+
+// validateConfig reads the configuration file as serve does at its start.
+func (f *flags) validateConfig(out io.Writer) (int, error) {
+	config, err := console.Open(f.configFile)
+	if err != nil {
+		return unknown, err
+	}
+	fmt.Fprintf(out, "%s: valid\n", f.configFile)
+	return healthy, config.Close()
 }
 
 // hasRegions reports whether there is a source of regions.

@@ -53,6 +53,9 @@ func (f *flags) do(ctx context.Context, out, errs io.Writer) (int, error) {
 	case cmdTestAlert:
 		return f.testAlert(ctx, out)
 	case cmdServe:
+		if f.checkConfig {
+			return f.validateConfig(out)
+		}
 		return healthy, f.serve(ctx, &extension{})
 	case cmdCheck:
 		return f.check(ctx, out, errs)
