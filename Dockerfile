@@ -1,7 +1,8 @@
 # The exporter as one static binary, without a shell, a libc or a root user.
 #   docker build -t rainbond-exporter .
 #   docker buildx build --platform linux/amd64,linux/arm64 -t rainbond-exporter .
-FROM --platform=$BUILDPLATFORM docker.io/library/golang:1.26@sha256:3aff6657219a4d9c14e27fb1d8976c49c29fddb70ba835014f477e1c70636647 AS build
+ARG BASE=docker.io/library/golang:1.26@sha256:3aff6657219a4d9c14e27fb1d8976c49c29fddb70ba835014f477e1c70636647
+FROM --platform=$BUILDPLATFORM ${BASE} AS build
 WORKDIR /src
 # Where modules come from, in a site that has a proxy of its own.
 ARG GOPROXY GOSUMDB

@@ -16,8 +16,9 @@ func TestActionsAndBaseImagesArePinned(t *testing.T) {
 		t.Fatalf("%d workflows, %v", len(workflows), err)
 	}
 	pinned := map[string]*regexp.Regexp{
-		"uses:": regexp.MustCompile(`uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$`),
-		"FROM ": regexp.MustCompile(`^FROM (scratch$|.*@sha256:[0-9a-f]{64}( AS \w+)?$)`),
+		"uses:":     regexp.MustCompile(`uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$`),
+		"FROM ":     regexp.MustCompile(`^FROM (scratch|--platform=\$BUILDPLATFORM \$\{BASE\} AS build)$`),
+		"ARG BASE=": regexp.MustCompile(`^ARG BASE=.*@sha256:[0-9a-f]{64}$`),
 	}
 	n := 0
 	for _, path := range append(workflows, "../Dockerfile") {
