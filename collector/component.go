@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -15,6 +16,8 @@ import (
 type Components struct {
 	Workloads func(context.Context) ([]fault.Workload, error)
 	Pods      func(context.Context) ([]fault.Pod, error)
+	// Nodes returns all nodes. It may be nil.
+	Nodes func(context.Context) ([]fault.Node, error)
 	// Platform returns the operator's configuration. It may be nil.
 	Platform func(context.Context) (fault.Platform, error)
 	// FailedMounts returns the kubelets' messages about volumes, by pod UID. It
@@ -75,6 +78,7 @@ func (c *component) collectPods(ctx context.Context, r *Report) error {
 	if err != nil {
 		return err
 	}
+	errNodes := c.collectDownNodes(ctx, r, workloads, pods)
 	errMounts := c.mounts(ctx, pods)
 	var platform fault.Platform
 	var errPlatform error
@@ -114,7 +118,36 @@ func (c *component) collectPods(ctx context.Context, r *Report) error {
 		}
 	}
 	r.addSample("rainbond_pods_evicted", float64(evicted), c.region)
-	return errors.Join(errMounts, errPlatform)
+	return errors.Join(errNodes, errMounts, errPlatform)
+}
+
+// collectDownNodes exports the nodes that are down, marks the pods on them and
+// counts these by component.
+func (c *component) collectDownNodes(ctx context.Context, r *Report, workloads []fault.Workload, pods []fault.Pod) error {
+	if c.Nodes == nil {
+		return nil
+	}
+	nodes, err := c.Nodes(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range fault.DownNodes(nodes, pods, workloads, time.Now()) {
+		r.addSample("rainbond_node_down_since_timestamp_seconds", float64(n.NotReadySince.Unix()), c.region, n.Name)
+		count := map[string]int{}
+		for _, p := range pods {
+			if p.NodeDown && p.Node == n.Name {
+				count[p.Component]++
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(count)) {
+			r.addSample("rainbond_node_down_pods", float64(count[name]), c.region, n.Name, name)
+			c.explainDown(r, n, name)
+		}
+		if len(count) == 0 {
+			c.explainDown(r, n, "") // evidence of no component's alert
+		}
+	}
+	return nil
 }
 
 // mergeComponents returns one component for all workloads with the same name and
@@ -158,6 +191,15 @@ func (c *component) mounts(ctx context.Context, pods []fault.Pod) error {
 		pods[i].Mount = messages[pods[i].UID]
 	}
 	return err
+}
+
+// explainDown adds the state of a node that is down as evidence about it and one
+// component on it.
+func (c *component) explainDown(r *Report, n fault.Node, name string) {
+	since := n.NotReadySince.UTC().Format(time.RFC3339)
+	r.addTranslated(EvidenceNode, fmt.Sprintf("%s: not ready since %s, %s", n.Name, since, n.NotReadyReason),
+		fmt.Sprintf("%s：自 %s 起未就绪，%s", n.Name, since, n.NotReadyReason), labelRegion, c.region, "node", n.Name, "component", name)
+	r.began(n.NotReadySince)
 }
 
 // collectAlarms exports the alarms that the console shows. It is not an error if

@@ -85,6 +85,9 @@ var Catalogue = []Metric{
 	{SlugComponent, "rainbond_component_restart_pending", "Whether the operator restarts rbd-api at its next restart, because kubectl rollout restart left its annotation in the pod template. Only then has it a series.", gauge, []string{labelRegion, "component"}},
 	{SlugComponent, "rainbond_operator_component_failed", "A component whose resources the operator cannot create (reason ErrCreateResources of its RbdComponent). Only such components have a series.", gauge, []string{labelRegion, "component"}},
 
+	{SlugComponent, "rainbond_node_down_since_timestamp_seconds", "Time since which a node is not ready. Only such nodes have a series. A node younger than five minutes has none, and neither has a cordoned node without a pod of a component.", gauge, []string{labelRegion, "node"}},
+	{SlugComponent, "rainbond_node_down_pods", "Pods of the component on a node that is not ready. Only such nodes and components have a series.", gauge, []string{labelRegion, "node", "component"}},
+
 	{SlugDisk, "rainbond_node_root_size_bytes", "Size of the node's root file system.", gauge, []string{labelRegion, "node"}},
 	{SlugDisk, "rainbond_node_root_avail_bytes", "Space of the node's root file system that is available to ordinary users.", gauge, []string{labelRegion, "node"}},
 	{SlugDisk, "rainbond_node_root_used_ratio", "Used part of the node's root file system as df computes it: used / (used + available), without reserved blocks.", gauge, []string{labelRegion, "node"}},

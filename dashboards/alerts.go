@@ -25,6 +25,7 @@ var (
 	restartPending   = alert{"RainbondRestartPending", "component-restart-pending"}
 	operatorFailing  = alert{"RainbondOperatorFailing", "component-operator-failing"}
 	rotationPending  = alert{"RainbondCertificateRotationPending", "cert-rotation-pending"}
+	nodeDown         = alert{"RainbondNodeDown", "component-node-down"}
 	alarmStuck       = alert{"RainbondComponentAlarmStuck", "component-alarm-stuck"}
 	monitorStale     = alert{"RainbondMonitorStale", "component-monitor-stale"}
 	diskFilling      = alert{"RainbondNodeDiskFilling", "disk-filling"}

@@ -73,9 +73,10 @@ func nodes(tr translation) dashboard {
 				visualization: lines(highest(most, age)),
 			},
 			{
-				id: 10, title: tr("Conditions", "节点状况"), width: 8, height: 8, unit: "string", alerts: []alert{diskPressure}, empty: tr("empty: all nodes are healthy", "无：没有节点有问题"),
-				description: tr("DiskPressure: the kubelet is evicting pods. Ready: the node is not Ready.", "DiskPressure：正在驱逐。Ready：节点未就绪。"),
-				visualization: exist("rainbond_region, node, condition", of("rainbond_node_condition"), region, node,
+				id: 10, title: tr("Conditions", "节点状况"), width: 8, height: 8, unit: "string", alerts: []alert{diskPressure, nodeDown}, empty: tr("empty: all nodes are healthy", "无：没有节点有问题"),
+				description: tr("DiskPressure: the kubelet is evicting pods. Ready: the node is not Ready. Lines with a component: its pods are on a node that is down.", "DiskPressure：正在驱逐。Ready：节点未就绪。带组件名的行：它的 Pod 在不可用的节点上。"),
+				visualization: exist("rainbond_region, node, condition, component", of("rainbond_node_condition")+" or "+of("rainbond_node_down_pods")+" or on (rainbond_region, node) "+of("rainbond_node_down_since_timestamp_seconds"), region, node,
+					column{title: tr("Component on it", "其上的组件"), label: "component"},
 					column{title: tr("Condition", "状况"), label: "condition", names: []name{{"DiskPressure", tr("evicting (DiskPressure)", "正在驱逐（DiskPressure）"), red}, {"Ready", tr("not ready", "未就绪"), red}}}),
 			},
 			{

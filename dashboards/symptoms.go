@@ -134,7 +134,7 @@ func symptoms(tr translation) []symptom {
 		}},
 		{"disk", tr("Nodes and disks", "节点与磁盘"), "rainbond-nodes", []state{
 			{critical, of("rainbond_node_condition", `condition="DiskPressure"`) + " == 1", "node", "evicting: $1", tr("evicting: $1", "正在驱逐：$1")},
-			{critical, of("rainbond_node_condition", `condition="Ready"`) + " == 0", "node", "not ready: $1", tr("not ready: $1", "未就绪：$1")},
+			{critical, of("rainbond_node_down_since_timestamp_seconds"), "node", "not ready: $1", tr("not ready: $1", "未就绪：$1")},
 			{critical, disks("read_only") + " == 1", "node", "read-only: $1", tr("read-only: $1", "只读：$1")},
 			{critical, distance() + " < 0.03", "node", "near: $1", tr("near eviction: $1", "接近驱逐：$1")},
 			{warning, of("rainbond_node_mount_stuck") + " == 1", "node", "stuck: $1", tr("mount stuck: $1", "挂载卡住：$1")},

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -75,6 +76,44 @@ func evict(p *corev1.Pod) {
 		Message: "The node was low on resource: ephemeral-storage. Threshold quantity: 5368709120, available: 4718592Ki. ",
 	}
 }
+
+// down makes the node not ready, and its pods stay on it, deleted. A pod of a
+// Deployment has a replacement that no other node has room for.
+func (w *world) down(node string) {
+	n := w.node(node)
+	since := w.ago(downFor)
+	for i, c := range n.Status.Conditions {
+		n.Status.Conditions[i].Status, n.Status.Conditions[i].LastTransitionTime = corev1.ConditionUnknown, since
+		n.Status.Conditions[i].Reason, n.Status.Conditions[i].Message = "NodeStatusUnknown", "Kubelet stopped posting node status."
+		if c.Type == corev1.NodeReady {
+			n.Spec.Taints = append(n.Spec.Taints, corev1.Taint{Key: corev1.TaintNodeUnreachable, Effect: corev1.TaintEffectNoExecute})
+		}
+	}
+	for _, c := range w.components {
+		for _, p := range c.pods {
+			if p.Spec.NodeName != n.Name {
+				continue
+			}
+			unready(p)
+			for i := range p.Status.Conditions {
+				p.Status.Conditions[i].LastTransitionTime = since
+			}
+			if c.kind == "DaemonSet" { // tolerates that forever
+				continue
+			}
+			p.DeletionTimestamp = &since
+			if c.kind == "Deployment" {
+				fresh := w.newPod(podName(c.name, c.kind, 1000+len(c.pods)), ownerOf(c.name, c.kind), c.labels, "", c.name)
+				fresh.CreationTimestamp = since
+				unschedulable(fresh, "0/5 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/unreachable: }, 4 Insufficient memory.")
+				c.pods = append(c.pods, fresh)
+			}
+		}
+	}
+}
+
+// downFor is how long a node has been down in the scenarios.
+const downFor = 20 * time.Minute
 
 // pressure puts the node under disk pressure: the kubelet evicts the pods of
 // the given components, and their replacements cannot be scheduled.

@@ -218,6 +218,11 @@ var nodeRoleScenarios = []Scenario{
 		func(w *world) {
 			n := w.newNode("node-6", "192.168.1.16", 0)
 			n.CreationTimestamp.Time = time.Now().Truncate(time.Second)
+			for i, c := range n.Status.Conditions { // its network is not yet set up
+				if c.Type == corev1.NodeReady {
+					n.Status.Conditions[i].Status, n.Status.Conditions[i].Reason = corev1.ConditionFalse, "KubeletNotReady"
+				}
+			}
 			w.nodes = append(w.nodes, n)
 		}},
 	{"node-role-empty-value", "node-role", title("角色标签的值为空（不是故障）", "Role labels have empty values (not a fault)"), nil,

@@ -64,6 +64,32 @@ var componentScenarios = []Scenario{
 		}},
 	{"component-restart-pending", "component", title("rbd-api 用 rollout restart 重启过，operator 下次重启时会再重启它", "rbd-api was restarted with rollout restart, and the operator will restart it again"), alerts("RainbondRestartPending"),
 		func(w *world) { w.component("rbd-api").restarted = w.ago(age).UTC().Format(time.RFC3339) }},
+	{"component-degraded", "component", title("rbd-gateway 的两个 Pod 只有一个就绪", "One of the two pods of rbd-gateway is ready"), alerts("RainbondComponentNotReady"),
+		func(w *world) {
+			c := w.component("rbd-gateway")
+			second := w.newPod(podName(c.name, c.kind, 2), ownerOf(c.name, c.kind), c.labels, "", c.name)
+			unschedulable(second, "0/5 nodes are available: 1 node(s) didn't have free ports for the requested pod ports.")
+			c.desired, c.pods = 2, append(c.pods, second)
+		}},
+	{"component-node-down", "component", title("一个节点不可用，rbd-api 和 rbd-monitor 的 Pod 停在 Terminating", "A node is down, and the pods of rbd-api and rbd-monitor stay in Terminating"), alerts("RainbondNodeDown"),
+		func(w *world) {
+			w.pod("rbd-monitor").Spec.NodeName = "node-5"
+			w.down("node-5")
+			w.listener.behaviour = hangsUp
+		}},
+	{"component-node-down-idle", "component", title("一个没有平台组件的节点不可用", "A node without platform components is down"), alerts("RainbondNodeDown"),
+		func(w *world) {
+			w.nodes = append(w.nodes, w.newNode("node-6", "192.168.1.16", age))
+			w.nodes[len(w.nodes)-1].Labels[roleLabel+"/worker"] = "true"
+			w.down("node-6")
+		}},
+	{"component-node-drained", "component", title("一个节点已排空并关机（不是故障）", "A drained node is switched off (not a fault)"), nil,
+		func(w *world) {
+			w.nodes = append(w.nodes, w.newNode("node-6", "192.168.1.16", age))
+			n := w.nodes[len(w.nodes)-1]
+			n.Labels[roleLabel+"/worker"], n.Spec.Unschedulable = "true", true
+			w.down(n.Name)
+		}},
 	{"component-alarm-stuck", "component", title("控制台一直显示 rbd-chaos 故障，而它是正常的", "The console reports a fault of rbd-chaos, which is healthy"), alerts("RainbondComponentAlarmStuck"),
 		func(w *world) { w.listener.api.monitor.firing = []string{"BuilderDown"} }},
 	{"component-monitor-stale", "component", title("rbd-monitor 停止采集，控制台的故障列表不可信", "rbd-monitor has stopped scraping, and the console's fault list is stale"), alerts("RainbondMonitorStale"),

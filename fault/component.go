@@ -31,6 +31,7 @@ const (
 	Crashed       Reason = "Error" // terminated, and not yet restarted
 	Unschedulable Reason = "Unschedulable"
 	Evicted       Reason = "Evicted"
+	NodeLost      Reason = "NodeLost"   // its node is not ready
 	Unready       Reason = "NotReady"   // running, and its readiness probe fails
 	NoPod         Reason = "NoPod"      // pods are desired and none exists
 	NoWorkload    Reason = "NoWorkload" // its RbdComponent exists, and the operator created no workload
@@ -38,7 +39,7 @@ const (
 )
 
 // WaitReasons lists why a pod can be not ready, in display order.
-var WaitReasons = []Reason{CrashLoop, ImagePull, ConfigError, Creating, FailedMount, OutOfMemory, Crashed, Unschedulable, Evicted, Unready, NoPod, NoWorkload, NoNode, Other}
+var WaitReasons = []Reason{CrashLoop, ImagePull, ConfigError, Creating, FailedMount, OutOfMemory, Crashed, Unschedulable, Evicted, NodeLost, Unready, NoPod, NoWorkload, NoNode, Other}
 
 // kubeletReasons maps the kubelet's reasons for a waiting container
 // (kubernetes, pkg/kubelet/images/types.go and container/sync_result.go).
@@ -147,7 +148,7 @@ func (c *Component) wait(reason Reason, message string) {
 // Mounting reports whether the pod may be waiting for a volume. Its events then
 // name the volume.
 func (p Pod) Mounting() bool {
-	if p.Ready || p.Evicted || p.Unschedulable != "" || p.Phase != "Pending" {
+	if p.Ready || p.Evicted || p.NodeDown || p.Unschedulable != "" || p.Phase != "Pending" {
 		return false
 	}
 	reason, _ := p.waitReason()
@@ -157,6 +158,13 @@ func (p Pod) Mounting() bool {
 // waitReason returns why the pod is not ready, with a message; "" when it is
 // ready.
 func (p Pod) waitReason() (Reason, string) {
+	if p.NodeDown {
+		message := "node " + p.Node + " is not ready"
+		if p.Terminating {
+			message = "Terminating, and " + message
+		}
+		return NodeLost, message
+	}
 	if p.Unschedulable != "" {
 		return Unschedulable, p.Unschedulable
 	}

@@ -15,6 +15,10 @@ type Node struct {
 	Addresses    []string
 	Ready        bool
 	DiskPressure bool
+	// NotReadySince is when the node became not ready; zero if it is ready or the time is unknown.
+	NotReadySince time.Time
+	// NotReadyReason is the reason and message of the kubelet or the node controller.
+	NotReadyReason string
 }
 
 // A Workload is a Deployment, StatefulSet or DaemonSet of the platform.
@@ -48,6 +52,8 @@ type Pod struct {
 	// NotReadySince is the time at which the pod became unready, or was created if a
 	// container has restarted. Zero if it is unknown or the pod is ready.
 	NotReadySince time.Time
+	Terminating   bool // deleted, and not yet gone
+	NodeDown      bool // its node is down; see DownNodes
 	// Unschedulable is the scheduler's message; "" when the pod has a node.
 	Unschedulable string
 	// Mount is the kubelet's last message about a volume that it cannot mount;

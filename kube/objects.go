@@ -53,6 +53,10 @@ func node(n *corev1.Node) (fault.Node, bool) {
 		switch condition.Type {
 		case corev1.NodeReady:
 			result.Ready = is
+			if !is {
+				result.NotReadySince = condition.LastTransitionTime.Time
+				result.NotReadyReason = strings.TrimSuffix(condition.Reason+": "+condition.Message, ": ")
+			}
 		case corev1.NodeDiskPressure:
 			result.DiskPressure = is
 		}
@@ -137,6 +141,8 @@ func pod(p *corev1.Pod) (fault.Pod, bool) {
 		Node:      p.Spec.NodeName,
 		Phase:     string(p.Status.Phase),
 		Evicted:   p.Status.Reason == "Evicted",
+
+		Terminating: p.DeletionTimestamp != nil,
 	}
 	if p.Status.Phase == corev1.PodFailed {
 		// Such as NodeAffinity, NodeShutdown, Terminated, UnexpectedAdmissionError.

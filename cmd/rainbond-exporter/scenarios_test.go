@@ -175,10 +175,11 @@ var moving = []struct {
 	pattern *regexp.Regexp
 	steady  string
 }{
-	{regexp.MustCompile(`\b[0-9a-f]{12}\b`), "0123456789ab"},                         // fingerprints
-	{regexp.MustCompile(`127\.0\.0\.1:[0-9]+`), "127.0.0.1:8443"},                    // ports
-	{regexp.MustCompile(`\b[1-6][0-9]{4}\b`), "8443"},                                // ports
-	{regexp.MustCompile(`20[0-9]{2}-[0-9-]{5}T[0-9:]{8}Z`), "2026-11-24T03:00:00Z"},  // times
+	{regexp.MustCompile(`\b[0-9a-f]{12}\b`), "0123456789ab"},                        // fingerprints
+	{regexp.MustCompile(`127\.0\.0\.1:[0-9]+`), "127.0.0.1:8443"},                   // ports
+	{regexp.MustCompile(`\b[1-6][0-9]{4}\b`), "8443"},                               // ports
+	{regexp.MustCompile(`20[0-9]{2}-[0-9-]{5}T[0-9:]{8}Z`), "2026-11-24T03:00:00Z"}, // times
+	{regexp.MustCompile(`20[0-9]{2}-[0-9-]{5} [0-9:]{8} \+0000 UTC`), "2026-11-24 03:00:00 +0000 UTC"},
 	{regexp.MustCompile(`(lookup \S+ on )\S+:53:`), "${1}10.0.0.10:53:"},             // the system's name server
 	{regexp.MustCompile(`within [0-9.]+m?s\b`), "within 700ms"},                      // the database's share of the time
 	{regexp.MustCompile(`[0-9]+ ms\b`), "12 ms"},                                     // latencies
