@@ -22,6 +22,10 @@ func certificates(tr translation) dashboard {
 		})
 	}
 	matrix.columns = append(matrix.columns, column{title: matrix.by, expr: differ, width: 90, steps: []step{{nil, green}, {1, red}}})
+	matrix.columns = append(matrix.columns, column{
+		title: tr("Rotation pending", "有待执行的轮换"), width: 120, steps: []step{{nil, green}, {1, orange}},
+		expr: by("max", "rainbond_region, kind", `label_replace(`+of("rainbond_certificate_rotation_pending")+`, "kind", "server", "", "")`),
+	})
 	return dashboard{
 		uid: "rainbond-certificates", title: tr("Rainbond / Certificates", "Rainbond / 证书"),
 		description: tr("Do the certificates in the five places match?", "五处的证书是不是同一代？"),

@@ -4,6 +4,9 @@ func components(tr translation) dashboard {
 	region := column{title: tr("Region", "集群"), label: "rainbond_region"}
 	component := column{title: tr("Component", "组件"), label: "component"}
 	each := func(metric string) string { return by("max", "rainbond_region, component, kind", of(metric)) }
+	only := func(metric string) string { // which has no series for most components, and no label kind
+		return "(0 * " + each("rainbond_component_desired") + " + on (rainbond_region, component) group_left " + by("max", "rainbond_region, component", of(metric)) + ")"
+	}
 	missing := "clamp_min(" + each("rainbond_component_desired") + " - " + each("rainbond_component_ready") + ", 0)"
 	worst := " and " + highest(listed, missing) // the rows of the table
 	lag := "clamp_min(time() - " + by("max", "rainbond_region", of("rainbond_monitor_last_scrape_timestamp_seconds")) + ", 0)"
@@ -39,6 +42,8 @@ func components(tr translation) dashboard {
 					{title: tr("Ready", "就绪"), width: 80, expr: each("rainbond_component_ready") + worst},
 					{title: tr("Desired", "应有"), width: 80, expr: each("rainbond_component_desired") + worst},
 					{title: tr("Missing", "缺少"), width: 80, expr: highest(listed, missing), steps: []step{{nil, green}, {1, red}}},
+					{title: tr("Restart", "待重启"), width: 80, expr: only("rainbond_component_restart_pending") + worst},
+					{title: tr("Operator fails", "operator 失败"), width: 80, expr: only("rainbond_operator_component_failed") + worst, steps: []step{{nil, green}, {1, orange}}},
 				}},
 			},
 			{

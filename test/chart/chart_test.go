@@ -222,6 +222,7 @@ func TestEachBadValueIsRefusedWithASentenceThatNamesIt(t *testing.T) {
 func TestTheChartCarriesWhatTheProjectShips(t *testing.T) {
 	shipped := map[string]string{
 		"rainbond.rules.yaml": root + "/rules/rainbond.rules.yaml",
+		"relay.rules.yaml":    root + "/rules/relay.rules.yaml",
 		"alertmanager.yaml":   root + "/rules/alertmanager.yaml",
 		"values.yaml":         folder + "/values.yaml",
 	}

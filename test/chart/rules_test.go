@@ -81,7 +81,7 @@ func TestEachThresholdChangesWhatItNamesAndNothingElse(t *testing.T) {
 		"rules.thresholds.monitorStaleSeconds=600":   {"last_scrape_timestamp_seconds > 300", "last_scrape_timestamp_seconds > 600"},
 		"rules.criticalComponents={rbd-api,rbd-hub}": {`~"rbd-api|rbd-gateway|rbd-db|rbd-app-ui"`, `~"rbd-api|rbd-hub"`},
 		"rules.job=kubernetes-pods":                  {`job=~".*rainbond-exporter.*"`, `job=~"kubernetes-pods"`},
-		"region.namespace=rainbond":                  {"-n rbd-system", "-n rainbond"},
+		"region.namespace=rainbond":                  {"-n rbd-system", "-n rainbond", "/namespaces/rbd-system/", "/namespaces/rainbond/"},
 	} {
 		want := strings.NewReplacer(pieces...).Replace(before)
 		if want == before {

@@ -68,9 +68,10 @@ func around(path []string) []string {
 	if path[0] != "alerting" || strings.Join(path, ".") == "alerting.receivers" {
 		return nil
 	}
-	args := []string{"--values=testdata/good/alerting-short.yaml", "--set=alerting.persistence.enabled=true,alerting.deadman.existingSecret=deadman"}
+	// Files and not --set, which cannot set a key below one that is null.
+	args := []string{"--values=testdata/good/alerting-short.yaml", "--values=testdata/around/alerting.yaml"}
 	if len(path) > 1 && slices.Contains([]string{"grafana", "language", "securityContext"}, path[1]) {
-		args = append(args, "--set=alerting.grafana.enabled=true") // its dashboards take long to render
+		args = append(args, "--values=testdata/around/grafana.yaml") // its dashboards take long to render
 	}
 	return args
 }
