@@ -50,7 +50,11 @@ func TestEachValueMayBeEmpty(t *testing.T) {
 				if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				for _, helm := range helms {
+				with := helms
+				if path[0] == "alerting" && value != "null" {
+					with = helms[:1] // which take minutes; only null differs between the versions
+				}
+				for _, helm := range with {
 					rendered, complaint := template(t, helm, append(around(path), "--values="+file)...)
 					if complaint != "" && (value == "null" || !strings.HasPrefix(sentence(complaint), strings.Join(path, "."))) {
 						t.Errorf("%s: %s: %s", helm, value, complaint)

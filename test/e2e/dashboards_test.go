@@ -62,7 +62,7 @@ var scenes = [][2]string{
 	{"component-crashloop", "healthy | healthy | healthy | healthy | rbd-chaos | healthy"},
 	{"component-alarm-stuck", "healthy | healthy | healthy | healthy | reported: rbd-chaos | healthy"},
 	{"component-monitor-stale", "healthy | healthy | healthy | healthy | stale | healthy"},
-	{"component-operator-failing", "healthy | healthy | healthy | healthy | operator: rbd-api | healthy"},
+	{"component-operator-failing", "healthy | healthy | rotation pending | healthy | operator: rbd-api | healthy"},
 	{"component-restart-pending", "healthy | healthy | healthy | healthy | info: restart: rbd-api | healthy"},
 	{"component-node-down", "tls/closed | healthy | healthy | healthy | critical: rbd-api | not ready: node-5"},
 	{"disk-82", "healthy | healthy | healthy | healthy | healthy | filling: node-1"},
