@@ -138,7 +138,7 @@ func TestTheExamplesOfReceiversAreValid(t *testing.T) {
 	for _, receiver := range config.Receivers {
 		names = append(names, receiver.Name)
 	}
-	if want := []string{"page", "channel", "null", "deadman", "wecom", "bridge", "slack", "email", "pagerduty"}; !slices.Equal(names, want) {
+	if want := []string{"page", "channel", "null", "deadman", "wecom", "robot", "slack", "email", "pagerduty"}; !slices.Equal(names, want) {
 		t.Errorf("receivers %q, want %q", names, want)
 	}
 	folder := t.TempDir()
