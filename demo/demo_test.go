@@ -172,6 +172,7 @@ func TestConsoleGetsTheScenariosResponse(t *testing.T) {
 		"cert-secret-gone":        "EOF",
 		"cert-expired":            "certificate has expired",
 		"component-mount":         "EOF",
+		"component-node-down":     "EOF",
 		"disk-takes-api":          "EOF",
 	}
 	d := start(t, "healthy")

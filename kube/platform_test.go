@@ -115,7 +115,7 @@ func TestUnreadableResourcesAreUnknownAndLoggedOnce(t *testing.T) {
 func TestLastKnownPlatformIsUsedForAMinute(t *testing.T) {
 	answers := map[string]string{componentsPath: componentsJSON, clusterPath: "500"}
 	k, _ := asked(t, answers)
-	if got, err := k.Platform(t.Context()); err == nil || len(got.Components) != 4 {
+	if got, err := k.Platform(t.Context()); err == nil || len(got.Components) != 5 {
 		t.Errorf("before the first answer: %+v, %v", got, err)
 	}
 	answers[clusterPath] = clusterJSON
