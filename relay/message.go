@@ -3,6 +3,7 @@ package relay
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -80,7 +81,7 @@ func (r *Receiver) compose(alerts []alert, more int, encode func(message) []byte
 		placed := false
 		for _, s := range r.variants(a, i, len(alerts)+more) {
 			next := m
-			next.sections = append(m.sections[:len(m.sections):len(m.sections)], s)
+			next.sections = slices.Concat(m.sections, []section{s})
 			next.rest = counted(i + 1)
 			if placed = fits(encode(next)); placed {
 				m = next

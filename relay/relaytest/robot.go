@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -161,7 +162,7 @@ func (r *Robot) feishu(req *http.Request, body []byte) (int, string) {
 		return 9499, "Bad Request"
 	}
 	for _, e := range m.Card.Elements {
-		if !strings.Contains(" div hr action note ", " "+e.Tag+" ") {
+		if !slices.Contains([]string{"div", "hr", "action", "note"}, e.Tag) {
 			return 9499, "Bad Request"
 		}
 	}
