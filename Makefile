@@ -122,7 +122,7 @@ scale: build ## memory and time with up to 5,000 nodes on a real API server, int
 chart: build ## the Helm chart: renderings, refusals, and a real API server that it is installed on
 	@tools/build helm helm3 helm-unittest kubeconform kubectl promtool etcd kube-apiserver
 	@tools/bin/helm-unittest --strict charts/rainbond-exporter
-	@go test -count=1 -v ./test/chart
+	@go test -count=1 -v -timeout 30m ./test/chart
 	@go test -tags e2e -count=1 -v -timeout 20m -run '^TestTheChart$$' ./test/e2e
 
 # With one region, this is part of make e2e.

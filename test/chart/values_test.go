@@ -51,8 +51,11 @@ func TestEachValueMayBeEmpty(t *testing.T) {
 					t.Fatal(err)
 				}
 				with := helms
-				if path[0] == "alerting" && value != "null" {
-					with = helms[:1] // which take minutes; only null differs between the versions
+				if path[0] == "alerting" { // its rules and routes take a second to render
+					with = helms[:1]
+					if len(path) > 2 && value != "null" {
+						continue // the schema accepts it; only null removes a key
+					}
 				}
 				for _, helm := range with {
 					rendered, complaint := template(t, helm, append(around(path), "--values="+file)...)
