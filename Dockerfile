@@ -1,7 +1,7 @@
 # The exporter as one static binary, without a shell, a libc or a root user.
 #   docker build -t rainbond-exporter .
 #   docker buildx build --platform linux/amd64,linux/arm64 -t rainbond-exporter .
-ARG BASE=docker.io/library/golang:1.26@sha256:3aff6657219a4d9c14e27fb1d8976c49c29fddb70ba835014f477e1c70636647
+ARG BASE=docker.io/library/golang:1.26.8@sha256:3c3e25a4da13fd0478eed2df1eb35a0e667094a7124d3993a6a1d30f71c17e79
 FROM --platform=$BUILDPLATFORM ${BASE} AS build
 WORKDIR /src
 # Where modules come from, in a site that has a proxy of its own.
