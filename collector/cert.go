@@ -73,13 +73,19 @@ func (c *cert) stream(ctx context.Context, publish func(part string, r Report)) 
 	// The cluster's copies are read concurrently, so that a Kubernetes API that
 	// does not respond takes no time from the regions.
 	var ours []fault.Copy
-	var rotation Report
 	var errCluster error
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
 		ours, errCluster = c.clusterCopies(ctx)
-		c.collectRotation(ctx, &rotation, ours)
+	}()
+	var rotation Report
+	var errRotation error
+	rotated := make(chan struct{})
+	go func() {
+		defer close(rotated)
+		<-read
+		errRotation = safely(func() error { c.collectRotation(ctx, &rotation, ours); return nil })
 	}()
 
 	all, errRegions := c.regions(ctx)
@@ -108,16 +114,17 @@ func (c *cert) stream(ctx context.Context, publish func(part string, r Report)) 
 		publishRegion(region, copies, served)
 	})
 	<-read
-	if len(rotation.samples) > 0 {
-		publish("rotation", rotation)
-	}
 	if _, ok := seen[c.local]; !ok && len(ours) > 0 {
 		publishRegion(fault.Region{Name: c.local, Place: fault.RegionConfig}, ours, nil)
 	}
 	c.mu.Lock()
 	c.last = seen
 	c.mu.Unlock()
-	return errors.Join(errRegions, errNames, errCluster, errProbes)
+	<-rotated
+	if len(rotation.samples) > 0 {
+		publish("rotation", rotation)
+	}
+	return errors.Join(errRegions, errNames, errCluster, errProbes, errRotation)
 }
 
 // collectRotation exports whether the operator replaces all certificates when it

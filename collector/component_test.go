@@ -183,3 +183,34 @@ func TestWhatTheOperatorDoesAtItsRestart(t *testing.T) {
 	secret.Err = errors.New("not found")
 	shows(t, certificates(secret), "", name)
 }
+
+// TestHangingOperatorConfigurationDoesNotDelayCertificates has a Kubernetes API
+// that returns the Secrets, and then hangs or fails for the RainbondCluster.
+func TestHangingOperatorConfigurationDoesNotDelayCertificates(t *testing.T) {
+	for name, platform := range map[string]func(context.Context) (fault.Platform, error){
+		"it hangs":  func(ctx context.Context) (fault.Platform, error) { <-ctx.Done(); return fault.Platform{}, ctx.Err() },
+		"it panics": func(context.Context) (fault.Platform, error) { panic("bang") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				secret := fault.Copy{Place: fault.ServerSecret, Kind: fault.CA, Addresses: "10_0_0_1"}
+				c := NewCert(fixed([]fault.Region(nil), nil), fixed([]fault.Copy{secret}, nil), platform, "rainbond", nil).(*cert)
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				begin := time.Now()
+				published := time.Duration(-1)
+				err := c.stream(ctx, func(part string, _ Report) {
+					if part == partRegion+"rainbond" {
+						published = time.Since(begin)
+					}
+				})
+				if published != 0 {
+					t.Errorf("the certificates are published after %s, want 0s", published)
+				}
+				if panics := name == "it panics"; panics != (err != nil) {
+					t.Errorf("error %v", err)
+				}
+			})
+		})
+	}
+}
