@@ -38,7 +38,7 @@ const (
 // A Code names a problem.
 type Code string
 
-// The problems, in the order in which they matter.
+// The problems.
 const (
 	PrometheusDown    Code = "prometheus_down"    // detail: the error
 	AlertmanagerDown  Code = "alertmanager_down"  // detail: the error
@@ -86,7 +86,8 @@ type Reader struct {
 	failedAt time.Time // of the last increase of failed
 }
 
-// Read returns the status, which is at most cacheFor old.
+// Read returns the status, which is at most cacheFor old. The end of ctx does not
+// interrupt it: other callers get the same status.
 func (r *Reader) Read(ctx context.Context) Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -94,7 +95,7 @@ func (r *Reader) Read(ctx context.Context) Status {
 	if !r.readAt.IsZero() && now.Sub(r.readAt) < cacheFor {
 		return r.last
 	}
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
 	defer cancel()
 	s := &Status{Watchdog: -1}
 	if err := r.prometheus(ctx, s); err != nil {
@@ -108,6 +109,7 @@ func (r *Reader) Read(ctx context.Context) Status {
 	return *s
 }
 
+// order is the order in which the problems matter.
 var order = []Code{PrometheusDown, AlertmanagerDown, RulesMissing, ReloadFailed, DiskFull, RuleFailing, NoAlertmanager, WatchdogMissing, WatchdogOld, RouteMissing,
 	Rejected, Unreachable, NotificationsFail, TargetDown}
 

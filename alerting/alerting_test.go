@@ -1,6 +1,7 @@
 package alerting
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -141,6 +142,19 @@ receivers: [{name: nobody}, {name: page, webhook_configs: [{url: <secret>}]}]`
 		got, err := notifies(config, model.LabelSet{"alertname": "Rainbond", "severity": model.LabelValue(severity)})
 		if err != nil || got != want {
 			t.Errorf("%s: %v, %v; want %v", severity, got, err, want)
+		}
+	}
+}
+
+// TestCanceledCallerIsNoProblem: a browser that goes away says nothing about
+// Prometheus, and the next page shows what the servers report.
+func TestCanceledCallerIsNoProblem(t *testing.T) {
+	r := servers(t, healthy())
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, ctx := range []context.Context{gone, t.Context()} {
+		if s := r.Read(ctx); slices.ContainsFunc(s.Problems, func(p Problem) bool { return p.Code == PrometheusDown || p.Code == AlertmanagerDown }) {
+			t.Errorf("got %v", s.Problems)
 		}
 	}
 }
