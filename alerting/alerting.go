@@ -19,10 +19,11 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/rainbond-exporter/rainbond-exporter/rules"
 )
 
 const (
-	watchdog = "RainbondWatchdog"
 	// watchdogAge is the age at which the Watchdog is late. Prometheus sends it again at least every 75 s.
 	watchdogAge = 5 * time.Minute
 	// failedFor is how long a failed notification is a problem.
@@ -151,22 +152,22 @@ func (r *Reader) data(ctx context.Context, path string, into any) error {
 }
 
 func (r *Reader) prometheus(ctx context.Context, s *Status) error {
-	var rules struct {
+	var loaded struct {
 		Groups []struct {
 			Rules []struct{ Name, Health, LastError string }
 		}
 	}
-	if err := r.data(ctx, "/api/v1/rules?type=alert", &rules); err != nil {
+	if err := r.data(ctx, "/api/v1/rules?type=alert", &loaded); err != nil {
 		return err
 	}
 	watched := false
-	for _, group := range rules.Groups {
+	for _, group := range loaded.Groups {
 		for _, rule := range group.Rules {
 			if !strings.HasPrefix(rule.Name, "Rainbond") {
 				continue
 			}
 			s.Rules++
-			watched = watched || rule.Name == watchdog
+			watched = watched || rule.Name == rules.Watchdog
 			switch {
 			case rule.Health != "err":
 			case strings.Contains(rule.LastError, "no space left on device"):
@@ -254,7 +255,7 @@ func (r *Reader) alertmanager(ctx context.Context, s *Status, now time.Time) err
 			s.add(RouteMissing, severity)
 		}
 	}
-	if body, err = r.get(ctx, r.Alertmanager+"/api/v2/alerts?filter="+url.QueryEscape(`alertname="`+watchdog+`"`)); err != nil {
+	if body, err = r.get(ctx, r.Alertmanager+"/api/v2/alerts?filter="+url.QueryEscape(`alertname="`+rules.Watchdog+`"`)); err != nil {
 		return err
 	}
 	var alerts []struct{ UpdatedAt time.Time }

@@ -146,7 +146,7 @@ receivers: [{name: nobody}, {name: page, webhook_configs: [{url: <secret>}]}]`
 	}
 }
 
-// TestCanceledCallerIsNoProblem: a browser that goes away says nothing about
+// TestCanceledCallerIsNoProblem: a browser that goes away is no sign of a fault of
 // Prometheus, and the next page shows what the servers report.
 func TestCanceledCallerIsNoProblem(t *testing.T) {
 	r := servers(t, healthy())

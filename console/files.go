@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/rainbond-exporter/rainbond-exporter/configfile"
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 	"golang.org/x/sync/singleflight"
 )
@@ -168,67 +168,8 @@ func isShortage(err error) bool {
 	return false
 }
 
-// readFile returns the content of a regular file of at most maxFile bytes.
-func readFile(path string) ([]byte, error) {
-	const expected = "a PEM file"
-	file, err := openRegular(path, expected)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }()
-	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
-	if err == nil && len(text) > maxFile {
-		err = &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("has more than %d bytes; expected %s", maxFile, expected)}
-	}
-	return text, err
-}
-
-// openRegular opens a regular file. It never waits for the other end of a
-// FIFO, and opens no device.
-func openRegular(path, expected string) (*os.File, error) {
-	info, err := os.Stat(path)
-	if err == nil {
-		err = regular(path, info, expected)
-	}
-	if err != nil {
-		return nil, err
-	}
-	// What the path names may have changed since: nonBlocking opens a FIFO
-	// without waiting.
-	file, err := os.OpenFile(path, os.O_RDONLY|nonBlocking, 0)
-	if err != nil {
-		return nil, err
-	}
-	if info, err = file.Stat(); err == nil {
-		err = regular(path, info, expected)
-	}
-	if err != nil {
-		_ = file.Close()
-		return nil, err
-	}
-	return file, nil
-}
-
-// regular returns an error that names what is at path, unless it is a regular
-// file.
-func regular(path string, info fs.FileInfo, expected string) error {
-	kind := ""
-	switch mode := info.Mode(); {
-	case mode.IsRegular():
-		return nil
-	case mode.IsDir():
-		kind = "a directory"
-	case mode&fs.ModeNamedPipe != 0:
-		kind = "a FIFO"
-	case mode&fs.ModeSocket != 0:
-		kind = "a socket"
-	case mode&fs.ModeDevice != 0:
-		kind = "a device"
-	default:
-		kind = "a special file"
-	}
-	return &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("is %s; expected %s", kind, expected)}
-}
+// readFile returns the content of a PEM file.
+func readFile(path string) ([]byte, error) { return configfile.Read(path, "a PEM file", maxFile) }
 
 // readSecret returns the content of a file that contains a secret, and nothing
 // for /dev/null. Errors do not contain the path: people write the secret itself

@@ -8,8 +8,5 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// nonBlocking is the flag with which opening a FIFO does not wait.
-const nonBlocking = unix.O_NONBLOCK
-
 // isWritableFolder reports whether a file can be made next to path.
 func isWritableFolder(path string) bool { return unix.Access(filepath.Dir(path), unix.W_OK) == nil }

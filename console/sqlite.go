@@ -10,13 +10,15 @@ import (
 	"os"
 
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
+
+	"github.com/rainbond-exporter/rainbond-exporter/configfile"
 )
 
 // openSQLite opens the console's SQLite file for one read, read-only. Each
 // read opens the file again, because the file can be replaced, restored or
 // deleted while a connection still reads the old one.
 func openSQLite(path string) (*sql.DB, func() error, error) {
-	file, err := openRegular(path, "a SQLite database")
+	file, err := configfile.Open(path, "a SQLite database")
 	if err != nil {
 		return nil, nil, err
 	}

@@ -5,7 +5,6 @@
 package demo
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -147,8 +146,8 @@ func (d *Demo) ConfigFile() string {
 // Namespace returns the namespace of the platform.
 func (d *Demo) Namespace() string { return d.installation.Namespace }
 
-// Kubectl returns how the platform's administrator runs kubectl.
-func (d *Demo) Kubectl() string { return cmp.Or(d.installation.Kubectl, "kubectl") }
+// Kubectl returns how the platform's administrator runs kubectl; "" is kubectl.
+func (d *Demo) Kubectl() string { return d.installation.Kubectl }
 
 // DirectURL returns the URL of rbd-api that bypasses the gateway, as the
 // Service rbd-api-api does in a real cluster. If the console uses the Service,

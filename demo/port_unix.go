@@ -57,10 +57,6 @@ func socket(number int) (int, error) {
 	return fd, nil
 }
 
-func (p *port) address() string { return fmt.Sprintf("127.0.0.1:%d", p.number) }
-
-func (p *port) url(scheme string) string { return scheme + "://" + p.address() }
-
 func (p *port) listen(ctx context.Context) (net.Listener, error) {
 	share := func(_, _ string, c syscall.RawConn) error {
 		var err error

@@ -20,10 +20,6 @@ func reserve() (*port, error) {
 	return &port{number: number}, l.Close()
 }
 
-func (p *port) address() string { return fmt.Sprintf("127.0.0.1:%d", p.number) }
-
-func (p *port) url(scheme string) string { return scheme + "://" + p.address() }
-
 func (p *port) listen(ctx context.Context) (net.Listener, error) {
 	return new(net.ListenConfig).Listen(ctx, "tcp4", p.address())
 }

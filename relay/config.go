@@ -3,10 +3,11 @@
 package relay
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/rainbond-exporter/rainbond-exporter/configfile"
+	"github.com/rainbond-exporter/rainbond-exporter/report"
 )
 
 // Config is the content of --config.file. Relative paths start at its folder.
@@ -51,7 +53,7 @@ var validName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 // Load reads and checks a configuration file and the files that it names. An
 // error names the file, the line, the key, and what was expected there.
 func Load(path string) (*Config, error) {
-	text, err := os.ReadFile(path)
+	text, err := configfile.Read(path, "a YAML file", maxConfig)
 	if err != nil {
 		return nil, fmt.Errorf("read --config.file: %w", err)
 	}
@@ -91,8 +93,8 @@ func (c *Config) check(root *yaml.Node, folder string) error {
 		return configfile.Errorf(line, "token_file: more than one line; expected the path of a file")
 	}
 	configfile.Resolve(folder, &c.TokenFile)
-	if _, err := readSecret(c.TokenFile); err != nil {
-		return configfile.Errorf(line, "token_file: %v; expected a file with the token that Alertmanager sends", err)
+	if _, err := readSecret(c.TokenFile, expectedToken); err != nil {
+		return configfile.Errorf(line, "token_file: %v", err)
 	}
 	return nil
 }
@@ -120,10 +122,9 @@ func (r *Receiver) check(item *yaml.Node, where, folder string) error {
 	case r.URLFile == "":
 		return fail("url_file", "missing; expected the path of a file with the URL of the robot")
 	}
-	if u, err := url.Parse(r.ExternalURL); r.ExternalURL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "") {
-		return fail("external_url", "unexpected value; expected an http or https URL without user, query and fragment, such as https://rainbond.example.com")
+	if err := report.CheckURL(&r.ExternalURL, "https://rainbond.example.com"); err != nil {
+		return fail("external_url", "%v", err)
 	}
-	r.ExternalURL = strings.TrimRight(r.ExternalURL, "/")
 	for _, file := range [][2]string{{"url_file", r.URLFile}, {"secret_file", r.SecretFile}} {
 		if key, path := file[0], file[1]; strings.Contains(path, "://") || strings.Contains(path, "\n") || strings.HasPrefix(path, "SEC") && !strings.Contains(path, "/") {
 			return fail(key, "contains the secret itself; expected the path of a file")
@@ -151,9 +152,9 @@ var expectedURL = map[string]string{
 // changed Secret is used at once. Other hosts are accepted, because there are
 // private installations and proxies; their paths are the same.
 func (r *Receiver) url() (*url.URL, error) {
-	text, err := readSecret(r.URLFile)
+	text, err := readSecret(r.URLFile, "a file with "+expectedURL[r.Type])
 	if err != nil {
-		return nil, fmt.Errorf("%w; expected a file with %s", err, expectedURL[r.Type])
+		return nil, err
 	}
 	u, err := url.Parse(text)
 	ok := err == nil && u.Host != "" && u.User == nil && u.Fragment == ""
@@ -182,9 +183,9 @@ func (r *Receiver) secret() (string, error) {
 	if r.SecretFile == "" {
 		return "", nil
 	}
-	text, err := readSecret(r.SecretFile)
+	text, err := readSecret(r.SecretFile, "a file with the key that the security settings of the robot show")
 	if err != nil {
-		return "", fmt.Errorf("%w; expected a file with the key that the security settings of the robot show", err)
+		return "", err
 	}
 	if r.Type == DingTalk && !strings.HasPrefix(text, "SEC") {
 		return "", fmt.Errorf("the file does not contain a signing key; expected SEC and letters, as the security settings of the robot show")
@@ -192,25 +193,38 @@ func (r *Receiver) secret() (string, error) {
 	return text, nil
 }
 
-// maxSecret is the maximum size of a secret in bytes.
-const maxSecret = 4096
+const expectedToken = "a file with the token that Alertmanager sends"
+
+// The maximum sizes of a secret and of the configuration file, in bytes.
+const (
+	maxSecret = 4096
+	maxConfig = 1 << 20
+)
 
 // readSecret reads a file with one secret, without the blanks around it. Its
-// errors do not contain the name of the file.
-func readSecret(path string) (string, error) {
-	text, err := os.ReadFile(path)
-	switch secret := strings.TrimSpace(string(text)); {
-	case os.IsNotExist(err):
-		return "", fmt.Errorf("no such file")
+// errors name what was expected, and do not contain the name of the file.
+func readSecret(path, expected string) (string, error) {
+	text, err := configfile.Read(path, expected, maxSecret)
+	secret := strings.TrimSpace(string(text))
+	why := ""
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		why = "no such file"
+	case errors.Is(err, fs.ErrPermission):
+		why = "no permission to read the file"
 	case err != nil:
-		return "", fmt.Errorf("the file cannot be read")
+		if about := (*fs.PathError)(nil); errors.As(err, &about) {
+			err = about.Err
+		}
+		return "", fmt.Errorf("the file cannot be read: %w", err)
 	case secret == "":
-		return "", fmt.Errorf("the file is empty")
-	case len(secret) > maxSecret || strings.ContainsAny(secret, "\n\r"):
-		return "", fmt.Errorf("the file has more than one line")
+		why = "the file is empty"
+	case strings.ContainsAny(secret, "\n\r"):
+		why = "the file has more than one line"
 	default:
 		return secret, nil
 	}
+	return "", fmt.Errorf("%s; expected %s", why, expected)
 }
 
 // isLoopback reports whether a host is this machine, by its name or address.

@@ -21,6 +21,7 @@ func TestBadConfiguration(t *testing.T) {
 		"nokey":    "hidden-keyword",
 		"two":      "a\nhidden-token",
 		"empty":    "",
+		"long":     strings.Repeat("hidden-token", 400),
 	}
 	const robot = "a robot"
 	for _, c := range []struct{ text, want string }{
@@ -41,6 +42,9 @@ func TestBadConfiguration(t *testing.T) {
 		{"receivers:\n- name: a\n  type: wecom\n  url_file: absent", `4: receivers[0].url_file: no such file; expected a file with https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=KEY`},
 		{"receivers:\n- name: a\n  type: wecom\n  url_file: empty", `4: receivers[0].url_file: the file is empty; expected a file with https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=KEY`},
 		{"receivers:\n- name: a\n  type: wecom\n  url_file: two", `4: receivers[0].url_file: the file has more than one line; expected a file with https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=KEY`},
+		{"receivers:\n- name: a\n  type: wecom\n  url_file: .", `4: receivers[0].url_file: the file cannot be read: is a directory; expected a file with https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=KEY`},
+		{"receivers:\n- name: a\n  type: wecom\n  url_file: /dev/zero", `4: receivers[0].url_file: the file cannot be read: is a device; expected a file with https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=KEY`},
+		{"receivers:\n- name: a\n  type: wecom\n  url_file: wecom\ntoken_file: long", `5: token_file: the file cannot be read: has more than 4096 bytes; expected a file with the token that Alertmanager sends`},
 		{"receivers:\n- name: a\n  type: wecom\n  url_file: dingtalk", robot},
 		{"receivers:\n- name: a\n  type: dingtalk\n  url_file: wecom", robot},
 		{"receivers:\n- name: a\n  type: dingtalk\n  url_file: plain", robot},

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/rainbond-exporter/rainbond-exporter/report"
 )
 
 // A message is what a robot posts, before it is encoded for a vendor.
@@ -36,7 +38,7 @@ type phrases struct {
 	resolvedAlert, over, duration, several    string
 	rest                                      string
 	guide, dashboard, document, status, colon string
-	minutes, hours, guideURL, anchor          string
+	minutes, hours                            string
 }
 
 var texts = map[string]phrases{
@@ -45,14 +47,12 @@ var texts = map[string]phrases{
 		resolvedAlert: "已恢复：%s", over: "已恢复", duration: "（持续 %s）", several: "%s 等 %d 条", rest: "… 另有 %d 条告警，见状态页",
 		guide: "排查手册", dashboard: "图表", document: "文档", status: "状态页", colon: "：",
 		minutes: "%d 分钟", hours: "%d 小时 %d 分钟",
-		guideURL: "https://github.com/rainbond-exporter/rainbond-exporter/blob/main/docs/guide.zh.md", anchor: "?lang=zh",
 	},
 	"en": {
 		critical: "[PAGE] ", warning: "[WARN] ", info: "[INFO] ", resolved: "[OK] ", test: "[TEST] ",
 		resolvedAlert: "Resolved: %s", over: "Resolved", duration: " (after %s)", several: "%s, and %d more", rest: "… and %d more alerts, see the status page",
 		guide: "Guide", dashboard: "Dashboard", document: "Documentation", status: "Status page", colon: ": ",
 		minutes: "%d min", hours: "%d h %d min",
-		guideURL: "https://github.com/rainbond-exporter/rainbond-exporter/blob/main/docs/guide.en.md", anchor: "?lang=en",
 	},
 }
 
@@ -226,10 +226,11 @@ func (r *Receiver) links(a alert) []link {
 		guide = cmp.Or(a.Annotations["guide_url_zh"], guide)
 	}
 	if section := a.Annotations["section"]; guide == "" && section != "" {
-		guide = t.guideURL + "#" + section
+		var pages report.Links
 		if r.ExternalURL != "" {
-			guide = r.ExternalURL + "/guide" + t.anchor + "#" + section
+			pages.Guide = r.ExternalURL + "/guide"
 		}
+		guide = pages.Section(section, r.Lang)
 	}
 	document := a.Annotations["runbook_url"]
 	if strings.Contains(document, "/rainbond-exporter/") && strings.Contains(document, "/guide.") {

@@ -103,7 +103,7 @@ func (r *Relay) authorize(req *http.Request) (int, string) {
 			return http.StatusForbidden, "expected a request to 127.0.0.1 or localhost; for other addresses, the relay needs token_file"
 		}
 	} else {
-		token, err := readSecret(r.tokenFile)
+		token, err := readSecret(r.tokenFile, expectedToken)
 		if err != nil {
 			r.log.Error("the token cannot be read", "field", "token_file", "err", err)
 			return http.StatusServiceUnavailable, "the relay cannot read its token"

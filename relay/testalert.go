@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/rainbond-exporter/rainbond-exporter/rules"
 )
 
 // A Path is the way of an alert to a robot, for Test.
@@ -38,11 +40,8 @@ const (
 	StepVendor       = "vendor"
 )
 
-// rulesName and testName are the alerts whose presence proves a step.
-const (
-	watchdogName = "RainbondWatchdog"
-	testName     = "RainbondTestAlert"
-)
+// testName is the alert that Test sends.
+const testName = "RainbondTestAlert"
 
 // Test sends a test alert and calls report after each step, until one fails or ctx
 // ends. It reports whether all succeeded.
@@ -134,14 +133,14 @@ func (p Path) rules(ctx context.Context, client *http.Client) (string, error) {
 			if n++; r.Health == "err" {
 				return "", fmt.Errorf("the rule %s fails: %s", r.Name, r.LastError)
 			}
-			firing = firing || r.Name == watchdogName && r.State == "firing"
+			firing = firing || r.Name == rules.Watchdog && r.State == "firing"
 		}
 	}
 	if n == 0 {
 		return "", fmt.Errorf("no rule of rainbond.rules.yaml is loaded; check rule_files")
 	}
 	if !firing {
-		return "", fmt.Errorf("%s does not fire, so the rules are not evaluated", watchdogName)
+		return "", fmt.Errorf("%s does not fire, so the rules are not evaluated", rules.Watchdog)
 	}
 	var managers struct {
 		Data struct{ ActiveAlertmanagers []struct{ URL string } }
@@ -152,7 +151,7 @@ func (p Path) rules(ctx context.Context, client *http.Client) (string, error) {
 	if len(managers.Data.ActiveAlertmanagers) == 0 {
 		return "", fmt.Errorf("Prometheus has no Alertmanager; check alerting.alertmanagers") //nolint:revive,staticcheck // a name
 	}
-	return fmt.Sprintf("%d alert rules, %s fires, %d Alertmanager", n, watchdogName, len(managers.Data.ActiveAlertmanagers)), nil
+	return fmt.Sprintf("%d alert rules, %s fires, %d Alertmanager", n, rules.Watchdog, len(managers.Data.ActiveAlertmanagers)), nil
 }
 
 // testDuration is how long the test alert is active. A message that it is resolved

@@ -1,6 +1,10 @@
 package report
 
-import "strings"
+import (
+	"fmt"
+	"net/url"
+	"strings"
+)
 
 // Links holds the external URLs of other pages. The zero value knows only the
 // project page.
@@ -27,4 +31,16 @@ func (l Links) Dashboard(path string) string {
 		return ""
 	}
 	return l.Grafana + "/" + strings.TrimPrefix(path, "/")
+}
+
+// CheckURL returns an error with the example unless the value is an external URL
+// of a page or server, or "". It removes a slash at the end. The error does not
+// contain the value, which may have a password.
+func CheckURL(value *string, example string) error {
+	u, err := url.Parse(*value)
+	if *value != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "") {
+		return fmt.Errorf("unexpected value; expected an http or https URL without user, query and fragment, such as %s", example)
+	}
+	*value = strings.TrimRight(*value, "/")
+	return nil
 }

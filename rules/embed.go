@@ -31,3 +31,6 @@ var DefaultIdentity = []string{"cluster"}
 // LinkAnnotations are the annotations with complete links. Alerts have them if
 // the external URLs of the exporter, the guide and Grafana are known.
 var LinkAnnotations = []string{"guide_url", "guide_url_zh", "dashboard_url"}
+
+// Watchdog is the alert that always fires.
+const Watchdog = "RainbondWatchdog"

@@ -275,10 +275,9 @@ func (f *flags) alertingFlags(c *kingpin.CmdClause) {
 // checkAlerting checks these flags and removes a slash at the end of the URLs.
 func (f *flags) checkAlerting() error {
 	for name, value := range map[string]*string{"prometheus": &f.prometheusURL, "alertmanager": &f.alertmanagerURL} {
-		if u, err := url.Parse(*value); *value != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "") {
-			return fmt.Errorf("--alerting.%s-url: unexpected value; expected an http or https URL without user, query and fragment, such as http://%s:9090", name, name)
+		if err := report.CheckURL(value, "http://"+name+":9090"); err != nil {
+			return fmt.Errorf("--alerting.%s-url: %w", name, err)
 		}
-		*value = strings.TrimRight(*value, "/")
 	}
 	if (f.prometheusURL == "") != (f.alertmanagerURL == "") {
 		return errors.New("--alerting.prometheus-url, --alerting.alertmanager-url: only one is set; expected both or none")
@@ -295,14 +294,9 @@ var validHost = regexp.MustCompile(`^[A-Za-z0-9.-]+(:[0-9]+)?$`)
 // links checks and returns the external URLs.
 func (f *flags) links() (report.Links, error) {
 	for name, value := range map[string]*string{"web": &f.webURL, "grafana": &f.grafanaURL, "guide": &f.guideURL} {
-		if *value == "" {
-			continue
+		if err := report.CheckURL(value, "https://rainbond.example.com"); err != nil {
+			return report.Links{}, fmt.Errorf("--%s.external-url: %w", name, err)
 		}
-		u, err := url.Parse(*value)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-			return report.Links{}, fmt.Errorf("--%s.external-url: unexpected value; expected an http or https URL without user, query and fragment, such as https://rainbond.example.com", name)
-		}
-		*value = strings.TrimRight(*value, "/")
 	}
 	links := report.Links{Guide: f.guideURL, Grafana: f.grafanaURL}
 	if links.Guide == "" && f.webURL != "" {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 
+	"github.com/rainbond-exporter/rainbond-exporter/configfile"
 	"github.com/rainbond-exporter/rainbond-exporter/relay"
 )
 
@@ -65,7 +66,7 @@ func (f *flags) testAlert(ctx context.Context, out io.Writer) (int, error) {
 		return unknown, fmt.Errorf("--timeout: %s; expected a duration above 0, such as 2m", t.timeout)
 	}
 	if t.tokenFile != "" {
-		token, err := os.ReadFile(t.tokenFile)
+		token, err := configfile.Read(t.tokenFile, "a text file", 1<<12)
 		if err != nil || strings.TrimSpace(string(token)) == "" {
 			return unknown, errors.New("--relay.token-file: cannot be read or is empty; expected a file with the token of the relay")
 		}

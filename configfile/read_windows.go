@@ -1,0 +1,4 @@
+package configfile
+
+// nonBlocking is 0: Windows has no FIFOs in folders.
+const nonBlocking = 0
