@@ -258,9 +258,14 @@ func (f *flags) sourceFlags(c *kingpin.CmdClause) {
 
 // linkFlags defines the flags for links to other pages.
 func (f *flags) linkFlags(c *kingpin.CmdClause) {
-	c.Flag("web.external-url", "URL of this exporter's status page, for links to its guide.").PlaceHolder("URL").StringVar(&f.webURL)
-	c.Flag("grafana.external-url", "URL of Grafana, for links to the dashboards.").PlaceHolder("URL").StringVar(&f.grafanaURL)
-	c.Flag("guide.external-url", "URL of the guide. Default: --web.external-url followed by /guide, otherwise the project page.").PlaceHolder("URL").StringVar(&f.guideURL)
+	externalURLs(c, &f.webURL, &f.grafanaURL, &f.guideURL)
+}
+
+// externalURLs defines the flags for the URLs of other pages.
+func externalURLs(c *kingpin.CmdClause, web, grafana, guide *string) {
+	c.Flag("web.external-url", "URL of the exporter's status page, for links to its guide.").PlaceHolder("URL").StringVar(web)
+	c.Flag("grafana.external-url", "URL of Grafana, for links to the dashboards.").PlaceHolder("URL").StringVar(grafana)
+	c.Flag("guide.external-url", "URL of the guide. Default: --web.external-url followed by /guide, otherwise the project page.").PlaceHolder("URL").StringVar(guide)
 }
 
 // alertingFlags defines the flags of the status page about alerting, and who may embed it.

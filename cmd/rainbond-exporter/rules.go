@@ -25,10 +25,8 @@ func (r *rulesFlags) add(c *kingpin.CmdClause) {
 	c.Flag("identity", "Labels that identify a platform, comma-separated.").Default(identity).StringVar(&r.identity)
 	c.Flag("namespace", "Namespace of the Rainbond platform, in the commands.").Default(rules.DefaultNamespace).StringVar(&r.variant.Platform.Namespace)
 	c.Flag("kubectl", "How to run kubectl, in the commands. Quick installation: \"docker exec rainbond kubectl\".").Default(rules.DefaultKubectl).StringVar(&r.variant.Platform.Kubectl)
-	c.Flag("interval", "Scrape interval of the exporter.").Default(variant.DefaultInterval.String()).DurationVar(&r.variant.Interval)
-	c.Flag("web.external-url", "URL of the exporter for people, for links in notifications.").PlaceHolder("URL").StringVar(&r.variant.ExporterURL)
-	c.Flag("guide.external-url", "URL of the guide for people. By default /guide of the exporter.").PlaceHolder("URL").StringVar(&r.variant.GuideURL)
-	c.Flag("grafana.external-url", "URL of Grafana for people, for links in notifications.").PlaceHolder("URL").StringVar(&r.variant.GrafanaURL)
+	c.Flag("interval", "Scrape interval of the exporter.").Default(variant.DefaultInterval.String()).SetValue(&duration{"interval", &r.variant.Interval})
+	externalURLs(c, &r.variant.ExporterURL, &r.variant.GrafanaURL, &r.variant.GuideURL)
 }
 
 // print writes the rules that the flags select to out.
