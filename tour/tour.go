@@ -193,16 +193,24 @@ func render(name string, s stop) template.HTML {
 // demo's scenario again.
 func Start(ctx context.Context, d *demo.Demo, evaluator *doctor.Doctor, collect func(context.Context) (collector.Snapshot, error)) (*Tour, error) {
 	scenario := d.Scenario()
+	if scenario.Name == demo.Healthy {
+		return fromHealthy(ctx, d, evaluator, collect)
+	}
 	if err := d.Set(demo.Healthy); err != nil {
 		return nil, err
 	}
-	healthy, err := collect(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("collect from the healthy region: %w", err)
-	}
-	t, err := New(d, evaluator, healthy)
+	t, err := fromHealthy(ctx, d, evaluator, collect)
 	if err != nil {
 		return nil, err
 	}
 	return t, d.Set(scenario.Name)
+}
+
+// fromHealthy collects from the healthy region and returns its tour.
+func fromHealthy(ctx context.Context, d *demo.Demo, evaluator *doctor.Doctor, collect func(context.Context) (collector.Snapshot, error)) (*Tour, error) {
+	healthy, err := collect(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("collect from the healthy region: %w", err)
+	}
+	return New(d, evaluator, healthy)
 }
