@@ -147,7 +147,7 @@ image: ## the image, built twice into one digest, as an archive in dist/ (PLATFO
 	@tools/image $(PLATFORMS)
 
 cross: ## compile and vet check, demo and rules for macOS and Windows
-	@for os in darwin windows; do echo "cross: $$os ..."; GOOS=$$os go build -tags "$$(cat tools/tags.txt)" -o /dev/null ./cmd/rainbond-exporter && GOOS=$$os go vet -tags "$$(cat tools/tags.txt)" ./cmd/rainbond-exporter || exit 1; done
+	@for target in darwin/amd64 darwin/arm64 windows/amd64 windows/arm64; do echo "cross: $$target ..."; export GOOS=$${target%/*} GOARCH=$${target#*/}; go build -tags "$$(cat tools/tags.txt)" -o /dev/null ./cmd/rainbond-exporter && go vet -tags "$$(cat tools/tags.txt)" ./cmd/rainbond-exporter || exit 1; done
 
 release: ## binaries, archives for kubectl, chart, SBOM and checksums, in dist/; built twice and compared
 	@tools/build cyclonedx-gomod helm
