@@ -41,7 +41,7 @@ var untried = map[string]string{
 	"journalctl": "describes the reader's machine", "dmesg": "describes the reader's machine", "ss": "describes the reader's machine", "ps": "describes the reader's machine", "date": "describes the reader's machine",
 	"getent": "describes the reader's network", "dig": "describes the reader's network", "nslookup": "describes the reader's network", "ping": "describes the reader's network", "ip": "describes the reader's network", "timedatectl": "describes the reader's machine",
 	"mysql": "needs the console's database; test/console runs the statements", "sqlite3": "needs the console's database",
-	"git": "needs a network", "krew": "needs a network", "brew": "needs a network",
+	"complete": "needs fish", "git": "needs a network", "krew": "needs a network", "brew": "needs a network",
 	"awk": "POSIX", "base64": "POSIX", "cat": "POSIX", "cd": "POSIX", "chmod": "POSIX", "cmp": "POSIX", "cp": "POSIX", "cut": "POSIX", "diff": "POSIX", "echo": "POSIX", "eval": "POSIX", "export": "POSIX", "false": "POSIX", "grep": "POSIX",
 	"head": "POSIX", "install": "POSIX", "ln": "POSIX", "ls": "POSIX", "mkdir": "POSIX", "mv": "POSIX", "printf": "POSIX", "read": "POSIX", "rm": "POSIX", "sed": "POSIX", "sh": "POSIX", "sleep": "POSIX", "sort": "POSIX",
 	"tail": "POSIX", "test": "POSIX", "[": "POSIX", "tee": "POSIX", "timeout": "POSIX", "tr": "POSIX", "true": "POSIX", "uniq": "POSIX", "wc": "POSIX", "xargs": "POSIX", "kill": "POSIX", "jq": "reads the JSON of check",
