@@ -25,12 +25,10 @@ func Read(path, expected string, limit int64) ([]byte, error) {
 // Open opens a regular file. It never waits for the other end of a FIFO, and
 // opens no device.
 func Open(path, expected string) (*os.File, error) {
-	info, err := os.Stat(path)
-	if err == nil {
-		err = regular(path, info, expected)
-	}
-	if err != nil {
-		return nil, err
+	if info, err := os.Stat(path); err == nil { // OpenFile below reports an error
+		if err := Regular(path, info, expected); err != nil {
+			return nil, err
+		}
 	}
 	// What the path names may have changed since: nonBlocking opens a FIFO
 	// without waiting.
@@ -38,8 +36,9 @@ func Open(path, expected string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info, err = file.Stat(); err == nil {
-		err = regular(path, info, expected)
+	info, err := file.Stat()
+	if err == nil {
+		err = Regular(path, info, expected)
 	}
 	if err != nil {
 		_ = file.Close()
@@ -48,9 +47,9 @@ func Open(path, expected string) (*os.File, error) {
 	return file, nil
 }
 
-// regular returns an error that names what is at path, unless it is a regular
+// Regular returns an error that names what is at path, unless it is a regular
 // file.
-func regular(path string, info fs.FileInfo, expected string) error {
+func Regular(path string, info fs.FileInfo, expected string) error {
 	kind := ""
 	switch mode := info.Mode(); {
 	case mode.IsRegular():

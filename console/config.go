@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -66,10 +65,14 @@ type TLSConfig struct {
 // equal reports whether two configurations name the same database.
 func (c *DatabaseConfig) equal(other *DatabaseConfig) bool { return reflect.DeepEqual(c, other) }
 
+// maxConfig is the size of the largest configuration file, in bytes: some ten
+// thousand regions.
+const maxConfig = 4 << 20
+
 // LoadConfig reads and checks a configuration file. An error names the file,
 // the line, the key, and what was expected there.
 func LoadConfig(path string) (*Config, error) {
-	text, err := os.ReadFile(path)
+	text, err := configfile.Read(path, "a configuration file", maxConfig)
 	if err != nil {
 		return nil, fmt.Errorf("read --config.file: %w", err)
 	}

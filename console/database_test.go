@@ -129,7 +129,7 @@ func TestDatabaseThatNeverAnswered(t *testing.T) {
 		db   DatabaseConfig
 		want string
 	}{
-		{"no file", DatabaseConfig{Driver: "sqlite", Path: "/no/such/db.sqlite3"}, "read region_info of the console's database: stat /no/such/db.sqlite3: no such file or directory"},
+		{"no file", DatabaseConfig{Driver: "sqlite", Path: "/no/such/db.sqlite3"}, "read region_info of the console's database: open /no/such/db.sqlite3: no such file or directory"},
 		{"refused", DatabaseConfig{Driver: "mysql", Host: "127.0.0.1", Port: 1, User: "u", PasswordFile: "/dev/null", Database: "console"}, "connect: connection refused"},
 		{"no password", DatabaseConfig{Driver: "mysql", Host: "127.0.0.1", Port: 1, User: "u", PasswordFile: "/no/such/file", Database: "console"}, "password_file: in or below /: no such file or directory; the name is not repeated, for it may be the secret itself"},
 	} {

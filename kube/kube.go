@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/transport"
 	"k8s.io/klog/v2"
 
+	"github.com/rainbond-exporter/rainbond-exporter/configfile"
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
@@ -51,6 +52,16 @@ func LoadConfig(path, context string) (*rest.Config, error) {
 	}
 	rules.WarnIfAllMissing = false // the error below reports it
 	rules.MigrationRules = nil     // which would write
+	for _, path := range append(rules.Precedence, rules.ExplicitPath) {
+		// client-go would wait for a FIFO and read a device without end.
+		info, err := os.Stat(path)
+		if err != nil {
+			continue // client-go reports it, or skips it
+		}
+		if err := configfile.Regular(path, info, "a kubeconfig as kubectl uses it"); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, errors.Unwrap(err))
+		}
+	}
 	file, err := rules.Load()
 	if p := (*fs.PathError)(nil); errors.As(err, &p) {
 		return nil, bad("%w", p.Err)

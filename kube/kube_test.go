@@ -307,7 +307,15 @@ func TestInvalidKubeconfig(t *testing.T) {
 	if want := "--kubeconfig=/nowhere/kubeconfig: no such file or directory; expected a kubeconfig as kubectl uses it"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
-	path := filepath.Join(t.TempDir(), "kubeconfig")
+	folder := t.TempDir()
+	_, err = LoadConfig(folder, "")
+	if want := "--kubeconfig=" + folder + ": is a directory; expected a kubeconfig as kubectl uses it"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if _, err = LoadConfig(os.DevNull, ""); err == nil || !strings.Contains(err.Error(), ": is a device; expected ") {
+		t.Errorf("got %v, want an error about a device", err)
+	}
+	path := filepath.Join(folder, "kubeconfig")
 	if err := os.WriteFile(path, []byte(good+"current-context: x\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ var mayImport = map[string][]string{
 	"dashboards":      {},
 	"demo/pki":        {},
 	"probe":           {"fault"},
-	"kube":            {"fault"},
+	"kube":            {"configfile", "fault"},
 	"console":         {"configfile", "fault"},
 	"filesystem":      {"fault"},
 	"configfile":      {},

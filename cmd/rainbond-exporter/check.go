@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
+	"github.com/rainbond-exporter/rainbond-exporter/configfile"
 	"github.com/rainbond-exporter/rainbond-exporter/doctor"
 	"github.com/rainbond-exporter/rainbond-exporter/report"
 	diagnosisjson "github.com/rainbond-exporter/rainbond-exporter/report/json"
@@ -101,7 +102,7 @@ func (f *flags) checker(life context.Context, progress *progress) (func(context.
 func (f *flags) lint(ctx context.Context, errs io.Writer) (int, error) {
 	name, content := "rainbond.rules.yaml", rules.Rules
 	if f.rulesFile != "" {
-		text, err := os.ReadFile(f.rulesFile)
+		text, err := configfile.Read(f.rulesFile, "a file of alert rules or templates", maxRules)
 		if err != nil {
 			return unknown, fmt.Errorf("rules --check: %w", err)
 		}
@@ -123,7 +124,7 @@ func (f *flags) doctor() (*doctor.Doctor, error) {
 	if f.rulesFile == "" {
 		return doctor.New(rules.Platform{Namespace: f.namespace, Kubectl: f.kubectl}.For(rules.Rules), rules.Alertmanager)
 	}
-	text, err := os.ReadFile(f.rulesFile)
+	text, err := configfile.Read(f.rulesFile, "a file of alert rules or templates", maxRules)
 	if err != nil {
 		return nil, fmt.Errorf("read --rules: %w", err)
 	}
@@ -133,6 +134,10 @@ func (f *flags) doctor() (*doctor.Doctor, error) {
 	}
 	return d, nil
 }
+
+// maxRules is the size of the largest file of rules, in bytes. The embedded rules
+// are a hundred times smaller.
+const maxRules = 16 << 20
 
 // maxWidth is the maximum width of text: longer lines are hard to read.
 const maxWidth = 120

@@ -26,6 +26,7 @@ import (
 
 	"github.com/rainbond-exporter/rainbond-exporter/alerting"
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
+	"github.com/rainbond-exporter/rainbond-exporter/configfile"
 	"github.com/rainbond-exporter/rainbond-exporter/docs"
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
 	"github.com/rainbond-exporter/rainbond-exporter/probe"
@@ -142,6 +143,13 @@ func noticed(life context.Context, collect func(context.Context) collector.Snaps
 
 // listen serves on the addresses of --web.listen-address until ctx ends.
 func listen(ctx context.Context, web *toolkit.FlagConfig, handler http.Handler, log *slog.Logger) error {
+	if path := *web.WebConfigFile; path != "" {
+		file, err := configfile.Open(path, "a web configuration file")
+		if err != nil {
+			return fmt.Errorf("read --web.config.file: %w", err)
+		}
+		_ = file.Close()
+	}
 	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
 	defer endRequests()
 	server := &http.Server{
