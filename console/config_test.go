@@ -117,7 +117,7 @@ func TestRelativePathsStartAtTheConfigurationFile(t *testing.T) {
 	if got := string(regions[0].CA); got != "a CA" {
 		t.Errorf("CA is %q", got)
 	}
-	for _, want := range []string{"cert_file: open " + folder, "key_file: stat /keys/client.key.pem"} {
+	for _, want := range []string{"cert_file: open " + folder, "key_file: open /keys/client.key.pem"} {
 		if err := regions[0].Err; err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the missing file is not named: got %v, want %s", err, want)
 		}
