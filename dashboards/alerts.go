@@ -36,5 +36,7 @@ var (
 	mountStuck       = alert{"RainbondNodeMountStuck", "disk-mount-stuck"}
 	collectorFailing = alert{"RainbondCollectorFailing", "watch-collector-failing"}
 	exporterDown     = alert{"RainbondExporterDown", "watch-exporter-down"}
+	labelsRenamed    = alert{"RainbondScrapeLabelsRenamed", "watch-labels-renamed"}
+	identityConflict = alert{"RainbondIdentityConflict", "watch-identity-conflict"}
 	watchdog         = alert{"RainbondWatchdog", "watch-watchdog"}
 )

@@ -45,7 +45,7 @@ func overview(tr translation) dashboard {
 				visualization: stat{count("rainbond_collector_success == 0")},
 			},
 			{
-				id: 6, title: tr("Exporters", "exporter"), width: 4, height: 4, unit: "percentunit", alerts: []alert{exporterDown, watchdog},
+				id: 6, title: tr("Exporters", "exporter"), width: 4, height: 4, unit: "percentunit", alerts: []alert{exporterDown, labelsRenamed, identityConflict, watchdog},
 				steps:         []step{{nil, red}, {1, green}},
 				description:   tr("The ratio of exporters that Prometheus can scrape. The name of their job must contain rainbond-exporter.", "Prometheus 能抓取到的 exporter 所占比例；job 名必须包含 rainbond-exporter。"),
 				visualization: stat{`avg(up{job=~".*rainbond-exporter.*"})`},

@@ -35,6 +35,7 @@ const (
 var typical = map[string]string{
 	"rainbond_region": "rainbond", "node": "worker-1", "component": "rbd-gateway", "role": "worker", "collector": "component",
 	"instance": "10.42.0.9:10069", "job": "rainbond-exporter", "place": "console", "class": "trust", "reason": "client_refused", "measure": "space",
+	"renamed": "rainbond_region", "shared": "region",
 }
 
 // variants are the labels by which the texts of an alert differ.

@@ -75,7 +75,7 @@ func Generate(o Options) ([]byte, error) {
 }
 
 // reserved are the labels that the rules themselves set or group by.
-var reserved = []string{"alertname", "severity", "job", "instance", "node", "mountpoint", "component", "collector", "role", "place", "kind", "reference", "reason", "phase", "class", "cause", "pods", "measure", "between"}
+var reserved = []string{"alertname", "severity", "job", "instance", "node", "mountpoint", "component", "collector", "role", "place", "kind", "reference", "reason", "phase", "class", "cause", "pods", "measure", "between", "renamed", "shared"}
 
 // complete fills in the defaults and validates the options.
 func (o Options) complete() (Options, error) {
