@@ -63,10 +63,22 @@ func (o object) copy(place fault.Place, kind fault.Kind, key, keyKey string) fau
 // region-config and the two Secrets. An object or key that does not exist is a
 // finding: a Copy with Err. When the API server refuses, or does not answer within
 // a quarter of the time that ctx has left, it returns an error and the copies
-// that could be read.
+// that could be read. In a namespace without Rainbond it returns a
+// NotInstalledError.
 func (k *Client) Certificates(ctx context.Context) ([]fault.Copy, error) {
 	ctx, cancel := share(ctx, timeShare)
 	defer cancel()
+	copies, err := k.copies(ctx)
+	if err == nil {
+		err = k.notInstalled(ctx, copies)
+	}
+	if errors.As(err, new(*NotInstalledError)) {
+		return nil, err
+	}
+	return copies, err
+}
+
+func (k *Client) copies(ctx context.Context) ([]fault.Copy, error) {
 	config, errConfig := k.configMap(ctx)
 	client, errClient := k.secret(ctx, clientSecret)
 	server, errServer := k.secret(ctx, serverSecret)
@@ -92,7 +104,7 @@ const timeShare = 4
 // given name. Missing keys are a finding in Err. When the API server fails, or
 // does not answer within a quarter of the time that ctx has left, Region returns
 // the last known region and an error. A region that has never been read has only
-// its name.
+// its name. In a namespace without Rainbond, the error is a NotInstalledError.
 func (k *Client) Region(ctx context.Context, name string) (fault.Region, error) {
 	ctx, cancel := share(ctx, timeShare)
 	defer cancel()
@@ -117,7 +129,7 @@ func (k *Client) region(ctx context.Context, name string) (fault.Region, error) 
 	}
 	if config.missing {
 		_, r.Err = config.get(addressKey)
-		return r, nil
+		return r, k.Installed(ctx)
 	}
 	var errs []error
 	get := func(key string) []byte {

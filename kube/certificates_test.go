@@ -112,6 +112,9 @@ region-config client: "client" and key [secret]
 error: secrets is forbidden: User "tester" cannot get resource "secrets"; the exporter needs get on secrets rbd-api-client-cert in namespace rbd-system
 secrets is forbidden: User "tester" cannot get resource "secrets"; the exporter needs get on secrets rbd-api-server-cert in namespace rbd-system
 `},
+		{"no Rainbond", func(a *api, _ *corev1.ConfigMap, _, _ *corev1.Secret) {
+			a.refuse["get configmaps"], a.refuse["get secrets"] = http.StatusNotFound, http.StatusNotFound
+		}, "error: no Rainbond in namespace rbd-system: expected --namespace=NAMESPACE\n"},
 		{"no API server", func(a *api, _ *corev1.ConfigMap, _, _ *corev1.Secret) { a.away = true },
 			`error: get ConfigMap region-config: http://kube.test: dial tcp: connection refused
 get Secret rbd-api-client-cert: http://kube.test: dial tcp: connection refused
@@ -142,7 +145,14 @@ func TestRegion(t *testing.T) {
 		{"no address and no key", func(_ *api, c *corev1.ConfigMap) { c.Data = nil; delete(c.BinaryData, "client.key.pem") },
 			"rainbond region-config  ca:true cert:true key:false, ConfigMap region-config in namespace rbd-system has no key apiAddress\n" +
 				"ConfigMap region-config in namespace rbd-system has no key client.key.pem, <nil>"},
-		{"missing", func(a *api, _ *corev1.ConfigMap) { a.refuse["get configmaps"] = http.StatusNotFound },
+		{"no Rainbond", func(a *api, _ *corev1.ConfigMap) { a.refuse["get configmaps"] = http.StatusNotFound },
+			"rainbond region-config  ca:false cert:false key:false, ConfigMap region-config does not exist in namespace rbd-system, " +
+				"no Rainbond in namespace rbd-system: expected --namespace=NAMESPACE"},
+		{"missing", func(a *api, _ *corev1.ConfigMap) {
+			a.refuse["get configmaps"] = http.StatusNotFound
+			_, client, server := operatorObjects()
+			a.put(client, server)
+		},
 			"rainbond region-config  ca:false cert:false key:false, ConfigMap region-config does not exist in namespace rbd-system, <nil>"},
 		{"forbidden", func(a *api, _ *corev1.ConfigMap) { a.refuse["get configmaps"] = http.StatusForbidden },
 			"rainbond region-config  ca:false cert:false key:false, <nil>, " +

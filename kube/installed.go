@@ -7,6 +7,8 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/rainbond-exporter/rainbond-exporter/fault"
 )
 
 // A NotInstalledError is returned by Installed if the namespace has no Rainbond.
@@ -29,17 +31,20 @@ func (e *NotInstalledError) Error() string {
 // platform's workloads, no ConfigMap region-config and neither Secret. It
 // returns nil if any of them exists, and also if that is unknown.
 func (k *Client) Installed(ctx context.Context) error {
-	if workloads, err := k.Workloads(ctx); err != nil || len(workloads) > 0 {
-		return nil //nolint:nilerr // unknown
-	}
-	copies, err := k.Certificates(ctx)
+	copies, err := k.copies(ctx)
 	if err != nil {
 		return nil //nolint:nilerr // unknown
 	}
-	for _, c := range copies {
-		if c.Err == nil {
-			return nil
-		}
+	return k.notInstalled(ctx, copies)
+}
+
+// notInstalled is Installed for the copies that were read.
+func (k *Client) notInstalled(ctx context.Context, copies []fault.Copy) error {
+	if slices.ContainsFunc(copies, func(c fault.Copy) bool { return c.Err == nil }) {
+		return nil
+	}
+	if workloads, err := k.Workloads(ctx); err != nil || len(workloads) > 0 {
+		return nil //nolint:nilerr // unknown
 	}
 	return &NotInstalledError{k.namespace, k.others(ctx)}
 }

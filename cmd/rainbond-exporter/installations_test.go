@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -188,6 +189,21 @@ func TestNamespaceWithoutRainbond(t *testing.T) {
 		want := "no Rainbond in namespace nope; Rainbond is in " + i.Namespace + ": expected --namespace=NAMESPACE"
 		if status != unknown || err == nil || err.Error() != want || out.Len() > 0 {
 			t.Errorf("%s: exit code %d, %v\nwant %s\n%s", i.Name, status, err, want, out.String())
+		}
+		// serve continues, for Rainbond may be installed later, and makes no claim.
+		e := served(t, "serve", "--role=cluster", "--namespace=nope", "--kubeconfig="+w.flags.kubeconfig)
+		_, metrics := e.do("GET", "/metrics", nil)
+		for line := range strings.Lines(metrics) {
+			if regexp.MustCompile(`^rainbond_(api_up|api_probe|certificate|component)`).MatchString(line) {
+				t.Errorf("%s: claimed of a namespace without Rainbond: %s", i.Name, line)
+			}
+		}
+		if failed := `rainbond_collector_success{collector="cert"} 0`; !strings.Contains(metrics, failed) {
+			t.Errorf("%s: no %s", i.Name, failed)
+		}
+		_, page := e.do("GET", "/", nil)
+		if !strings.Contains(page, want) {
+			t.Errorf("%s: the page does not contain %q", i.Name, want)
 		}
 	}
 }
