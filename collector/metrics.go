@@ -131,10 +131,6 @@ func (m Metric) Values(label string) []string {
 		return names
 	case "condition":
 		return []string{"DiskPressure", "Ready"}
-	case "mountpoint":
-		if m.Name != "rainbond_node_mount_stuck" {
-			return fault.DataMounts
-		}
 	case "signal":
 		return fault.EvictionSignals
 	case "check":

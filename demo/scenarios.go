@@ -261,7 +261,10 @@ var diskScenarios = []Scenario{
 		func(w *world) { w.root.ReadOnly = true }},
 	{"disk-images-near", "disk", title("镜像所在的单独磁盘使用率 96%", "The separate disk for images is 96% full"), alerts("RainbondNodeDiskEvictionNear"),
 		func(w *world) {
-			w.mounts = []fault.Mount{{Point: "/var/lib/rancher", Source: "/dev/vdb1", Type: "xfs", Data: "/var/lib/rancher", Filesystem: filesystem(0.96, 0.9)}}
+			if len(w.mounts) == 0 {
+				w.mounts = []fault.Mount{dataMount("/var/lib/rancher")}
+			}
+			w.mounts[0].Filesystem = filesystem(0.96, 0.9)
 		}},
 	{"disk-mount-stuck", "disk", title("NFS 挂载没有响应，df -h 卡住", "An NFS mount does not respond, and df -h hangs"), alerts("RainbondNodeMountStuck"),
 		func(w *world) {

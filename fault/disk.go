@@ -39,27 +39,15 @@ var DataPaths = []string{
 	"/opt/rainbond",        // volumes, caches, templates
 	"/opt/rainbond/k3s",    // on quick installations: images, the database of K3s
 	"/opt/rainbond/grdata", // data shared by components
+	"/grdata",              // the same, as components and old installations name it
 }
-
-// DataMounts lists the mount points at which the file system of a data path can
-// be mounted: each path and its parents, except the root.
-var DataMounts = func() []string {
-	var all []string
-	for _, path := range DataPaths {
-		for ; path != ""; path = path[:strings.LastIndexByte(path, '/')] {
-			all = append(all, path)
-		}
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
-}()
 
 // A Mount is a file system of a node other than its root.
 type Mount struct {
 	Point        string // where it is mounted on the node
 	Source, Type string
-	// Data is an entry of DataMounts when the file system contains a data
-	// path: the mount point, or the path when a symbolic link leads there.
+	// Data is the name of a file system that contains data, "" of any other:
+	// its mount point, or the data path when a symbolic link leads there.
 	Data       string
 	Filesystem Filesystem // the last statistics read; At is zero when there are none
 	Err        error      // why statistics cannot be read now

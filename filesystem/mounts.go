@@ -3,15 +3,20 @@
 package filesystem
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
@@ -22,29 +27,41 @@ import (
 // goroutines that can hang.
 const maxMounts = 128
 
+// maxData is the largest number of file systems with data that are exported.
+const maxData = 32
+
 // linksAge is how long the targets of symbolic links in the data paths are used
 // before they are read again, unless a mount changes.
 const linksAge = time.Minute
 
-func newMounts(rootfs string, self *mountTable) *nodeMounts {
-	return &nodeMounts{rootfs: rootfs, self: self.read, readlink: os.Readlink, statfs: statfs, calls: map[string]*call[fault.Filesystem]{}}
+// newMounts returns the mounts below rootfs. Paths are directories with data in
+// addition to fault.DataPaths.
+func newMounts(log *slog.Logger, rootfs string, paths []string, self *mountTable) *nodeMounts {
+	return &nodeMounts{
+		log: log, rootfs: rootfs, paths: slices.Concat(fault.DataPaths, paths),
+		self: self.read, readlink: os.Readlink, statfs: statfs, calls: map[string]*call[fault.Filesystem]{}, denied: map[string]bool{},
+	}
 }
 
 // nodeMounts are the mounts below rootfs in the mount table of this process. The
 // node's table may have later mounts that do not propagate to this process and
 // cannot be read.
 type nodeMounts struct {
+	log      *slog.Logger
 	rootfs   string
+	paths    []string
 	self     func() ([]*mountInfo, int, error)
 	readlink func(string) (string, error)
 	statfs   func(string) (fault.Filesystem, error)
-	links    call[map[string]string] // the real path of each data path
+	links    call[[]dataPath]
 
 	mu         sync.Mutex
 	selected   []selection // from the mounts of this generation
+	omitted    int         // as logged
 	generation int
 	followed   time.Time                          // when the links were read
 	calls      map[string]*call[fault.Filesystem] // by selection.key
+	denied     map[string]bool                    // by selection.key: logged
 }
 
 func (n *nodeMounts) collect(ctx context.Context) ([]fault.Mount, error) {
@@ -56,9 +73,17 @@ func (n *nodeMounts) collect(ctx context.Context) ([]fault.Mount, error) {
 	}
 	if generation != n.generation || time.Since(n.followed) > linksAge {
 		node := below(all, n.rootfs)
-		n.links.start(func() (map[string]string, error) { return n.follow(node), nil })
-		real, _ := n.links.result(ctx) // a path on a stuck mount is used as it is
-		n.selected = selectMounts(node, real)
+		n.links.start(func() ([]dataPath, error) { return n.follow(node), nil })
+		paths, _ := n.links.result(ctx)
+		if paths == nil { // a path on a stuck mount is used as it is
+			paths = unresolved(n.paths)
+		}
+		var omitted int
+		n.selected, omitted = selectMounts(node, paths)
+		if omitted > 0 && omitted != n.omitted {
+			n.log.Warn("too many file systems below the data paths", "limit", maxData, "omitted", omitted)
+		}
+		n.omitted = omitted
 		n.generation, n.followed = generation, time.Now()
 	}
 	n.forget(n.selected)
@@ -79,6 +104,10 @@ func (n *nodeMounts) collect(ctx context.Context) ([]fault.Mount, error) {
 	for _, s := range n.selected {
 		if c := n.calls[s.key]; c != nil {
 			mounts[i].Filesystem, mounts[i].Err = c.result(ctx)
+			if s.below && (errors.Is(mounts[i].Err, os.ErrPermission) || errors.Is(mounts[i].Err, os.ErrNotExist)) {
+				n.logDenied(s, mounts[i].Err)
+				mounts[i].Data = ""
+			}
 			i++
 		}
 	}
@@ -96,8 +125,18 @@ func (n *nodeMounts) forget(selected []selection) {
 	for key, c := range n.calls {
 		if !c.isRunning() && !slices.ContainsFunc(selected, hasKey(key)) {
 			delete(n.calls, key)
+			delete(n.denied, key)
 		}
 	}
+}
+
+// logDenied logs once that a file system is in a directory that this process
+// cannot enter.
+func (n *nodeMounts) logDenied(s selection, err error) {
+	if !n.denied[s.key] {
+		n.log.Warn("a file system below a data path is not inspected", "mountpoint", s.path, "err", err)
+	}
+	n.denied[s.key] = true
 }
 
 func hasKey(key string) func(selection) bool {
@@ -108,9 +147,21 @@ func hasKey(key string) func(selection) bool {
 // mount.
 var errAutofs = errors.New("below an autofs mount")
 
+// A dataPath is a directory with data, and where its symbolic links lead.
+type dataPath struct{ name, real string }
+
+// unresolved returns paths without symbolic links.
+func unresolved(names []string) []dataPath {
+	paths := make([]dataPath, len(names))
+	for i, name := range names {
+		paths[i] = dataPath{name, name}
+	}
+	return paths
+}
+
 // follow resolves the symbolic links in the data paths, relative to the node's
 // root.
-func (n *nodeMounts) follow(node []nodeMount) map[string]string {
+func (n *nodeMounts) follow(node []nodeMount) []dataPath {
 	type link struct {
 		target string
 		err    error
@@ -127,11 +178,11 @@ func (n *nodeMounts) follow(node []nodeMount) map[string]string {
 		}
 		return l.target, l.err
 	}
-	real := map[string]string{}
-	for _, p := range fault.DataPaths {
-		real[p] = follow(p, readlink)
+	paths := unresolved(n.paths)
+	for i, p := range paths {
+		paths[i].real = follow(p.name, readlink)
 	}
-	return real
+	return paths
 }
 
 // maxLinks is how many symbolic links a path may have, as in the kernel.
@@ -176,6 +227,7 @@ type selection struct {
 	fault.Mount
 	path     string // below the node's root
 	key      string // identifies the mount and its file system
+	below    bool   // mounted below a data path
 	readOnly bool   // from mountinfo
 }
 
@@ -222,59 +274,105 @@ func within(p, dir string) bool {
 	return dir == "/" || p == dir || strings.HasPrefix(p, dir) && p[len(dir)] == '/'
 }
 
-// selectMounts returns the file systems to read: those of the data paths, by
-// their real paths, unless they are the root's, and those that depend on a
-// server. Each file system is selected once. An autofs mount is not selected,
-// because reading it would mount what is behind it.
-func selectMounts(node []nodeMount, real map[string]string) []selection {
-	seen, names := map[string]bool{}, map[string]int{}
+// selectMounts returns the file systems to read: those at and below the data
+// paths, unless they are the root's, and those that depend on a server. Each file
+// system is selected once: first those of the data paths, then those below them,
+// parents before children. It also returns how many more than maxData have data.
+// An autofs mount is not selected, because reading it would mount what is behind
+// it.
+func selectMounts(node []nodeMount, paths []dataPath) ([]selection, int) {
+	seen, points, data := map[string]bool{}, map[string]int{}, map[string]int{}
 	var selected []selection
-	add := func(m nodeMount, data string) {
+	add := func(m nodeMount, name string, below bool) {
 		if seen[m.MajorMinorVer] || m.FSType == autofs {
 			return
 		}
 		seen[m.MajorMinorVer] = true
+		if name != "" {
+			name = distinctName(strings.Map(sanitize, name), data)
+		}
 		selected = append(selected, selection{
-			Mount: fault.Mount{Point: distinctName(m.point, names), Source: unescape.Replace(m.Source), Type: m.FSType, Data: data},
+			Mount: fault.Mount{Point: distinctName(m.point, points), Source: unescape.Replace(m.Source), Type: m.FSType, Data: name},
 			path:  m.point,
 			// A device number is reused after an unmount, even at the same point.
 			key:      strings.Join([]string{m.ID, m.MajorMinorVer, m.Root, m.FSType, m.Source, m.point}, " "),
+			below:    below,
 			readOnly: m.readOnly,
 		})
 	}
 	if root, ok := holder(node, "/"); ok {
 		seen[root.MajorMinorVer] = true
 	}
-	for _, data := range fault.DataPaths {
-		at, ok := real[data]
-		if !ok {
-			at = data
-		}
-		m, ok := holder(node, at)
+	for _, p := range paths {
+		m, ok := holder(node, p.real)
 		switch {
 		case !ok || m.point == "/":
-		case within(data, m.point):
-			add(m, m.point)
+		case within(p.name, m.point):
+			add(m, m.point, false)
 		default: // by a symbolic link
-			add(m, data)
+			add(m, p.name, false)
 		}
 	}
+	for _, m := range belowData(node, paths) {
+		add(m, m.point, true)
+	}
+	omitted := max(0, len(selected)-maxData)
+	selected = selected[:len(selected)-omitted]
 	for _, m := range node {
 		if fault.Remote(m.FSType) {
-			add(m, "")
+			add(m, "", false)
 		}
 	}
-	return selected
+	return selected, omitted
+}
+
+// belowData returns the mounts below the data paths, parents before children,
+// except those of containers and those without data.
+func belowData(node []nodeMount, paths []dataPath) []nodeMount {
+	var found []nodeMount
+	for _, m := range node {
+		isBelow := func(p dataPath) bool { return m.point != p.real && within(m.point, p.real) }
+		if slices.ContainsFunc(paths, isBelow) && !slices.Contains(noData, m.FSType) && !ofContainer.MatchString(m.point) && !hidden(m, node) {
+			found = append(found, m)
+		}
+	}
+	depth := func(m nodeMount) int { return strings.Count(m.point, "/") }
+	slices.SortFunc(found, func(a, b nodeMount) int {
+		return cmp.Or(cmp.Compare(depth(a), depth(b)), strings.Compare(a.point, b.point))
+	})
+	return found
+}
+
+// noData lists the types of file systems that use no space of their own, or are
+// full when they are made.
+var noData = []string{"overlay", "aufs", "nsfs", "proc", "sysfs", "cgroup", "cgroup2", "mqueue", "devpts", "fuse.lxcfs", "squashfs", "erofs", "iso9660", "udf"}
+
+// ofContainer matches what the kubelet, Docker and containerd mount for one
+// container or one volume of an application.
+var ofContainer = regexp.MustCompile(`/pods/[^/]+/volume|/plugins/|/containers/[^/]+/mounts/|/tmpmounts/|/devicemapper/mnt/|/zfs/graph/|/rootfs(/|$)`)
+
+// hidden reports whether a later mount on a parent directory hides a mount.
+func hidden(m nodeMount, node []nodeMount) bool {
+	return slices.ContainsFunc(node, func(over nodeMount) bool {
+		return over.Parent == m.Parent && over.point != m.point && within(m.point, over.point)
+	})
+}
+
+// sanitize replaces what a shell would interpret in the commands of an alert. The
+// name of a mount point is untrusted input; ? still matches it.
+func sanitize(r rune) rune {
+	if r < utf8.RuneSelf && !strings.ContainsRune("/._-+=:,@%", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r) || !unicode.IsPrint(r) {
+		return '?'
+	}
+	return r
 }
 
 // distinctName returns a mount point that can be a label value. Invalid UTF-8 is
 // replaced; mount points that become equal get a number: the second is "PATH~2".
 func distinctName(point string, count map[string]int) string {
 	name := strings.ToValidUTF8(point, "\uFFFD")
-	if name != point {
-		if count[name]++; count[name] > 1 {
-			return fmt.Sprintf("%s~%d", name, count[name])
-		}
+	if count[name]++; count[name] > 1 {
+		return fmt.Sprintf("%s~%d", name, count[name])
 	}
 	return name
 }

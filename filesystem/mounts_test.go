@@ -7,10 +7,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -50,15 +52,30 @@ func TestSelectMounts(t *testing.T) {
 		{"an automounter is not mounted", "/", root + "30 25 0:70 / /var/lib/rancher rw - autofs systemd-1 rw\n31 25 0:71 / /net rw - autofs auto.net rw\n", "", ""},
 		{"what an automounter has mounted", "/", root + "30 25 0:70 / /opt/rainbond rw - autofs systemd-1 rw\n31 30 0:72 / /opt/rainbond rw - nfs4 nas:/rb rw\n", "", "/opt/rainbond as /opt/rainbond (nas:/rb nfs4)"},
 		{"mount points that become equal", "/", root + "30 25 0:70 / /mnt/\xff rw - nfs4 nas:/a rw\n31 25 0:71 / /mnt/\xfe rw - nfs4 nas:/b rw\n", "", "/mnt/\uFFFD as  (nas:/a nfs4); /mnt/\uFFFD~2 as  (nas:/b nfs4)"},
+		{"disks below the data paths, parents first", "/", root + "30 25 8:2 / /var/lib/rancher/rke2 rw - xfs /dev/sdb rw\n31 30 8:3 / /var/lib/rancher/rke2/server/db rw - xfs /dev/sdc rw\n32 25 8:4 / /grdata rw - xfs /dev/sdd rw\n33 25 0:70 / /opt/rainbond/data rw - nfs4 nas:/data rw\n34 25 8:5 / /srv rw - xfs /dev/sde rw\n", "",
+			"/grdata as /grdata (/dev/sdd xfs); /opt/rainbond/data as /opt/rainbond/data (nas:/data nfs4); /var/lib/rancher/rke2 as /var/lib/rancher/rke2 (/dev/sdb xfs); /var/lib/rancher/rke2/server/db as /var/lib/rancher/rke2/server/db (/dev/sdc xfs)"},
+		{"below a link", "/", root + "30 25 8:2 / /data rw - xfs /dev/sdb rw\n31 30 8:3 / /data/rancher/k3s rw - xfs /dev/sdc rw\n", "/var/lib/rancher=/data/rancher",
+			"/data as /var/lib/rancher (/dev/sdb xfs); /data/rancher/k3s as /data/rancher/k3s (/dev/sdc xfs)"},
+		{"one disk at several places below", "/", root + "30 25 8:2 /a /opt/rainbond/a rw - xfs /dev/sdb rw\n31 25 8:2 /b /opt/rainbond/b rw - xfs /dev/sdb rw\n32 25 8:1 /c /opt/rainbond/c rw - ext4 /dev/sda1 rw\n", "", "/opt/rainbond/a as /opt/rainbond/a (/dev/sdb xfs)"},
+		{"volumes of pods and containers", "/", root + "30 25 8:2 / /var/lib/kubelet/pods/1a-2b/volumes/kubernetes.io~csi/pvc-1/mount rw - ext4 /dev/sdb rw\n31 25 8:3 / /var/lib/kubelet/plugins/kubernetes.io/csi/x/1/globalmount rw - ext4 /dev/sdc rw\n" +
+			"32 25 0:71 / /var/lib/docker/containers/1a/mounts/shm rw - tmpfs shm rw\n33 25 0:72 / /var/lib/docker/overlay2/1a/merged rw - overlay overlay rw\n34 25 0:73 / /var/lib/docker/zfs/graph/1a rw - zfs tank/docker/1a rw\n" +
+			"35 25 7:1 / /opt/rainbond/iso ro - iso9660 /dev/loop0 ro\n36 25 0:74 / /var/lib/kubelet/pods/1a/volumes/kubernetes.io~nfs/v rw - nfs4 nas:/v rw\n37 25 8:4 / /var/lib/kubelet/pods rw - xfs /dev/sdd rw\n", "",
+			"/var/lib/kubelet/pods as /var/lib/kubelet/pods (/dev/sdd xfs); /var/lib/kubelet/pods/1a/volumes/kubernetes.io~nfs/v as  (nas:/v nfs4)"},
+		{"a disk of memory", "/", root + "30 25 0:71 / /var/lib/rancher/rke2 rw - tmpfs tmpfs rw\n", "", "/var/lib/rancher/rke2 as /var/lib/rancher/rke2 (tmpfs tmpfs)"},
+		{"a later mount hides what is below it", "/", root + "30 25 8:2 / /opt/rainbond/a/b rw - xfs /dev/sdb rw\n31 25 8:3 / /opt/rainbond/a rw - xfs /dev/sdc rw\n32 31 8:4 / /opt/rainbond/a/c rw - xfs /dev/sdd rw\n", "",
+			"/opt/rainbond/a as /opt/rainbond/a (/dev/sdc xfs); /opt/rainbond/a/c as /opt/rainbond/a/c (/dev/sdd xfs)"},
+		{"names that a shell interprets", "/", root + "30 25 8:2 / /opt/rainbond/a\\040b rw - xfs /dev/sdb rw\n31 25 8:3 / /opt/rainbond/a;b rw - xfs /dev/sdc rw\n32 25 8:4 / /opt/rainbond/数据 rw - xfs /dev/sdd rw\n", "",
+			"/opt/rainbond/a b as /opt/rainbond/a?b (/dev/sdb xfs); /opt/rainbond/a;b as /opt/rainbond/a?b~2 (/dev/sdc xfs); /opt/rainbond/数据 as /opt/rainbond/数据 (/dev/sdd xfs)"},
 		{"no mounts", "/", "", "", ""},
 	} {
-		real := map[string]string{}
+		paths := unresolved(fault.DataPaths)
 		for _, link := range strings.Fields(row.links) {
 			from, to, _ := strings.Cut(link, "=")
-			real[from] = to
+			paths[slices.Index(fault.DataPaths, from)].real = to
 		}
 		var got []string
-		for _, w := range selectMounts(below(parseMounts(t, row.mounts), row.rootfs), real) {
+		selected, _ := selectMounts(below(parseMounts(t, row.mounts), row.rootfs), paths)
+		for _, w := range selected {
 			text := fmt.Sprintf("%s as %s (%s %s)", w.Point, w.Data, w.Source, w.Type)
 			if w.readOnly {
 				text += " read-only"
@@ -71,10 +88,38 @@ func TestSelectMounts(t *testing.T) {
 	}
 }
 
-func TestDataMounts(t *testing.T) {
-	want := "/opt /opt/rainbond /opt/rainbond/grdata /opt/rainbond/k3s /var /var/lib /var/lib/containerd /var/lib/docker /var/lib/kubelet /var/lib/rancher"
-	if got := strings.Join(fault.DataMounts, " "); got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
+func TestNumberOfFileSystemsIsBounded(t *testing.T) {
+	var mounts strings.Builder
+	mounts.WriteString(rootLine)
+	for i := 99; i >= 40; i-- { // deeper ones first
+		fmt.Fprintf(&mounts, "%d 300 9:%d / /opt/rainbond/d/e%d rw - xfs /dev/sd rw\n", 100+i, i, i)
+	}
+	mounts.WriteString("300 25 10:0 / /opt/rainbond/d rw - xfs /dev/sd rw\n301 25 10:1 / /grdata rw - xfs /dev/sd rw\n302 25 0:90 / /mnt/nas rw - nfs4 nas:/a rw\n")
+	selected, omitted := selectMounts(below(parseMounts(t, mounts.String()), "/"), unresolved(fault.DataPaths))
+	var points []string
+	for _, s := range selected {
+		points = append(points, s.Point)
+	}
+	if len(points) != maxData+1 || omitted != 62-maxData || points[0] != "/grdata" || points[1] != "/opt/rainbond/d" || points[2] != "/opt/rainbond/d/e40" || points[maxData] != "/mnt/nas" {
+		t.Errorf("%d omitted of %v", omitted, points)
+	}
+}
+
+// TestDirectoriesThatCannotBeEntered expects no error and one line of log.
+func TestDirectoriesThatCannotBeEntered(t *testing.T) {
+	mountinfo := rootLine + "30 25 8:2 / /var/lib/rancher/rke2/server/db rw - xfs /dev/sdb rw\n"
+	n := nodeWith(t, &mountinfo, func(path string) (fault.Filesystem, error) {
+		return fault.Filesystem{}, &os.PathError{Op: "statfs", Path: path, Err: syscall.EACCES}
+	})
+	var log strings.Builder
+	n.log = slog.New(slog.NewTextHandler(&log, nil))
+	for range 3 {
+		if mounts, err := n.collect(t.Context()); err != nil || len(mounts) != 1 || mounts[0].Data != "" {
+			t.Errorf("got %+v, %v", mounts, err)
+		}
+	}
+	if strings.Count(log.String(), "mountpoint=/var/lib/rancher/rke2/server/db") != 1 || strings.Count(log.String(), "\n") != 1 {
+		t.Errorf("logged %s", log.String())
 	}
 }
 
@@ -102,11 +147,14 @@ func TestLinksAreRelativeToTheRootOfTheNode(t *testing.T) {
 func nodeWith(t *testing.T, mountinfo *string, answer func(path string) (fault.Filesystem, error)) *nodeMounts {
 	generation := 0
 	return &nodeMounts{
+		log:      slog.New(slog.NewTextHandler(t.Output(), nil)),
 		rootfs:   "/",
+		paths:    fault.DataPaths,
 		self:     func() ([]*mountInfo, int, error) { generation++; return parseMounts(t, *mountinfo), generation, nil },
 		readlink: func(string) (string, error) { return "", syscall.EINVAL },
 		statfs:   answer,
 		calls:    map[string]*call[fault.Filesystem]{},
+		denied:   map[string]bool{},
 	}
 }
 
@@ -278,7 +326,7 @@ func asRoot(t *testing.T, does string) {
 func TestFileSystemThatNeverAnswers(t *testing.T) {
 	point := t.TempDir()
 	die := mutefs.Mount(t, point)
-	collect := newMounts("/", &mountTable{}).collect
+	collect := newMounts(slog.New(slog.NewTextHandler(t.Output(), nil)), "/", nil, &mountTable{}).collect
 	found := func() fault.Mount {
 		t.Helper()
 		mounts, err := collect(t.Context())

@@ -14,7 +14,7 @@ import (
 
 // A mountInfo is a line of mountinfo (proc_pid_mountinfo(5)).
 type mountInfo struct {
-	ID            string // unique among the current mounts
+	ID, Parent    string // unique among the current mounts
 	MajorMinorVer string // the device, such as 8:1; of a virtual file system, reused after an unmount
 	Root          string // the directory of the file system that is mounted
 	MountPoint    string // escaped, as in the file
@@ -49,7 +49,7 @@ func parseMount(line string) *mountInfo {
 		return nil
 	}
 	return &mountInfo{
-		ID: fields[0], MajorMinorVer: fields[2], Root: fields[3], MountPoint: fields[4], Options: options(fields[5]),
+		ID: fields[0], Parent: fields[1], MajorMinorVer: fields[2], Root: fields[3], MountPoint: fields[4], Options: options(fields[5]),
 		FSType: fstype, Source: source, SuperOptions: options(super),
 	}
 }

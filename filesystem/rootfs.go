@@ -37,11 +37,12 @@ var nodeExporter struct {
 // once.
 //
 // root reads the root, as node_exporter reads it through the procfs at that path.
-// mounts reads the file systems of the data paths that are not the root, and
-// those that depend on a server. A file system with several mounts is read once.
+// mounts reads the file systems at and below the data paths, fault.DataPaths and
+// those given, that are not the root, and those that depend on a server. A file
+// system with several mounts is read once.
 //
-// The first call of Disks fixes the paths. A call with other paths fails.
-func Disks(log *slog.Logger, procfs, rootfs string) (root func(context.Context) (fault.Filesystem, error), mounts func(context.Context) ([]fault.Mount, error), err error) {
+// The first call of Disks fixes procfs and rootfs. A call with others fails.
+func Disks(log *slog.Logger, procfs, rootfs string, paths []string) (root func(context.Context) (fault.Filesystem, error), mounts func(context.Context) ([]fault.Mount, error), err error) {
 	procfs, rootfs = filepath.Clean(procfs), filepath.Clean(rootfs)
 	filesystem, err := setUp(log, procfs, rootfs)
 	if err != nil {
@@ -52,7 +53,7 @@ func Disks(log *slog.Logger, procfs, rootfs string) (root func(context.Context) 
 	if !sameNamespace(procfs) {
 		node = &mountTable{procfs: procfs}
 	}
-	return newRoot(rootfs, filesystem, node, self).collect, newMounts(rootfs, self).collect, nil
+	return newRoot(rootfs, filesystem, node, self).collect, newMounts(log, rootfs, paths, self).collect, nil
 }
 
 func setUp(log *slog.Logger, procfs, rootfs string) (prometheus.Gatherer, error) {

@@ -174,7 +174,7 @@ func testWSL2(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(path, 0) })
 	procPath := procfsWith(t, wsl2Line+containerRoot+"102 100 0:77 / "+path+" rw,relatime - tmpfs tmpfs ro\n")
-	collect, _, err := Disks(slog.New(slog.NewTextHandler(t.Output(), nil)), procPath, path)
+	collect, _, err := Disks(slog.New(slog.NewTextHandler(t.Output(), nil)), procPath, path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +210,7 @@ func testRoot(t *testing.T) {
 func testMuteRoot(t *testing.T) {
 	point := t.TempDir()
 	die := mutefs.Mount(t, point)
-	collect, _, err := Disks(slog.New(slog.NewTextHandler(t.Output(), nil)), procfsWith(t, "102 100 0:77 / "+point+" rw - fuse.mute mute rw\n"), point)
+	collect, _, err := Disks(slog.New(slog.NewTextHandler(t.Output(), nil)), procfsWith(t, "102 100 0:77 / "+point+" rw - fuse.mute mute rw\n"), point, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +229,7 @@ func testMuteRoot(t *testing.T) {
 // rootFS returns the root as read by Disks, and as read by statfs.
 func rootFS(t *testing.T, procPath, rootPath string) (got, want fault.Filesystem) {
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	collect, _, err := Disks(log, procPath, rootPath)
+	collect, _, err := Disks(log, procPath, rootPath, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,10 +250,10 @@ func rootFS(t *testing.T, procPath, rootPath string) (got, want fault.Filesystem
 	}
 	block := float64(s.Bsize)
 	want = fault.Filesystem{Size: float64(s.Blocks) * block, Free: float64(s.Bfree) * block, Avail: float64(s.Bavail) * block, Files: float64(s.Files), FilesFree: float64(s.Ffree)}
-	if _, _, err := Disks(log, procPath, rootPath); err != nil {
+	if _, _, err := Disks(log, procPath, rootPath, nil); err != nil {
 		t.Errorf("the same paths again: %v", err)
 	}
-	_, _, err = Disks(log, "/elsewhere", rootPath)
+	_, _, err = Disks(log, "/elsewhere", rootPath, nil)
 	if want := fmt.Sprintf("node_exporter reads procfs %s and root %s already; expected the same paths, not /elsewhere and %s", procPath, rootPath, rootPath); err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"runtime/debug"
@@ -66,6 +67,7 @@ type flags struct {
 	controls   string
 	rootfs     string
 	procfs     string
+	dataPaths  []string
 	kubectl    string
 	configz    bool
 	root       func(context.Context) (fault.Filesystem, error) // replaces rootfs and procfs
@@ -254,6 +256,8 @@ func (f *flags) sourceFlags(c *kingpin.CmdClause) {
 		BoolVar(&f.configz)
 	c.Flag("path.rootfs", "Mount point of the node's root file system.").Default("/").StringVar(&f.rootfs)
 	c.Flag("path.procfs", "Mount point of the node's procfs.").Default("/proc").StringVar(&f.procfs)
+	c.Flag("path.data", "Absolute path of a directory whose file systems are inspected in addition to those of Kubernetes and Rainbond, such as /data. Repeatable.").
+		PlaceHolder("PATH").StringsVar(&f.dataPaths)
 }
 
 // linkFlags defines the flags for links to other pages.
@@ -368,6 +372,12 @@ func (f *flags) validate() error {
 			if name == "" || strings.Contains(name, "/") {
 				return fmt.Errorf("--node-role.%s: %q; expected the suffix of %s/, such as %s", role, name, fault.RoleKey, fault.DefaultRoleNames[role][0])
 			}
+		}
+	}
+	for i, data := range f.dataPaths {
+		f.dataPaths[i] = path.Clean(data)
+		if f.dataPaths[i] == "/" || !path.IsAbs(data) || !utf8.ValidString(data) {
+			return fmt.Errorf("--path.data: %q; expected an absolute path other than /, such as /data", data)
 		}
 	}
 	if f.command == cmdRules && f.rulesFile != "" && !f.checkRules {

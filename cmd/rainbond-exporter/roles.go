@@ -52,7 +52,7 @@ func connect(life context.Context, f *flags, log *slog.Logger) (sources, error) 
 	}
 	s.root, s.mounts = f.root, f.mounts
 	if s.root == nil && slices.Contains(f.wanted(), collector.SlugDisk) && slices.Contains(f.roles, "node") {
-		s.root, s.mounts, err = filesystem.Disks(log, f.procfs, f.rootfs)
+		s.root, s.mounts, err = filesystem.Disks(log, f.procfs, f.rootfs, f.dataPaths)
 	}
 	return s, err
 }

@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/rainbond-exporter/rainbond-exporter/fault"
@@ -59,6 +62,20 @@ func TestFlagsForRoleLabels(t *testing.T) {
 		}
 		if got := f.roleNames(); !reflect.DeepEqual(got, row.want) {
 			t.Errorf("%q: got %v, want %v", row.args, got, row.want)
+		}
+	}
+}
+
+func TestDataPathsAreChecked(t *testing.T) {
+	f, err := parse([]string{"serve", "--role=node", "--path.data=/data/", "--path.data=/srv/my disk"}, io.Discard)
+	if err != nil || !slices.Equal(f.dataPaths, []string{"/data", "/srv/my disk"}) {
+		t.Errorf("got %q, %v", f.dataPaths, err)
+	}
+	for _, path := range []string{"data", "", "/", "/..", "C:\\data", "/\xff"} {
+		var stderr strings.Builder
+		want := fmt.Sprintf("--path.data: %q; expected an absolute path other than /, such as /data", path)
+		if status := run(t.Context(), []string{"serve", "--role=node", "--path.data=" + path}, io.Discard, &stderr); status != 2 || !strings.Contains(stderr.String(), want) {
+			t.Errorf("%q: exit status %d, %s", path, status, stderr.String())
 		}
 	}
 }

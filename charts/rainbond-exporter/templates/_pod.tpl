@@ -155,6 +155,7 @@ spec:
 {{- if $own.optional.kubeletConfigz }}{{ $args = append $args "--kubelet.configz" }}{{ end -}}
 {{- else if eq .role "node" -}}
 {{- $args = concat $args (list (printf "--region.name=%s" $v.region.name) "--path.rootfs=/host" "--path.procfs=/host/proc") -}}
+{{- range $own.dataPaths }}{{ $args = append $args (printf "--path.data=%s" .) }}{{ end -}}
 {{- end -}}
 {{- if dig "config" "existingSecret" "" $own }}{{ $args = append $args "--config.file=/etc/rainbond-exporter/config/rainbond-exporter.yaml" }}{{ end -}}
 {{- if $v.web.existingSecret }}{{ $args = append $args "--web.config.file=/etc/rainbond-exporter/web/web-config.yml" }}{{ end -}}
