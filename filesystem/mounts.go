@@ -38,7 +38,7 @@ const linksAge = time.Minute
 // addition to fault.DataPaths.
 func newMounts(log *slog.Logger, rootfs string, paths []string, self *mountTable) *nodeMounts {
 	return &nodeMounts{
-		log: log, rootfs: rootfs, paths: slices.Concat(fault.DataPaths, paths),
+		log: log, rootfs: rootfs, paths: slices.Concat(fault.DataPaths, paths), rootFiles: rootFiles,
 		self: self.read, readlink: os.Readlink, statfs: statfs, calls: map[string]*call[fault.Filesystem]{}, denied: map[string]bool{},
 	}
 }
@@ -47,13 +47,14 @@ func newMounts(log *slog.Logger, rootfs string, paths []string, self *mountTable
 // node's table may have later mounts that do not propagate to this process and
 // cannot be read.
 type nodeMounts struct {
-	log      *slog.Logger
-	rootfs   string
-	paths    []string
-	self     func() ([]*mountInfo, int, error)
-	readlink func(string) (string, error)
-	statfs   func(string) (fault.Filesystem, error)
-	links    call[[]dataPath]
+	log       *slog.Logger
+	rootfs    string
+	paths     []string
+	rootFiles []string
+	self      func() ([]*mountInfo, int, error)
+	readlink  func(string) (string, error)
+	statfs    func(string) (fault.Filesystem, error)
+	links     call[[]dataPath]
 
 	mu         sync.Mutex
 	selected   []selection // from the mounts of this generation
@@ -160,7 +161,7 @@ func unresolved(names []string) []dataPath {
 }
 
 // follow resolves the symbolic links in the data paths, relative to the node's
-// root.
+// root. The root directories of kubelet and container runtime are data paths.
 func (n *nodeMounts) follow(node []nodeMount) []dataPath {
 	type link struct {
 		target string
@@ -178,7 +179,7 @@ func (n *nodeMounts) follow(node []nodeMount) []dataPath {
 		}
 		return l.target, l.err
 	}
-	paths := unresolved(n.paths)
+	paths := unresolved(slices.Concat(n.paths, n.roots(node, readlink)))
 	for i, p := range paths {
 		paths[i].real = follow(p.name, readlink)
 	}
