@@ -205,7 +205,7 @@ func TestMariaDBUserOfTheREADME(t *testing.T) {
 	if want := "it's \"quoted\"\n, rainbond"; names != want || err != nil {
 		t.Fatalf("got %q, %v; want %q", names, err, want)
 	}
-	if r := regions[1]; string(r.CA) != "a CA" || string(r.Token) != "t0ken" || r.Err == nil || !strings.Contains(r.Err.Error(), "cert_file: stat /no/such/client.pem") {
+	if r := regions[1]; string(r.CA) != "a CA" || string(r.Token) != "t0ken" || r.Err == nil || !strings.Contains(r.Err.Error(), "cert_file: open /no/such/client.pem") {
 		t.Errorf("CA %q, token %q, error %v", r.CA, string(r.Token), r.Err)
 	}
 
@@ -307,7 +307,7 @@ func TestMariaDBOverTLSAndOverASocket(t *testing.T) {
 		{"TLS with another name, not verified", "encrypted", false, &console.TLSConfig{InsecureSkipVerify: true}, ""},
 		{"TLS without the client certificate", "mutual", false, &console.TLSConfig{CAFile: ca, ServerName: name}, "Access denied"},
 		{"TLS with the client certificate", "mutual", false, &console.TLSConfig{CAFile: ca, ServerName: name, CertFile: cert, KeyFile: key}, ""},
-		{"TLS without the CA file", "encrypted", false, &console.TLSConfig{CAFile: filepath.Join(folder, "none.pem")}, "tls.ca_file: stat " + folder},
+		{"TLS without the CA file", "encrypted", false, &console.TLSConfig{CAFile: filepath.Join(folder, "none.pem")}, "tls.ca_file: open " + folder},
 		{"TLS with a key for a certificate", "encrypted", false, &console.TLSConfig{CAFile: key}, "client.key.pem contains no certificate; expected PEM"},
 		{"TLS with a certificate for a key", "encrypted", false, &console.TLSConfig{CertFile: cert, KeyFile: cert}, "tls.cert_file and tls.key_file: "},
 	} {
