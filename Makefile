@@ -111,6 +111,7 @@ e2e-browser: build ## the pages in Chromium: every scenario, both languages, pho
 
 pictures: build ## makes docs/pictures again, of the real pages
 	@tools/browser
+	@go test -count=1 -run '^TestPreview$$' ./relay -preview=$(CURDIR)/bin
 	@go test -tags e2e -count=1 -v -timeout 5m -run '^TestPictures$$' ./test/browser -pictures
 
 bench: build ## against the floor and our peers, as ratios, into docs/benchmarks.md

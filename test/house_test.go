@@ -24,7 +24,7 @@ var mayImport = map[string][]string{
 	"probe":           {"fault"},
 	"kube":            {"configfile", "fault"},
 	"console":         {"configfile", "fault"},
-	"filesystem":      {"fault"},
+	"filesystem":      {"configfile", "fault"},
 	"configfile":      {},
 	"alerting":        {"rules"},
 	"relay":           {"configfile", "report", "rules"},

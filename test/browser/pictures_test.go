@@ -23,7 +23,7 @@ var pictures = flag.Bool("pictures", false, "make docs/pictures again")
 const maxPicture = 120_000
 
 // TestPictures makes the pictures of the documentation, of the real pages:
-// what is above the fold, and the message on the phone.
+// what is above the fold, the message on the phone, and the messages of the robots.
 func TestPictures(t *testing.T) {
 	if !*pictures {
 		t.Skip("make pictures makes them")
@@ -35,6 +35,12 @@ func TestPictures(t *testing.T) {
 		b.loads(chromedp.Navigate(home + "/?lang=" + lang))
 		b.picture("status."+lang, chromedp.CaptureScreenshot())
 		b.picture("phone."+lang, chromedp.Screenshot(chromedp.CSS(".phone")))
+		page, err := filepath.Abs(filepath.Join("..", "..", "bin", "robots."+lang+".html"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.loads(chromedp.Navigate("file://" + page))
+		b.picture("robots."+lang, chromedp.Screenshot(chromedp.CSS("main")))
 	}
 }
 
