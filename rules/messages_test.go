@@ -71,11 +71,17 @@ func variants(r rulefmt.Rule) []map[string]string {
 		maps.Copy(set, r.Labels)
 		if r.Alert == "RainbondExporterDown" {
 			delete(set, "role")
+			delete(set, "rainbond_region")
 		}
 		if set[values[0]] = value; value == "" {
 			delete(set, values[0])
 		}
 		set[model.AlertNameLabel] = r.Alert
+		all = append(all, set)
+	}
+	if r.Alert == "RainbondExporterDown" {
+		set := maps.Clone(r.Labels)
+		maps.Copy(set, map[string]string{model.AlertNameLabel: r.Alert, "rainbond_region": typical["rainbond_region"], "role": "cluster"})
 		all = append(all, set)
 	}
 	return all
