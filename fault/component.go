@@ -66,12 +66,6 @@ const KindNone = "none"
 // the pods of Jobs and pods that have terminated. An evicted pod is reported
 // while its component has too few ready pods.
 func FromWorkloads(workloads []Workload, pods []Pod, expected []string) []Component {
-	byName := map[string][]Pod{}
-	for _, p := range pods {
-		if p.OwnerKind != "Job" {
-			byName[p.Component] = append(byName[p.Component], p)
-		}
-	}
 	for _, name := range expected {
 		if !slices.ContainsFunc(workloads, func(w Workload) bool { return w.Component == name }) {
 			workloads = append(slices.Clip(workloads), Workload{Component: name, Kind: KindNone, Desired: 1})
@@ -80,7 +74,7 @@ func FromWorkloads(workloads []Workload, pods []Pod, expected []string) []Compon
 	var all []Component
 	for _, w := range workloads {
 		c := Component{Workload: w, Waiting: map[Reason]int{}, Messages: map[Reason]string{}, Since: map[Reason]time.Time{}}
-		c.evaluate(byName[w.Component])
+		c.evaluate(pods)
 		all = append(all, c)
 	}
 	slices.SortFunc(all, func(a, b Component) int {
@@ -89,6 +83,7 @@ func FromWorkloads(workloads []Workload, pods []Pod, expected []string) []Compon
 	return all
 }
 
+// evaluate sets why pods are missing. Pods are those of all components.
 func (c *Component) evaluate(pods []Pod) {
 	if c.Desired == 0 && c.Kind == "DaemonSet" {
 		message := "no node matches its node affinity"
@@ -108,6 +103,7 @@ func (c *Component) evaluate(pods []Pod) {
 	active, evicted, failed := 0, Pod{}, Pod{}
 	for _, p := range pods {
 		switch {
+		case p.Component != c.Component || p.OwnerKind == "Job":
 		case p.Evicted:
 			evicted = p
 		case p.Phase == "Succeeded":

@@ -73,11 +73,16 @@ func (l *LogReader) Read(ctx context.Context, handle func(at time.Time, line []b
 	if l.begin.IsZero() {
 		l.begin = time.Now().Add(-firstRead).Truncate(time.Second)
 	}
-	pods, err := l.kube.Pods(ctx)
+	all, err := l.kube.pods.all(ctx)
 	if err != nil {
 		return err
 	}
-	pods = slices.DeleteFunc(pods, func(p fault.Pod) bool { return !hasLog(p) })
+	var pods []fault.Pod
+	for _, p := range all {
+		if hasLog(p) {
+			pods = append(pods, p)
+		}
+	}
 	l.forget(pods)
 	var errs []error
 	for i, p := range pods {
@@ -315,7 +320,7 @@ type lines struct {
 }
 
 func newLines(r io.Reader) *lines {
-	s := &lines{from: bufio.NewReaderSize(r, maxLine)}
+	s := &lines{from: bufio.NewReaderSize(r, 8<<10)} // more than most lines
 	s.next()
 	return s
 }
@@ -350,7 +355,8 @@ func (s *lines) raw() ([]byte, error) {
 	}
 	s.long = append(s.long[:0], raw...)
 	for errors.Is(err, bufio.ErrBufferFull) {
-		_, err = s.from.ReadSlice('\n')
+		raw, err = s.from.ReadSlice('\n')
+		s.long = append(s.long, raw[:min(len(raw), maxLine-len(s.long))]...)
 	}
-	return s.long, err
+	return bytes.TrimSuffix(s.long, []byte("\n")), err
 }

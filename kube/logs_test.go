@@ -259,13 +259,13 @@ func TestLongAndBinaryLines(t *testing.T) {
 		_, k, l := logsOf(t, apiPod("p", 0))
 		at := time.Now()
 		rubbish := "\x00\xff\xfe\x1b[31m\r\u2028 \xc3("
-		k.pods["p"].now = []stampedLine{{at, "before"}, {at, strings.Repeat("x", 10<<20)}, {at, rubbish}, {at, ""}, {at, "after"}}
+		k.pods["p"].now = []stampedLine{{at, "before"}, {at, strings.Repeat("x", 10<<20)}, {at, strings.Repeat("y", 20<<10)}, {at, rubbish}, {at, ""}, {at, "after"}}
 		got, err := readAll(l)
 		if err != nil {
 			t.Fatal(err)
 		}
 		lines := strings.Split(got, "|")
-		if len(lines) != 5 || lines[0] != "before" || lines[2] != rubbish || lines[3] != "" || lines[4] != "after" {
+		if len(lines) != 6 || lines[0] != "before" || lines[2] != strings.Repeat("y", 20<<10) || lines[3] != rubbish || lines[4] != "" || lines[5] != "after" {
 			t.Fatalf("%d lines, the last %q", len(lines), lines[len(lines)-1])
 		}
 		if long := lines[1]; len(long) > maxLine || len(long) < maxLine-100 || strings.Trim(long, "x") != "" {
