@@ -47,8 +47,9 @@ const (
 // types are all types of receivers.
 var types = []string{DingTalk, Feishu, WeCom, Webhook}
 
-// validName matches the names of receivers, which are part of a URL.
-var validName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+// validName matches the names of receivers up to maxName bytes. They are part of
+// a URL.
+var validName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
 // Load reads and checks a configuration file and the files that it names. An
 // error names the file, the line, the key, and what was expected there.
@@ -109,7 +110,7 @@ func (r *Receiver) check(item *yaml.Node, where, folder string) error {
 	}
 	signed := r.Type == DingTalk || r.Type == Feishu
 	switch {
-	case !validName.MatchString(r.Name):
+	case len(r.Name) > maxName || !validName.MatchString(r.Name):
 		return fail("name", "missing or not a name; expected up to 63 letters, digits, dots, dashes and underscores")
 	case !slices.Contains(types, r.Type):
 		return fail("type", "unknown; expected one of %s", strings.Join(types, ", "))
@@ -195,10 +196,11 @@ func (r *Receiver) secret() (string, error) {
 
 const expectedToken = "a file with the token that Alertmanager sends"
 
-// The maximum sizes of a secret and of the configuration file, in bytes.
+// The maximum sizes of a secret, of the configuration file and of a name, in bytes.
 const (
 	maxSecret = 4096
 	maxConfig = 1 << 20
+	maxName   = 63
 )
 
 // readSecret reads a file with one secret, without the blanks around it. Its

@@ -29,6 +29,7 @@ func TestBadConfiguration(t *testing.T) {
 		{"receivers: []", `1: receivers: no receiver; expected at least one, each with name, type and url_file`},
 		{"token_file: key", `1: receivers: no receiver; expected at least one, each with name, type and url_file`},
 		{"receivers:\n- name: a b\n  type: wecom", `2: receivers[0].name: missing or not a name; expected up to 63 letters, digits, dots, dashes and underscores`},
+		{"receivers:\n- name: " + strings.Repeat("a", 64) + "\n  type: wecom", `2: receivers[0].name: missing or not a name; expected up to 63 letters, digits, dots, dashes and underscores`},
 		{"receivers:\n- name: a\n  type: dingding", `3: receivers[0].type: unknown; expected one of dingtalk, feishu, wecom, webhook`},
 		{"receivers:\n- name: a\n  kind: wecom", `3:3: receivers[0]: unknown key; expected one of name, type, url_file, secret_file, keyword, lang, external_url`},
 		{"receivers:\n- name: a\n  type: wecom", `2: receivers[0].url_file: missing; expected the path of a file with the URL of the robot`},

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	dto "github.com/prometheus/client_model/go"
 
@@ -52,12 +53,12 @@ type sample struct {
 }
 
 // fingerprints matches SHA-256 fingerprints, which are shortened for display.
-var fingerprints = regexp.MustCompile(`\b([0-9a-f]{12})[0-9a-f]{52}\b`)
+var fingerprints = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\b([0-9a-f]{12})[0-9a-f]{52}\b`) })
 
 func labelsOf(m *dto.Metric) string {
 	var pairs []string
 	for _, l := range m.GetLabel() {
-		pairs = append(pairs, fmt.Sprintf("%s=%q", l.GetName(), fingerprints.ReplaceAllString(l.GetValue(), "$1…")))
+		pairs = append(pairs, fmt.Sprintf("%s=%q", l.GetName(), fingerprints().ReplaceAllString(l.GetValue(), "$1…")))
 	}
 	if len(pairs) == 0 {
 		return ""

@@ -165,10 +165,13 @@ func (t *Tour) addMessages(s *stop, findings []doctor.Finding) {
 	s.MoreTexts = len(texts) - len(s.Messages)
 }
 
-var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"span": func(d time.Duration) string { return model.Duration(d).String() },
-	"has":  func(s stop) bool { return s.Broken || len(s.Messages) > 0 },
-}).ParseFS(files, "*.html"))
+// templates are parsed at the first use, since only the demo uses them.
+var templates = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("").Funcs(template.FuncMap{
+		"span": func(d time.Duration) string { return model.Duration(d).String() },
+		"has":  func(s stop) bool { return s.Broken || len(s.Messages) > 0 },
+	}).ParseFS(files, "*.html"))
+})
 
 // Text returns the text in the user's language.
 func (s stop) Text(en, zh string) string {
@@ -183,7 +186,7 @@ func (s stop) Title(of demo.Scenario) string { return of.Title[s.Lang] }
 
 func render(name string, s stop) template.HTML {
 	var b strings.Builder
-	if err := templates.ExecuteTemplate(&b, name, s); err != nil {
+	if err := templates().ExecuteTemplate(&b, name, s); err != nil {
 		panic("tour: its template: " + err.Error()) // cannot happen: the data are constant
 	}
 	return template.HTML(b.String())

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 
 	"github.com/yuin/goldmark"
@@ -34,9 +35,9 @@ type heading struct {
 // guideHandler shows the guide. The texts are the exporter's own; raw HTML in
 // them is left out all the same.
 func guideHandler(texts map[string][]byte) http.Handler {
-	pages := map[string]guide{}
+	pages := map[string]func() guide{} // rendered at the first request, since most processes have none
 	for lang, markdown := range texts {
-		pages[lang] = renderGuide(lang, markdown)
+		pages[lang] = sync.OnceValue(func() guide { return renderGuide(lang, markdown) })
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		lang := languageOf(r)
@@ -45,7 +46,7 @@ func guideHandler(texts map[string][]byte) http.Handler {
 			http.NotFound(w, r)
 			return
 		}
-		render(w, http.StatusOK, "guide", lang, page)
+		render(w, http.StatusOK, "guide", lang, page())
 	})
 }
 
