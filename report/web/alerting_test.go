@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"html"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +68,22 @@ func TestTheAlertingCardNamesEachProblem(t *testing.T) {
 func TestWithoutAlertingThereIsNoCard(t *testing.T) {
 	if body := get(siteOf(t, doctortest.Healthy()), "/").Body.String(); strings.Contains(body, `id="alerting"`) {
 		t.Error("the page has a card about alerting")
+	}
+}
+
+func TestTheConsolesPluginContainsTheURL(t *testing.T) {
+	site := siteOf(t, doctortest.Healthy())
+	site.ExternalURL = "https://status.example.com/rainbond/"
+	if got := get(site, "/console-plugin.js").Code; got != http.StatusNotFound {
+		t.Errorf("status %d, although no site may embed the page; expected 404", got)
+	}
+	site.FrameAncestor = "https://console.example.com:7070"
+	got := get(site, "/console-plugin.js")
+	if body := got.Body.String(); !strings.Contains(body, `src: "https://status.example.com/rainbond" + "/?lang="`) || strings.Contains(body, "STATUS_PAGE") {
+		t.Errorf("the URL of the status page is missing:\n%s", body)
+	}
+	if kind := got.Header().Get("Content-Type"); kind != "application/javascript; charset=utf-8" {
+		t.Errorf("Content-Type: %s", kind)
 	}
 }
 

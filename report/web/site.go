@@ -11,8 +11,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"html/template"
+	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,7 +28,8 @@ import (
 )
 
 // A Site serves the status page at /, the same as JSON at
-// /api/v1/diagnosis, and the guide at /guide. Its pages need no script and
+// /api/v1/diagnosis, and the guide at /guide. With ExternalURL and FrameAncestor
+// it also serves the console's plugin at /console-plugin.js. Its pages need no script and
 // ask nothing of anybody else.
 type Site struct {
 	// Collect returns a snapshot. It is asked for each page, with collectTimeout.
@@ -46,6 +49,8 @@ type Site struct {
 	Alerting func(context.Context) alerting.Status
 	// FrameAncestor is the origin of the only site that may embed the pages, "" for none.
 	FrameAncestor string
+	// ExternalURL is the URL of this site for browsers, "" if it is unknown.
+	ExternalURL string
 
 	mu      sync.Mutex // guards the rest
 	history doctor.History
@@ -87,12 +92,25 @@ var dark string
 //go:embed page.js
 var script string
 
+// The console's plugin that shows the status page, without the URL of the page.
+//
+//go:embed console-plugin.js
+var consolePlugin string
+
 // Handler answers GET and HEAD.
 func (s *Site) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.status)
 	mux.HandleFunc("GET /api/v1/diagnosis", s.diagnosis)
 	mux.Handle("GET /guide", guideHandler(s.Guide))
+	if s.ExternalURL != "" && s.FrameAncestor != "" {
+		address, _ := json.Marshal(strings.TrimSuffix(s.ExternalURL, "/")) // escapes <, > and &
+		plugin := strings.Replace(consolePlugin, "STATUS_PAGE", string(address), 1)
+		mux.HandleFunc("GET /console-plugin.js", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/javascript; charset=utf-8")
+			_, _ = io.WriteString(w, plugin)
+		})
+	}
 	return secure(mux, s.Style, s.FrameAncestor)
 }
 

@@ -36,6 +36,20 @@
 {{- if and $v.serviceAccount.create (not $v.cluster.enabled) $v.serviceAccount.name -}}
 {{- fail "serviceAccount.name: is set while cluster.enabled is false; no other role has a ServiceAccount" -}}
 {{- end -}}
+{{- if $v.consolePlugin.enabled -}}
+{{- if not $v.externalURL.exporter -}}
+{{- fail "consolePlugin.enabled: is true while externalURL.exporter is empty; expected the URL of the status page for browsers" -}}
+{{- end -}}
+{{- if not $v.web.frameAncestor -}}
+{{- fail "consolePlugin.enabled: is true while web.frameAncestor is empty; expected the origin of the console" -}}
+{{- end -}}
+{{- if not $v.cluster.enabled -}}
+{{- fail "consolePlugin.enabled: is true while cluster.enabled is false; rbd-api fetches the plugin from the cluster role" -}}
+{{- end -}}
+{{- if $v.web.existingSecret -}}
+{{- fail "consolePlugin.enabled: is true while web.existingSecret is set; rbd-api fetches the plugin without TLS and without a password" -}}
+{{- end -}}
+{{- end -}}
 {{- range $kind := list "ingress" "httpRoute" -}}
 {{- $page := index $v $kind -}}
 {{- if and $page.enabled (not (index $v $page.role).enabled) -}}
