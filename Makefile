@@ -39,7 +39,7 @@ test: ## vet and the unit tests: minutes (make check adds the linters, the race 
 	@$(if $(CI),echo "the ten slowest tests:" && tools/bin/gotestsum tool slowest --num=10 --jsonfile=bin/tests.json)
 
 # The packages that start goroutines. The tests of rules, dashboards and documents have none of their own.
-RACE ?= ./cmd/... ./collector/... ./console/... ./demo/... ./doctor/... ./filesystem/... ./kube/... ./probe/... ./report/... ./tour/...
+RACE ?= ./alerting/... ./cmd/... ./collector/... ./console/... ./demo/... ./doctor/... ./filesystem/... ./kube/... ./probe/... ./relay/... ./report/... ./tour/...
 
 race: ## the tests of the packages with goroutines, with the race detector (needs a C compiler)
 	@CGO_ENABLED=1 go test -race -timeout 90m $(RACE)
