@@ -23,6 +23,8 @@ type Components struct {
 	// FailedMounts returns the kubelets' messages about volumes, by pod UID. It
 	// is called only while a pod may be waiting for a volume. It may be nil.
 	FailedMounts func(context.Context) (map[string]string, error)
+	// FailedSandboxes returns the same about sandboxes. It may be nil.
+	FailedSandboxes func(context.Context) (map[string]string, error)
 	// Monitor returns what the console shows about the components, or false if
 	// that is unknown. It may be nil.
 	Monitor func(context.Context) (fault.Monitor, bool)
@@ -79,7 +81,7 @@ func (c *component) collectPods(ctx context.Context, r *Report) error {
 		return err
 	}
 	errNodes := c.collectDownNodes(ctx, r, workloads, pods)
-	errMounts := c.mounts(ctx, pods)
+	errStarts := c.starts(ctx, pods)
 	var platform fault.Platform
 	var errPlatform error
 	if c.Platform != nil {
@@ -118,7 +120,7 @@ func (c *component) collectPods(ctx context.Context, r *Report) error {
 		}
 	}
 	r.addSample("rainbond_pods_evicted", float64(evicted), c.region)
-	return errors.Join(errNodes, errMounts, errPlatform)
+	return errors.Join(errNodes, errStarts, errPlatform)
 }
 
 // collectDownNodes exports the nodes that are down, marks the pods on them and
@@ -181,16 +183,23 @@ func mergeComponents(all []fault.Component) []fault.Component {
 	return merged
 }
 
-// mounts adds the kubelets' messages about volumes to the pods.
-func (c *component) mounts(ctx context.Context, pods []fault.Pod) error {
-	if c.FailedMounts == nil || !slices.ContainsFunc(pods, fault.Pod.Mounting) {
+// starts adds the kubelets' messages about volumes and sandboxes to the pods.
+func (c *component) starts(ctx context.Context, pods []fault.Pod) error {
+	if !slices.ContainsFunc(pods, fault.Pod.Creating) {
 		return nil
 	}
-	messages, err := c.FailedMounts(ctx)
-	for i := range pods {
-		pods[i].Mount = messages[pods[i].UID]
+	var mounts, sandboxes map[string]string
+	var errs [2]error
+	if c.FailedMounts != nil {
+		mounts, errs[0] = c.FailedMounts(ctx)
 	}
-	return err
+	if c.FailedSandboxes != nil {
+		sandboxes, errs[1] = c.FailedSandboxes(ctx)
+	}
+	for i := range pods {
+		pods[i].Mount, pods[i].Sandbox = mounts[pods[i].UID], sandboxes[pods[i].UID]
+	}
+	return errors.Join(errs[:]...)
 }
 
 // explainDown adds the state of a node that is down as evidence about it and one

@@ -64,6 +64,19 @@ func TestEventsAreReadOnlyWhileAPodMayWaitForAVolume(t *testing.T) {
 	}
 }
 
+func TestFailedSandboxIsNamed(t *testing.T) {
+	pods := []fault.Pod{{Name: "rbd-api-1", UID: "u1", Component: "rbd-api", Phase: "Pending", Containers: []fault.Container{{Name: "rbd-api", Waiting: "ContainerCreating"}}}}
+	c := NewComponent("rainbond", Components{
+		Workloads: fixed([]fault.Workload{{Component: "rbd-api", Kind: "Deployment", Desired: 1}}, nil), Pods: fixed(pods, nil),
+		FailedMounts:    fixed(map[string]string{}, nil),
+		FailedSandboxes: fixed(map[string]string{"u1": "open /run/flannel/subnet.env: no such file or directory"}, nil),
+	})
+	report := shows(t, c, `rainbond_component_waiting{component="rbd-api",rainbond_region="rainbond",reason="FailedCreatePodSandBox"} 1`, "rainbond_component_waiting")
+	if got := evidenceText(report); got != "pod: rbd-api-1: open /run/flannel/subnet.env: no such file or directory" {
+		t.Errorf("evidence %s", got)
+	}
+}
+
 func TestComponentsAreExportedWithoutEvents(t *testing.T) {
 	pods := []fault.Pod{{Name: "rbd-api-1", Component: "rbd-api", Phase: "Pending", Containers: []fault.Container{{Name: "rbd-api", Waiting: "ContainerCreating"}}}}
 	c := NewComponent("rainbond", Components{

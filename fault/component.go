@@ -26,6 +26,7 @@ const (
 	ImagePull     Reason = "ImagePullBackOff"           // ErrImagePull and the like too
 	Creating      Reason = "ContainerCreating"          // a volume that does not mount, a network that is not set up
 	FailedMount   Reason = "FailedMount"                // the kubelet names the volume or Secret; found in events only
+	FailedSandbox Reason = "FailedCreatePodSandBox"     // mostly the network plugin; found in events only
 	ConfigError   Reason = "CreateContainerConfigError" // a Secret or ConfigMap that is missing, a command that does not exist
 	OutOfMemory   Reason = "OOMKilled"
 	Crashed       Reason = "Error" // terminated, and not yet restarted
@@ -39,7 +40,7 @@ const (
 )
 
 // WaitReasons lists why a pod can be not ready, in display order.
-var WaitReasons = []Reason{CrashLoop, ImagePull, ConfigError, Creating, FailedMount, OutOfMemory, Crashed, Unschedulable, Evicted, NodeLost, Unready, NoPod, NoWorkload, NoNode, Other}
+var WaitReasons = []Reason{CrashLoop, ImagePull, ConfigError, Creating, FailedMount, FailedSandbox, OutOfMemory, Crashed, Unschedulable, Evicted, NodeLost, Unready, NoPod, NoWorkload, NoNode, Other}
 
 // kubeletReasons maps the kubelet's reasons for a waiting container
 // (kubernetes, pkg/kubelet/images/types.go and container/sync_result.go).
@@ -141,9 +142,9 @@ func (c *Component) wait(reason Reason, message string) {
 	}
 }
 
-// Mounting reports whether the pod may be waiting for a volume. Its events then
-// name the volume.
-func (p Pod) Mounting() bool {
+// Creating reports whether the pod may be waiting for a volume or its sandbox. Its
+// events then name the cause.
+func (p Pod) Creating() bool {
 	if p.Ready || p.Evicted || p.NodeDown || p.Unschedulable != "" || p.Phase != "Pending" {
 		return false
 	}
@@ -175,6 +176,9 @@ func (p Pod) waitReason() (Reason, string) {
 		if reason == CrashLoop && c.LastExit == string(OutOfMemory) {
 			reason = OutOfMemory
 		}
+		if reason == Creating && p.Sandbox != "" {
+			return FailedSandbox, p.Sandbox
+		}
 		if reason == Creating && p.Mount != "" {
 			return FailedMount, p.Mount
 		}
@@ -191,6 +195,8 @@ func (p Pod) waitReason() (Reason, string) {
 	switch {
 	case p.Ready:
 		return "", ""
+	case p.Sandbox != "" && p.Phase == "Pending":
+		return FailedSandbox, p.Sandbox
 	case p.Mount != "" && p.Phase == "Pending":
 		return FailedMount, p.Mount
 	case p.Phase == "Pending":

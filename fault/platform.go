@@ -58,7 +58,10 @@ type Pod struct {
 	Unschedulable string
 	// Mount is the kubelet's last message about a volume that it cannot mount;
 	// "" when there is none or the events were not read.
-	Mount      string
+	Mount string
+	// Sandbox is the kubelet's last message about the pod's sandbox, which it
+	// creates after mounting the volumes; "" as above.
+	Sandbox    string
 	Containers []Container
 }
 

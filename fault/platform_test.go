@@ -158,6 +158,11 @@ func TestWaitReasonOfComponents(t *testing.T) {
 			"ContainerCreating 1 rbd-chaos-1: container c: ContainerCreating"},
 		{"a volume named by the kubelet", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Pending", Mount: `secret "s" not found`, Containers: []Container{{Name: "c", Waiting: "ContainerCreating"}}})},
 			`FailedMount 1 rbd-chaos-1: secret "s" not found`},
+		{"a sandbox after the volumes", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Pending", Mount: "older", Sandbox: "no subnet.env", Containers: []Container{{Name: "c", Waiting: "ContainerCreating"}}})},
+			"FailedCreatePodSandBox 1 rbd-chaos-1: no subnet.env"},
+		{"a sandbox, and now an image", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Pending", Sandbox: "older", Containers: []Container{{Name: "c", Waiting: "ErrImagePull"}}})},
+			"ImagePullBackOff 1 rbd-chaos-1: container c: ErrImagePull"},
+		{"no status, and a failed sandbox", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Pending", Sandbox: "no subnet.env"})}, "FailedCreatePodSandBox 1 rbd-chaos-1: no subnet.env"},
 		{"an init container before the others", chaos("Deployment", 1, 0), []Pod{pod(Pod{Phase: "Pending", Containers: []Container{{Name: "init", Waiting: "CrashLoopBackOff"}, {Name: "c", Waiting: "PodInitializing"}}})},
 			"CrashLoopBackOff 1 rbd-chaos-1: container init: CrashLoopBackOff"},
 		{"an unknown reason", chaos("Deployment", 1, 0), []Pod{pod(Pod{Containers: []Container{{Name: "c", Waiting: "Unheard"}}})},
@@ -202,7 +207,7 @@ func TestWaitReasonOfComponents(t *testing.T) {
 	}
 }
 
-func TestMounting(t *testing.T) {
+func TestCreating(t *testing.T) {
 	creating := []Container{{Name: "c", Waiting: "ContainerCreating"}}
 	for _, row := range []struct {
 		name string
@@ -217,7 +222,7 @@ func TestMounting(t *testing.T) {
 		{"without a node", Pod{Phase: "Pending", Unschedulable: "0/5 nodes"}, false},
 		{"without an image", Pod{Phase: "Pending", Containers: []Container{{Name: "c", Waiting: "ErrImagePull"}}}, false},
 	} {
-		if row.pod.Mounting() != row.want {
+		if row.pod.Creating() != row.want {
 			t.Errorf("%s: want %v", row.name, row.want)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -30,8 +31,11 @@ const (
 	// cannot create (rainbond-operator, controllers/rbdcomponent_controller.go).
 	createFailed = "ErrCreateResources"
 	// maxEvents bounds the events read: one pod that cannot mount has one for
-	// each volume, which the kubelet counts up.
-	maxEvents = 100
+	// each volume, which the kubelet counts up, and about ten for its sandbox.
+	maxEvents = 300
+	// sandboxAge is how long an event about a sandbox is used. The kubelet tries
+	// again within seconds, and sends an event at least every five minutes.
+	sandboxAge = 10 * time.Minute
 )
 
 // known is the last known state of the platform. It is used for as long as a
@@ -174,8 +178,27 @@ func (k *Client) resource(ctx context.Context, into any, verb, resource, name st
 // FailedMounts returns the kubelets' last message about volumes that they cannot
 // mount, by the pod's UID. It is empty when events may not be read.
 func (k *Client) FailedMounts(ctx context.Context) (map[string]string, error) {
+	return k.lastMessages(ctx, "FailedMount", time.Time{})
+}
+
+// FailedSandboxes returns the same about sandboxes, mostly about the network of a
+// pod. An older message is left out: a sandbox that failed once may exist now.
+func (k *Client) FailedSandboxes(ctx context.Context) (map[string]string, error) {
+	messages, err := k.lastMessages(ctx, "FailedCreatePodSandBox", time.Now().Add(-sandboxAge))
+	for uid, message := range messages {
+		messages[uid] = sandboxID.ReplaceAllString(message, "$1")
+	}
+	return messages, err
+}
+
+// sandboxID matches the ID of a sandbox, which is a new one at each attempt.
+var sandboxID = regexp.MustCompile(`\b([0-9a-f]{12})[0-9a-f]{52}\b`)
+
+// lastMessages returns the last message of the pods' events with that reason that
+// were seen after a time, by the pod's UID.
+func (k *Client) lastMessages(ctx context.Context, reason string, after time.Time) (map[string]string, error) {
 	listed, err := k.api.events(k.namespace).List(ctx, metav1.ListOptions{
-		FieldSelector: "involvedObject.kind=Pod,reason=FailedMount", Limit: maxEvents,
+		FieldSelector: "involvedObject.kind=Pod,reason=" + reason, Limit: maxEvents,
 	})
 	if err = k.optional("list events", "list on events in namespace "+k.namespace, err); err != nil {
 		return nil, err
@@ -183,7 +206,7 @@ func (k *Client) FailedMounts(ctx context.Context) (map[string]string, error) {
 	messages, at := map[string]string{}, map[string]time.Time{}
 	for _, e := range listed.(*corev1.EventList).Items {
 		uid, when := string(e.InvolvedObject.UID), lastSeen(e)
-		if messages[uid] == "" || when.After(at[uid]) {
+		if when.After(after) && (messages[uid] == "" || when.After(at[uid])) {
 			messages[uid], at[uid] = e.Message, when
 		}
 	}

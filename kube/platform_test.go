@@ -145,6 +145,21 @@ func TestFailedMounts(t *testing.T) {
 	}
 }
 
+func TestFailedSandboxes(t *testing.T) {
+	event := func(uid, id string, age time.Duration) string {
+		return fmt.Sprintf(`{"involvedObject":{"uid":%q},"reason":"FailedCreatePodSandBox","lastTimestamp":%q,
+			"message":"Failed to create pod sandbox: failed to setup network for sandbox \"%s\": open /run/flannel/subnet.env: no such file or directory"}`,
+			uid, time.Now().Add(-age).UTC().Format(time.RFC3339), strings.Repeat(id, 8))
+	}
+	k, _ := asked(t, map[string]string{eventsPath: `{"kind":"EventList","apiVersion":"v1","items":[` +
+		event("u1", "89abcdef", time.Minute) + "," + event("u1", "0123abcd", 9*time.Minute) + "," + event("u2", "0123abcd", 11*time.Minute) + `]}`})
+	got, err := k.FailedSandboxes(t.Context())
+	want := map[string]string{"u1": `Failed to create pod sandbox: failed to setup network for sandbox "89abcdef89ab": open /run/flannel/subnet.env: no such file or directory`}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %v, %v\nwant %v", got, err, want)
+	}
+}
+
 func TestFrozenAPIServerDoesNotExceedTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAPI(t)

@@ -166,7 +166,7 @@ func (s sources) collector(name string, f *flags, shared sharedQueries) (collect
 		return collector.NewNodeRole(f.regionName, f.roleNames(), s.kube.Nodes, s.kube.Workloads, shared.platform), nil
 	case collector.SlugComponent:
 		return collector.NewComponent(f.regionName, collector.Components{
-			Workloads: s.kube.Workloads, Pods: s.kube.Pods, Nodes: s.kube.Nodes, Platform: shared.platform, FailedMounts: s.kube.FailedMounts,
+			Workloads: s.kube.Workloads, Pods: s.kube.Pods, Nodes: s.kube.Nodes, Platform: shared.platform, FailedMounts: s.kube.FailedMounts, FailedSandboxes: s.kube.FailedSandboxes,
 			Monitor: shared.alarms(f.regionName),
 		}), nil
 	}
