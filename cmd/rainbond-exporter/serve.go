@@ -46,9 +46,10 @@ const scrapeMargin = 500 * time.Millisecond
 const gcPercent = 50
 
 // ballast counts as live heap but is never written, so it uses no memory. It
-// delays garbage collection with few regions, which saves a fifteenth of the CPU
-// time of a collection.
-const ballast = 8 << 20
+// delays garbage collection with few regions: half of its size is garbage that
+// may accumulate. Without it, a scrape of the cluster role needs a fifth more CPU
+// time. With 8 MiB, it needs a twentieth less, and 2 to 3 MiB more memory.
+const ballast = 3 << 20
 
 // shutdownGrace is the time for active requests at shutdown. The grace period of
 // a pod is 30 s by default.
