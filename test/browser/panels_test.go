@@ -196,14 +196,18 @@ func (p panel) columns() map[string]string {
 }
 
 // has reports whether the answers have a field: a label of no series has
-// no column.
+// no column, and neither has the value of a query without an answer.
 func (r request) has(p panel, field string) bool {
 	for _, q := range p.Targets {
-		for _, series := range r.Answers[fmt.Sprintf("%d %s", p.ID, q.RefID)] {
+		answers := r.Answers[fmt.Sprintf("%d %s", p.ID, q.RefID)]
+		if len(answers) > 0 && (field == "Value" || field == "Value #"+q.RefID) {
+			return true
+		}
+		for _, series := range answers {
 			if series.Metric[field] != "" {
 				return true
 			}
 		}
 	}
-	return strings.HasPrefix(field, "Value")
+	return false
 }
