@@ -58,7 +58,7 @@ func TestDocumentedJobsHonorLabels(t *testing.T) {
 func TestLabelsSurviveScraping(t *testing.T) {
 	exporter := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
-		io.WriteString(w, "rainbond_node_root_size_bytes{rainbond_region=\"a\",node=\"n1\"} 100\n")
+		_, _ = io.WriteString(w, "rainbond_node_root_size_bytes{rainbond_region=\"a\",node=\"n1\"} 100\n")
 	}))
 	defer exporter.Close()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -74,8 +74,8 @@ func TestLabelsSurviveScraping(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(folder, "rules.yaml"), rules.Rules, 0o644))
 	process := exec.CommandContext(t.Context(), tool(t, "prometheus"), "--config.file="+filepath.Join(folder, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(folder, "data"), "--web.listen-address="+address)
 	must(t, process.Start())
-	defer process.Wait() // the end of the context kills it
-	defer process.Process.Kill()
+	defer func() { _ = process.Wait() }() // the end of the context kills it
+	defer func() { _ = process.Process.Kill() }()
 
 	want := map[string][]string{
 		`count by (job, node, rainbond_region, exported_node) (rainbond_node_root_size_bytes)`: {
