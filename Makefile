@@ -30,12 +30,12 @@ demo-stack: build ## the demo with a real Prometheus and Alertmanager, and the m
 	@go build -o bin/demo-stack ./test/demostack
 	@exec bin/demo-stack
 
-# In CI, gotestsum lists the ten slowest tests.
+# Many tests wait for time limits: six at once on two cores. In CI, gotestsum lists the ten slowest.
 test: ## vet and the unit tests: minutes (make check adds the linters, the race detector, fuzzing and promtool)
 	@echo "test 1/2: vet"
 	@go vet ./... && go vet -tags e2e,faults,panels ./test/...
 	@echo "test 2/2: go test (the first time compiles everything: some minutes)"
-	@$(if $(CI),tools/build gotestsum && mkdir -p bin && tools/bin/gotestsum --format=pkgname --jsonfile=bin/tests.json --,go test) -short -timeout 60m ./...
+	@$(if $(CI),tools/build gotestsum && mkdir -p bin && tools/bin/gotestsum --format=pkgname --jsonfile=bin/tests.json --,go test) -short -parallel 6 -timeout 60m ./...
 	@$(if $(CI),echo "the ten slowest tests:" && tools/bin/gotestsum tool slowest --num=10 --jsonfile=bin/tests.json)
 
 # The packages that start goroutines. The tests of rules, dashboards and documents have none of their own.

@@ -66,7 +66,7 @@ var without = []struct {
 	{"events", nil, "the exporter needs list on events in namespace rbd-system"},
 	{"configmaps", []string{"api", "cert"}, "the exporter needs get on configmaps region-config in namespace rbd-system"},
 	{"pods", []string{"component", "tls"}, "the exporter needs list and watch on pods"},
-	{"nodes", []string{"disk", "node-role"}, "the exporter needs list and watch on nodes"},
+	{"nodes", []string{"component", "disk", "node-role"}, "the exporter needs list and watch on nodes"},
 }
 
 // leastPrivilege runs the binary with the arguments and the token of the pods

@@ -81,6 +81,15 @@ func newSite(t testing.TB, c *cluster, folder, logs string) *site {
 		"spec": {"group": "grafana.integreatly.org", "scope": "Namespaced", "names": {"plural": "grafanadashboards", "kind": "GrafanaDashboard"},
 		"versions": [{"name": "v1beta1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}]}}`,
 		tool(t, "kubectl"), "create", "-f", "-")
+	// The fields of an RBDPlugin in Rainbond 6.9 (goodrain/rainbond, config/crd).
+	h.do(t, `{"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "rbdplugins.rainbond.io"},
+		"spec": {"group": "rainbond.io", "scope": "Cluster", "names": {"plural": "rbdplugins", "kind": "RBDPlugin"},
+		"versions": [{"name": "v1alpha1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object", "properties": {
+			"display_name": {"type": "string"}, "plugin_type": {"type": "string", "enum": ["JSInject", "Iframe"]},
+			"plugin_views": {"type": "array", "items": {"type": "string", "enum": ["Platform", "Team", "Application", "Component"]}},
+			"frontend_service": {"type": "string"}, "backend_service": {"type": "string"}, "namespace": {"type": "string"}, "menu_title": {"type": "string"},
+			"route_path": {"type": "string"}, "frontend_component": {"type": "string"}, "entry_path": {"type": "string"}}}}}}}]}}`,
+		tool(t, "kubectl"), "create", "-f", "-")
 	h.do(t, "", tool(t, "kubectl"), "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
 	return h
 }
@@ -224,7 +233,7 @@ func strict(schema any) {
 func (h *site) objects(t *testing.T) []string {
 	t.Helper()
 	const kinds = "deployments,daemonsets,services,serviceaccounts,configmaps,secrets,roles,rolebindings,clusterroles,clusterrolebindings," +
-		"networkpolicies,poddisruptionbudgets,servicemonitors,podmonitors,scrapeconfigs,prometheusrules,alertmanagerconfigs,grafanadashboards"
+		"networkpolicies,poddisruptionbudgets,ingresses,rbdplugins,servicemonitors,podmonitors,scrapeconfigs,prometheusrules,alertmanagerconfigs,grafanadashboards"
 	out, _ := h.do(t, "", tool(t, "kubectl"), "get", kinds, "--all-namespaces", "--output=name",
 		"--selector=app.kubernetes.io/instance="+chartRelease)
 	rest, _ := h.do(t, "", tool(t, "kubectl"), "get", "secrets", "--all-namespaces", "--output=name", "--selector=owner=helm")
@@ -242,8 +251,10 @@ func (h *site) leavesNothing(t *testing.T) {
 		do("install", chartRelease, chartFolder)
 		for _, fixture := range append(fixtures, "../chart/testdata/good/default.yaml") {
 			out := do("upgrade", chartRelease, chartFolder, "--reset-values", "--values="+fixture)
-			if _, notes, _ := strings.Cut(out, "NOTES:\n"); strings.Count(notes, "\n  # ") != 3 || strings.Count(notes, "\n  kubectl ")+strings.Count(notes, "\n  curl ") != 3 {
-				t.Errorf("%s: %s does not print the next three commands:\n%s", helm, fixture, notes)
+			_, notes, _ := strings.Cut(out, "NOTES:\n")
+			steps, commands := strings.Count(notes, "\n  # "), strings.Count(notes, "\n  kubectl ")+strings.Count(notes, "\n  curl ")
+			if steps < 3 || steps != commands {
+				t.Errorf("%s: %s: %d steps and %d commands; expected at least three steps, each with its command:\n%s", helm, fixture, steps, commands, notes)
 			}
 		}
 		if len(h.objects(t)) == 0 {
