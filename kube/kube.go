@@ -110,14 +110,19 @@ const userAgent = "rainbond-exporter"
 // klogOnce sets klog's logger, a global that must not be set while it is in use.
 var klogOnce sync.Once
 
+// LogClientGo sends the messages of client-go to log at level DEBUG. client-go
+// logs each failed attempt to standard error through klog; the methods return
+// these failures. Only the first call has an effect. It precedes any use of
+// client-go, which includes LoadConfig.
+func LogClientGo(log *slog.Logger) {
+	klogOnce.Do(func() { klog.SetSlogLogger(slog.New(debugHandler{log.Handler()})) })
+}
+
 // New returns a client for the cluster of config, with the platform in
 // namespace. It sends no request. Watches start when they are first used and
 // end with life.
 func New(life context.Context, config *rest.Config, namespace string, log *slog.Logger) (*Client, error) {
-	// client-go logs each failed attempt to standard error through klog. The
-	// methods return these failures, so the messages are for debugging.
-	klogOnce.Do(func() { klog.SetSlogLogger(slog.New(debugHandler{log.Handler()})) })
-
+	LogClientGo(log)
 	config = rest.CopyConfig(config)
 	config.UserAgent = userAgent
 	config.WarningHandler = rest.NoWarnings{} // about API versions, which are fixed at build time

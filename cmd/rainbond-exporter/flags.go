@@ -14,6 +14,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -145,12 +146,12 @@ func (d *duration) String() string { return d.value.String() }
 
 // versionText returns the version of the program. A binary that go install made
 // has the version of its module.
-func versionText() string {
+var versionText = sync.OnceValue(func() string {
 	if info, ok := debug.ReadBuildInfo(); ok && version.Version == "" {
 		version.Version = info.Main.Version
 	}
 	return version.Print(self)
-}
+})
 
 // errHelp is the "error" of a command line that only requests help.
 var errHelp = errors.New("help requested")

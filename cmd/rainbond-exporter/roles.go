@@ -62,6 +62,7 @@ func (s sources) withCaches(life context.Context, f *flags, log *slog.Logger) (s
 	if !slices.Contains(f.roles, "cluster") {
 		return s, nil
 	}
+	kube.LogClientGo(log)
 	config, err := kube.LoadConfig(f.kubeconfig, f.context)
 	if err == nil {
 		s.kube, err = kube.New(life, config, f.namespace, log)
