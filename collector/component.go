@@ -81,7 +81,7 @@ func (c *component) collectPods(ctx context.Context, r *Report) error {
 		return err
 	}
 	errNodes := c.collectDownNodes(ctx, r, workloads, pods)
-	errStarts := c.starts(ctx, pods)
+	errMessages := c.addMessages(ctx, pods)
 	var platform fault.Platform
 	var errPlatform error
 	if c.Platform != nil {
@@ -120,7 +120,7 @@ func (c *component) collectPods(ctx context.Context, r *Report) error {
 		}
 	}
 	r.addSample("rainbond_pods_evicted", float64(evicted), c.region)
-	return errors.Join(errNodes, errStarts, errPlatform)
+	return errors.Join(errNodes, errMessages, errPlatform)
 }
 
 // collectDownNodes exports the nodes that are down, marks the pods on them and
@@ -183,23 +183,23 @@ func mergeComponents(all []fault.Component) []fault.Component {
 	return merged
 }
 
-// starts adds the kubelets' messages about volumes and sandboxes to the pods.
-func (c *component) starts(ctx context.Context, pods []fault.Pod) error {
+// addMessages adds the kubelets' messages about volumes and sandboxes to the pods.
+func (c *component) addMessages(ctx context.Context, pods []fault.Pod) error {
 	if !slices.ContainsFunc(pods, fault.Pod.Creating) {
 		return nil
 	}
 	var mounts, sandboxes map[string]string
-	var errs [2]error
+	var errMounts, errSandboxes error
 	if c.FailedMounts != nil {
-		mounts, errs[0] = c.FailedMounts(ctx)
+		mounts, errMounts = c.FailedMounts(ctx)
 	}
 	if c.FailedSandboxes != nil {
-		sandboxes, errs[1] = c.FailedSandboxes(ctx)
+		sandboxes, errSandboxes = c.FailedSandboxes(ctx)
 	}
 	for i := range pods {
 		pods[i].Mount, pods[i].Sandbox = mounts[pods[i].UID], sandboxes[pods[i].UID]
 	}
-	return errors.Join(errs[:]...)
+	return errors.Join(errMounts, errSandboxes)
 }
 
 // explainDown adds the state of a node that is down as evidence about it and one

@@ -42,6 +42,11 @@ const (
 // WaitReasons lists why a pod can be not ready, in display order.
 var WaitReasons = []Reason{CrashLoop, ImagePull, ConfigError, Creating, FailedMount, FailedSandbox, OutOfMemory, Crashed, Unschedulable, Evicted, NodeLost, Unready, NoPod, NoWorkload, NoNode, Other}
 
+// SandboxAge is the age up to which a message about a sandbox is used: a sandbox
+// that failed once may exist now. The kubelet tries again within seconds, and sends
+// an event at least every five minutes.
+const SandboxAge = 10 * time.Minute
+
 // kubeletReasons maps the kubelet's reasons for a waiting container
 // (kubernetes, pkg/kubelet/images/types.go and container/sync_result.go).
 var kubeletReasons = map[string]Reason{
@@ -176,11 +181,8 @@ func (p Pod) waitReason() (Reason, string) {
 		if reason == CrashLoop && c.LastExit == string(OutOfMemory) {
 			reason = OutOfMemory
 		}
-		if reason == Creating && p.Sandbox != "" {
-			return FailedSandbox, p.Sandbox
-		}
-		if reason == Creating && p.Mount != "" {
-			return FailedMount, p.Mount
+		if reason == Creating {
+			return p.creating(c.message())
 		}
 		return reason, c.message()
 	}
@@ -195,12 +197,8 @@ func (p Pod) waitReason() (Reason, string) {
 	switch {
 	case p.Ready:
 		return "", ""
-	case p.Sandbox != "" && p.Phase == "Pending":
-		return FailedSandbox, p.Sandbox
-	case p.Mount != "" && p.Phase == "Pending":
-		return FailedMount, p.Mount
 	case p.Phase == "Pending":
-		return Creating, "the kubelet has not started it yet"
+		return p.creating("the kubelet has not started it yet")
 	}
 	for _, c := range p.Containers {
 		if !c.Ready {
@@ -208,6 +206,18 @@ func (p Pod) waitReason() (Reason, string) {
 		}
 	}
 	return Unready, "the pod is running and not ready"
+}
+
+// creating returns why the kubelet has not created the containers: the last step
+// that failed, or else Creating with the message.
+func (p Pod) creating(message string) (Reason, string) {
+	switch {
+	case p.Sandbox != "":
+		return FailedSandbox, p.Sandbox
+	case p.Mount != "":
+		return FailedMount, p.Mount
+	}
+	return Creating, message
 }
 
 // message describes a container that does not run, in the kubelet's terms.

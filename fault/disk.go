@@ -2,6 +2,7 @@ package fault
 
 import (
 	"errors"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -84,6 +85,20 @@ var remote = []string{
 // depends on a server or on another process.
 func Remote(fstype string) bool {
 	return slices.Contains(remote, fstype) || strings.HasPrefix(fstype, "fuse.")
+}
+
+// noData lists the types of file systems that use no space of their own, or are
+// full when they are made.
+var noData = []string{"overlay", "aufs", "nsfs", "proc", "sysfs", "cgroup", "cgroup2", "mqueue", "devpts", "fuse.lxcfs", "squashfs", "erofs", "iso9660", "udf"}
+
+// ofContainer matches what the kubelet, Docker and containerd mount for one
+// container or one volume of an application.
+var ofContainer = regexp.MustCompile(`/pods/[^/]+/volume|/plugins/|/containers/[^/]+/mounts/|/tmpmounts/|/devicemapper/mnt/|/zfs/graph/|/rootfs(/|$)`)
+
+// HoldsData reports whether a file system of this type, as named in mountinfo,
+// with this mount point below a data path can be filled by the platform.
+func HoldsData(fstype, point string) bool {
+	return !slices.Contains(noData, fstype) && !ofContainer.MatchString(point)
 }
 
 // An EvictionThreshold is the available part of a file system below which the

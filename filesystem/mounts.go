@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"os"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -327,13 +326,13 @@ func selectMounts(node []nodeMount, paths []dataPath) ([]selection, int) {
 	return selected, omitted
 }
 
-// belowData returns the mounts below the data paths, parents before children,
-// except those of containers and those without data.
+// belowData returns the mounts below the data paths that hold data, parents before
+// children.
 func belowData(node []nodeMount, paths []dataPath) []nodeMount {
 	var found []nodeMount
 	for _, m := range node {
 		isBelow := func(p dataPath) bool { return m.point != p.real && within(m.point, p.real) }
-		if slices.ContainsFunc(paths, isBelow) && !slices.Contains(noData, m.FSType) && !ofContainer.MatchString(m.point) && !hidden(m, node) {
+		if slices.ContainsFunc(paths, isBelow) && fault.HoldsData(m.FSType, m.point) && !hidden(m, node) {
 			found = append(found, m)
 		}
 	}
@@ -343,14 +342,6 @@ func belowData(node []nodeMount, paths []dataPath) []nodeMount {
 	})
 	return found
 }
-
-// noData lists the types of file systems that use no space of their own, or are
-// full when they are made.
-var noData = []string{"overlay", "aufs", "nsfs", "proc", "sysfs", "cgroup", "cgroup2", "mqueue", "devpts", "fuse.lxcfs", "squashfs", "erofs", "iso9660", "udf"}
-
-// ofContainer matches what the kubelet, Docker and containerd mount for one
-// container or one volume of an application.
-var ofContainer = regexp.MustCompile(`/pods/[^/]+/volume|/plugins/|/containers/[^/]+/mounts/|/tmpmounts/|/devicemapper/mnt/|/zfs/graph/|/rootfs(/|$)`)
 
 // hidden reports whether a later mount on a parent directory hides a mount.
 func hidden(m nodeMount, node []nodeMount) bool {

@@ -33,9 +33,6 @@ const (
 	// maxEvents bounds the events read: one pod that cannot mount has one for
 	// each volume, which the kubelet counts up, and about ten for its sandbox.
 	maxEvents = 300
-	// sandboxAge is how long an event about a sandbox is used. The kubelet tries
-	// again within seconds, and sends an event at least every five minutes.
-	sandboxAge = 10 * time.Minute
 )
 
 // known is the last known state of the platform. It is used for as long as a
@@ -182,9 +179,9 @@ func (k *Client) FailedMounts(ctx context.Context) (map[string]string, error) {
 }
 
 // FailedSandboxes returns the same about sandboxes, mostly about the network of a
-// pod. An older message is left out: a sandbox that failed once may exist now.
+// pod, up to the age fault.SandboxAge.
 func (k *Client) FailedSandboxes(ctx context.Context) (map[string]string, error) {
-	messages, err := k.lastMessages(ctx, "FailedCreatePodSandBox", time.Now().Add(-sandboxAge))
+	messages, err := k.lastMessages(ctx, "FailedCreatePodSandBox", time.Now().Add(-fault.SandboxAge))
 	for uid, message := range messages {
 		messages[uid] = sandboxID.ReplaceAllString(message, "$1")
 	}
