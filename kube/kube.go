@@ -54,11 +54,7 @@ func LoadConfig(path, context string) (*rest.Config, error) {
 	rules.MigrationRules = nil     // which would write
 	for _, path := range append(rules.Precedence, rules.ExplicitPath) {
 		// client-go would wait for a FIFO and read a device without end.
-		info, err := os.Stat(path)
-		if err != nil {
-			continue // client-go reports it, or skips it
-		}
-		if err := configfile.Regular(path, info, "a kubeconfig as kubectl uses it"); err != nil {
+		if err := configfile.Regular(path, "a kubeconfig as kubectl uses it"); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, errors.Unwrap(err))
 		}
 	}
@@ -112,8 +108,8 @@ var klogOnce sync.Once
 
 // LogClientGo sends the messages of client-go to log at level DEBUG. client-go
 // logs each failed attempt to standard error through klog; the methods return
-// these failures. Only the first call has an effect. It precedes any use of
-// client-go, which includes LoadConfig.
+// these failures. Only the first call has an effect, which is that of New at the
+// latest. It must precede any other use of client-go, which includes LoadConfig.
 func LogClientGo(log *slog.Logger) {
 	klogOnce.Do(func() { klog.SetSlogLogger(slog.New(debugHandler{log.Handler()})) })
 }

@@ -102,7 +102,7 @@ func (f *flags) checker(life context.Context, progress *progress) (func(context.
 func (f *flags) lint(ctx context.Context, errs io.Writer) (int, error) {
 	name, content := "rainbond.rules.yaml", rules.Rules
 	if f.rulesFile != "" {
-		text, err := configfile.Read(f.rulesFile, "a file of alert rules or templates", maxRules)
+		text, err := f.readRules()
 		if err != nil {
 			return unknown, fmt.Errorf("rules --check: %w", err)
 		}
@@ -124,7 +124,7 @@ func (f *flags) doctor() (*doctor.Doctor, error) {
 	if f.rulesFile == "" {
 		return doctor.New(rules.Platform{Namespace: f.namespace, Kubectl: f.kubectl}.For(rules.Rules), rules.Alertmanager)
 	}
-	text, err := configfile.Read(f.rulesFile, "a file of alert rules or templates", maxRules)
+	text, err := f.readRules()
 	if err != nil {
 		return nil, fmt.Errorf("read --rules: %w", err)
 	}
@@ -135,9 +135,11 @@ func (f *flags) doctor() (*doctor.Doctor, error) {
 	return d, nil
 }
 
-// maxRules is the size of the largest file of rules, in bytes. The embedded rules
-// are a hundred times smaller.
-const maxRules = 16 << 20
+// readRules reads the file of --rules or rules --check. Its limit is a hundred
+// times the size of the embedded rules.
+func (f *flags) readRules() ([]byte, error) {
+	return configfile.Read(f.rulesFile, "a file of alert rules or templates", 16<<20)
+}
 
 // maxWidth is the maximum width of text: longer lines are hard to read.
 const maxWidth = 120

@@ -144,12 +144,8 @@ func noticed(life context.Context, collect func(context.Context) collector.Snaps
 
 // listen serves on the addresses of --web.listen-address until ctx ends.
 func listen(ctx context.Context, web *toolkit.FlagConfig, handler http.Handler, log *slog.Logger) error {
-	if path := *web.WebConfigFile; path != "" {
-		file, err := configfile.Open(path, "a web configuration file")
-		if err != nil {
-			return fmt.Errorf("read --web.config.file: %w", err)
-		}
-		_ = file.Close()
+	if err := configfile.Regular(*web.WebConfigFile, "a web configuration file"); err != nil {
+		return fmt.Errorf("read --web.config.file: %w", err)
 	}
 	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
 	defer endRequests()
