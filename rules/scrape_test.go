@@ -74,8 +74,7 @@ func TestLabelsSurviveScraping(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(folder, "rules.yaml"), rules.Rules, 0o644))
 	process := exec.CommandContext(t.Context(), tool(t, "prometheus"), "--config.file="+filepath.Join(folder, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(folder, "data"), "--web.listen-address="+address)
 	must(t, process.Start())
-	defer func() { _ = process.Wait() }() // the end of the context kills it
-	defer func() { _ = process.Process.Kill() }()
+	defer func() { _, _ = process.Process.Kill(), process.Wait() }()
 
 	want := map[string][]string{
 		`count by (job, node, rainbond_region, exported_node) (rainbond_node_root_size_bytes)`: {

@@ -193,8 +193,9 @@ func TestNamespaceWithoutRainbond(t *testing.T) {
 		// serve continues, for Rainbond may be installed later, and makes no claim.
 		e := served(t, "serve", "--role=cluster", "--namespace=nope", "--kubeconfig="+w.flags.kubeconfig)
 		_, metrics := e.do("GET", "/metrics", nil)
+		claim := regexp.MustCompile(`^rainbond_(api_up|api_probe|certificate|component)`)
 		for line := range strings.Lines(metrics) {
-			if regexp.MustCompile(`^rainbond_(api_up|api_probe|certificate|component)`).MatchString(line) {
+			if claim.MatchString(line) {
 				t.Errorf("%s: claimed of a namespace without Rainbond: %s", i.Name, line)
 			}
 		}

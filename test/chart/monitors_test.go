@@ -1,12 +1,9 @@
 package chart
 
 import (
-	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
@@ -30,14 +27,12 @@ func TestOurLabelsTakePrecedence(t *testing.T) {
 			t.Fatalf("%s: %s", by, complaint)
 		}
 		var kinds []string
-		for decoder := yaml.NewDecoder(strings.NewReader(rendered)); ; {
+		for _, text := range objects(rendered) {
 			var object struct {
 				Kind string
 				Spec map[string]any
 			}
-			if err := decoder.Decode(&object); errors.Is(err, io.EOF) {
-				break
-			} else if err != nil {
+			if err := yaml.Unmarshal([]byte(text), &object); err != nil {
 				t.Fatal(err)
 			}
 			if !slices.Contains(want, object.Kind) {
@@ -71,11 +66,9 @@ func TestPrometheusOfTheChartIsValid(t *testing.T) {
 		t.Fatal(complaint)
 	}
 	text := ""
-	for decoder := yaml.NewDecoder(strings.NewReader(rendered)); ; {
+	for _, manifest := range objects(rendered) {
 		var object struct{ Data map[string]any }
-		if err := decoder.Decode(&object); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
+		if err := yaml.Unmarshal([]byte(manifest), &object); err != nil {
 			t.Fatal(err)
 		}
 		if config, ok := object.Data["prometheus.yaml"].(string); ok {

@@ -1,7 +1,6 @@
 package chart
 
 import (
-	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -13,13 +12,13 @@ import (
 // that exist, a reason where there is none, and each value of another chart
 // once; and the same values on the Chinese page.
 func TestTheValuesOfOtherCharts(t *testing.T) {
-	text, err := os.ReadFile("../../charts/rainbond-exporter/values.yaml")
-	if err != nil {
+	var document yaml.Node
+	if err := yaml.Unmarshal([]byte(read(t, folder+"/values.yaml")), &document); err != nil {
 		t.Fatal(err)
 	}
-	var values map[string]any
-	if err := yaml.Unmarshal(text, &values); err != nil {
-		t.Fatal(err)
+	exists := map[string]bool{}
+	for _, path := range pathsOf(nil, document.Content[0]) {
+		exists[strings.Join(path, ".")] = true
 	}
 	english, chinese := peers(t, "compatibility.md"), peers(t, "compatibility.zh.md")
 	if len(english) < 150 || len(english) != len(chinese) {
@@ -51,7 +50,7 @@ func TestTheValuesOfOtherCharts(t *testing.T) {
 				roles = roles[:1]
 			}
 			for _, role := range roles {
-				if path := strings.Replace(ours[1], "ROLE.", role+".", 1); !exists(values, path) {
+				if path := strings.Replace(ours[1], "ROLE.", role+".", 1); !exists[path] {
 					t.Errorf("%s: values.yaml has no %s", row[2], path)
 				}
 			}
@@ -62,20 +61,5 @@ func TestTheValuesOfOtherCharts(t *testing.T) {
 // peers returns the columns of the rows about other charts on a page.
 func peers(t *testing.T, page string) [][]string {
 	t.Helper()
-	text, err := os.ReadFile("../../docs/" + page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return regexp.MustCompile(`(?m)^\| ([KBN](?: [KBN])*) \| ([^|]+) \| ([^|]+) \| ([^|]*?) ?\|$`).FindAllStringSubmatch(string(text), -1)
-}
-
-// exists reports whether there is a value with the path, such as image.tag.
-func exists(values map[string]any, path string) bool {
-	name, rest, nested := strings.Cut(path, ".")
-	value, ok := values[name]
-	if !ok || !nested {
-		return ok
-	}
-	below, _ := value.(map[string]any)
-	return exists(below, rest)
+	return regexp.MustCompile(`(?m)^\| ([KBN](?: [KBN])*) \| ([^|]+) \| ([^|]+) \| ([^|]*?) ?\|$`).FindAllStringSubmatch(read(t, root+"/docs/"+page), -1)
 }
