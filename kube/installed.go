@@ -51,7 +51,10 @@ func (k *Client) notInstalled(ctx context.Context, copies []fault.Copy) error {
 
 // others returns the namespaces that contain an rbd-api.
 func (k *Client) others(ctx context.Context) []string {
-	listed, err := k.api.deployments("").List(ctx, metav1.ListOptions{LabelSelector: labelName + "=rbd-api"})
+	listed, err := k.api.deployments("").List(ctx, metav1.ListOptions{
+		LabelSelector:   labelName + "=rbd-api",
+		ResourceVersion: "0", // from the API server's cache: serve asks at each scrape
+	})
 	if err != nil {
 		return nil // the permission is optional
 	}

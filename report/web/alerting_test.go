@@ -73,7 +73,7 @@ func TestWithoutAlertingThereIsNoCard(t *testing.T) {
 
 func TestTheConsolesPluginContainsTheURL(t *testing.T) {
 	site := siteOf(t, doctortest.Healthy())
-	site.ExternalURL = "https://status.example.com/rainbond/"
+	site.ExternalURL = "https://status.example.com/rainbond"
 	if got := get(site, "/console-plugin.js").Code; got != http.StatusNotFound {
 		t.Errorf("status %d, although no site may embed the page; expected 404", got)
 	}

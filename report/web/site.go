@@ -27,10 +27,10 @@ import (
 	diagnosisjson "github.com/rainbond-exporter/rainbond-exporter/report/json"
 )
 
-// A Site serves the status page at /, the same as JSON at
-// /api/v1/diagnosis, and the guide at /guide. With ExternalURL and FrameAncestor
-// it also serves the console's plugin at /console-plugin.js. Its pages need no script and
-// ask nothing of anybody else.
+// A Site serves the status page at /, the same as JSON at /api/v1/diagnosis, and
+// the guide at /guide. With ExternalURL and FrameAncestor, it also serves the
+// console's plugin at /console-plugin.js. Its pages need no script and send no
+// requests to other sites.
 type Site struct {
 	// Collect returns a snapshot. It is asked for each page, with collectTimeout.
 	Collect func(context.Context) (collector.Snapshot, error)
@@ -49,7 +49,8 @@ type Site struct {
 	Alerting func(context.Context) alerting.Status
 	// FrameAncestor is the origin of the only site that may embed the pages, "" for none.
 	FrameAncestor string
-	// ExternalURL is the URL of this site for browsers, "" if it is unknown.
+	// ExternalURL is the URL of this site for browsers, without a slash at the end;
+	// "" if it is unknown.
 	ExternalURL string
 
 	mu      sync.Mutex // guards the rest
@@ -92,7 +93,8 @@ var dark string
 //go:embed page.js
 var script string
 
-// The console's plugin that shows the status page, without the URL of the page.
+// consolePlugin is the console's plugin, with STATUS_PAGE in place of the URL of
+// the status page.
 //
 //go:embed console-plugin.js
 var consolePlugin string
@@ -104,7 +106,7 @@ func (s *Site) Handler() http.Handler {
 	mux.HandleFunc("GET /api/v1/diagnosis", s.diagnosis)
 	mux.Handle("GET /guide", guideHandler(s.Guide))
 	if s.ExternalURL != "" && s.FrameAncestor != "" {
-		address, _ := json.Marshal(strings.TrimSuffix(s.ExternalURL, "/")) // escapes <, > and &
+		address, _ := json.Marshal(s.ExternalURL) // a string cannot fail; it escapes <, > and &
 		plugin := strings.Replace(consolePlugin, "STATUS_PAGE", string(address), 1)
 		mux.HandleFunc("GET /console-plugin.js", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/javascript; charset=utf-8")
