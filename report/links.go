@@ -35,10 +35,11 @@ func (l Links) Dashboard(path string) string {
 
 // CheckURL returns an error with the example unless the value is an external URL
 // of a page or server, or "". It removes a slash at the end. The error does not
-// contain the value, which may have a password.
+// contain the value, which may have a password. Characters that a URL encodes are
+// rejected, because templates and YAML interpret them.
 func CheckURL(value *string, example string) error {
 	u, err := url.Parse(*value)
-	if *value != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "") {
+	if *value != "" && (err != nil || strings.ContainsAny(*value, "{}\"'\\ <>^`|") || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "") {
 		return fmt.Errorf("unexpected value; expected an http or https URL without user, query and fragment, such as %s", example)
 	}
 	*value = strings.TrimRight(*value, "/")

@@ -32,7 +32,7 @@ var mayImport = map[string][]string{
 	"collector":       {"fault"},
 	"doctor":          {"collector"},
 	"report":          {"collector", "doctor"},
-	"rules/variant":   {"rules"},
+	"rules/variant":   {"report", "rules"},
 	"rules/lint":      {"collector", "doctor", "rules"},
 	"demo":            {"fault", "demo/pki"},
 	"tour":            {"collector", "demo", "doctor", "report/web", "rules"},

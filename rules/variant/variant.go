@@ -6,7 +6,6 @@ package variant
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/prometheus/common/model"
 
+	"github.com/rainbond-exporter/rainbond-exporter/report"
 	"github.com/rainbond-exporter/rainbond-exporter/rules"
 )
 
@@ -117,15 +117,13 @@ func (o Options) complete() (Options, error) {
 	if o.Interval < time.Second || o.Interval > MaxInterval {
 		errs = append(errs, fmt.Errorf("--interval: %s; expected a scrape interval from 1s to %s: Prometheus forgets a sample after 5m, and a fault must be scraped twice", o.Interval, MaxInterval))
 	}
-	if o.GuideURL == "" && o.ExporterURL != "" {
-		o.GuideURL = strings.TrimRight(o.ExporterURL, "/") + "/guide"
-	}
 	for flag, value := range map[string]*string{"web": &o.ExporterURL, "guide": &o.GuideURL, "grafana": &o.GrafanaURL} {
-		*value = strings.TrimRight(*value, "/")
-		u, err := url.Parse(*value)
-		if *value != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(*value, "{}\"'\\ ")) {
-			errs = append(errs, fmt.Errorf("--%s.external-url: %q; expected a URL such as https://%[1]s.example.com", flag, *value))
+		if err := report.CheckURL(value, "https://"+flag+".example.com"); err != nil {
+			errs = append(errs, fmt.Errorf("--%s.external-url: %w", flag, err))
 		}
+	}
+	if o.GuideURL == "" && o.ExporterURL != "" {
+		o.GuideURL = o.ExporterURL + "/guide"
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return o, errors.Join(errs...)

@@ -279,9 +279,10 @@ func TestBadOptionsAreRejected(t *testing.T) {
 		{variant.Options{Identity: []string{"a", "a", "rainbond_region"}}, `--identity: a occurs twice; expected each label once`},
 		{variant.Options{Interval: 5 * time.Minute}, `--interval: 5m0s; expected a scrape interval from 1s to 2m0s`},
 		{variant.Options{Interval: -time.Second}, `--interval: -1s; expected a scrape interval from 1s to 2m0s`},
-		{variant.Options{ExporterURL: "exporter.example.com"}, `--web.external-url: "exporter.example.com"; expected a URL such as https://web.example.com`},
-		{variant.Options{GrafanaURL: "https://g.example.com/?orgId=1"}, `--grafana.external-url: "https://g.example.com/?orgId=1"; expected a URL such as https://grafana.example.com`},
-		{variant.Options{GuideURL: "https://g/{{ . }}"}, `--guide.external-url: "https://g/{{ . }}"; expected a URL such as https://guide.example.com`},
+		{variant.Options{ExporterURL: "exporter.example.com"}, `--web.external-url: unexpected value; expected an http or https URL without user, query and fragment, such as https://web.example.com`},
+		{variant.Options{ExporterURL: "https://{{ . }}"}, `--web.external-url: unexpected value; expected an http or https URL without user, query and fragment, such as https://web.example.com`},
+		{variant.Options{GrafanaURL: "https://g.example.com/?orgId=1"}, `--grafana.external-url: unexpected value; expected an http or https URL without user, query and fragment, such as https://grafana.example.com`},
+		{variant.Options{GuideURL: "https://g/{{ . }}"}, `--guide.external-url: unexpected value; expected an http or https URL without user, query and fragment, such as https://guide.example.com`},
 	} {
 		text, err := variant.Generate(c.options)
 		if err == nil || !strings.Contains(err.Error(), c.want) || text != nil {
