@@ -52,9 +52,12 @@ func LoadConfig(path, context string) (*rest.Config, error) {
 	}
 	rules.WarnIfAllMissing = false // the error below reports it
 	rules.MigrationRules = nil     // which would write
-	for _, path := range append(rules.Precedence, rules.ExplicitPath) {
+	for _, one := range rules.GetLoadingPrecedence() {
 		// client-go would wait for a FIFO and read a device without end.
-		if err := configfile.Regular(path, "a kubeconfig as kubectl uses it"); err != nil {
+		if err := configfile.Regular(one, "a kubeconfig as kubectl uses it"); err != nil {
+			if path == "" {
+				name = one // of several
+			}
 			return nil, fmt.Errorf("%s: %w", name, errors.Unwrap(err))
 		}
 	}

@@ -347,6 +347,7 @@ func TestLoadConfigFindsTheAPIServerAsKubectl(t *testing.T) {
 		{"the first of several", "gone:" + a + ":" + b, "", "", "https://127.0.0.1:1"},
 		{"a context of another file", a + ":" + b, "", "b", "https://127.0.0.1:2"},
 		{"$KUBECONFIG that leads nowhere", "gone", "", "", "gone: names no cluster; expected a kubeconfig as kubectl uses it"},
+		{"a folder in $KUBECONFIG", a + ":" + os.TempDir(), "", "", os.TempDir() + ": is a directory; expected a kubeconfig as kubectl uses it"},
 		{"half a service account", "", "", "", "read the pod's service account: open /var/run/secrets/kubernetes.io/serviceaccount/token: no such file or directory"},
 	} {
 		t.Setenv("KUBECONFIG", row.env)
