@@ -45,7 +45,7 @@ race: ## the tests of the packages with goroutines, with the race detector (need
 	@CGO_ENABLED=1 go test -race -timeout 90m $(RACE)
 
 promtool: ## promtool and amtool on the rules and the routes
-	@tools/build promtool promtool-2.20 promtool-2.35 prometheus-2.20 amtool
+	@tools/build promtool promtool-2.20 promtool-2.35 prometheus prometheus-2.20 amtool
 	@tools/noskip ./rules
 
 documents: ## the commands and YAML of the documentation, with amtool, promtool and kubectl
