@@ -66,7 +66,7 @@ e2e: build ## real parts: API server, Prometheus, Alertmanager, webhook; MariaDB
 	@$(MAKE) --no-print-directory clients
 
 clients: ## real programs: MariaDB as the console's database; curl, openssl and Python as clients of the region's API
-	@tools/apt curl openssl python3 mariadb-server
+	@tools/apt curl openssl python3 mariadb-server golang-1.19
 	@tools/noskip ./test/clients ./test/console
 
 # One row by name: make faults ROW=cert-rotated-broken. Without a name, all rows, half an hour, into docs/faults.md.
