@@ -178,6 +178,36 @@ func TestFailedRegionIsProbedDirectly(t *testing.T) {
 	}
 }
 
+// While the Kubernetes API is frozen, rbd-api answers /v2/cluster/ready after 5 s
+// with 503. A direct probe has less time left, sees only that /v2/show works, and
+// would blame the gateway.
+func TestFrozenKubernetesAPIDoesNotBlameTheGateway(t *testing.T) {
+	const showTime, readyTime = 20 * time.Millisecond, 5 * time.Second
+	frozen := func(ctx context.Context, _ fault.Region) fault.Trace {
+		trace := fault.Trace{Phase: fault.Processing, Status: 200}
+		time.Sleep(showTime)
+		select {
+		case <-time.After(readyTime):
+			trace.Ready = map[string]bool{fault.AllChecks: false}
+		case <-ctx.Done():
+		}
+		return trace
+	}
+	c := NewAPI(fixed([]fault.Region{rainbond}, nil), frozen, &Cluster{Region: "rainbond", DirectURL: "https://rbd-api-api:8443"}, nil)
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		report, err := c.Collect(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		compare(t, report, "", "rainbond_api_direct_up")
+		if text := evidenceText(report); !strings.Contains(text, "/v2/cluster/ready: HTTP 503") || strings.Contains(text, "direct:") {
+			t.Errorf("want the answer of /v2/cluster/ready and no direct probe:\n%s", text)
+		}
+	})
+}
+
 // A route that drops every packet leaves time for the direct probe. The direct
 // probe does not run if too little time is left.
 func TestDirectProbeHasTimeAfterATimeout(t *testing.T) {
