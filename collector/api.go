@@ -313,7 +313,7 @@ func (a *api) count(name string, failure fault.Failure, failed bool, t fault.Tra
 // collectDirect adds data from inside the cluster if the console's route fails:
 // whether rbd-api answers directly, and whether a node has the address. If
 // rbd-api itself reports that it is not ready, the route works, and a direct
-// probe would say nothing: while the Kubernetes API is frozen, that answer takes
+// probe adds nothing: while the Kubernetes API is frozen, that answer takes
 // 5 s, and the direct probe ends before it.
 func (a *api) collectDirect(ctx context.Context, r *Report, region fault.Region, t fault.Trace) {
 	failure, failed := fault.FromTrace(t)

@@ -96,15 +96,14 @@ func (w *world) remove(names ...string) {
 	w.components = slices.DeleteFunc(w.components, func(c *component) bool { return slices.Contains(names, c.name) })
 }
 
-// addMountEvent adds the kubelet's event about a volume that the pod cannot
-// mount.
-func (w *world) addMountEvent(p *corev1.Pod, message string) {
+// addEvent adds a warning of the kubelet about the pod, such as FailedMount.
+func (w *world) addEvent(p *corev1.Pod, reason, message string) {
 	name := p.Name + "." + suffix(message, 16)
 	w.events = append(w.events, &corev1.Event{
 		TypeMeta:       metav1.TypeMeta{Kind: "Event", APIVersion: "v1"},
 		ObjectMeta:     metav1.ObjectMeta{Name: name, Namespace: namespace, UID: uid("Event", name), CreationTimestamp: w.ago(0)},
 		InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: namespace, Name: p.Name, UID: p.UID},
-		Reason:         "FailedMount", Message: message, Type: corev1.EventTypeWarning, Count: 7,
+		Reason:         reason, Message: message, Type: corev1.EventTypeWarning, Count: 7,
 		FirstTimestamp: w.ago(0), LastTimestamp: w.ago(0), Source: corev1.EventSource{Component: "kubelet"},
 	})
 }

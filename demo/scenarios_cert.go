@@ -44,7 +44,7 @@ var certScenarios = []Scenario{
 		func(w *world) {
 			w.secretGone = true
 			containerCreating(w.pod("rbd-api"))
-			w.addMountEvent(w.pod("rbd-api"), `MountVolume.SetUp failed for volume "region-api-ssl" : secret "`+serverSecret+`" not found`)
+			w.addEvent(w.pod("rbd-api"), "FailedMount", `MountVolume.SetUp failed for volume "region-api-ssl" : secret "`+serverSecret+`" not found`)
 			w.listener.behaviour = hangsUp
 		}},
 	{"cert-rotation-pending", "cert", title("网关地址改了，operator 下次重启时轮换全部证书", "The gateway's addresses changed, and the operator rotates all certificates at its next restart"), alerts("RainbondCertificateRotationPending"),

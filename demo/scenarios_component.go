@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,8 +19,13 @@ var componentScenarios = []Scenario{
 	{"component-mount", "component", title("rbd-api 挂载卷失败", "rbd-api cannot mount a volume"), alerts("RainbondRegionAPIDown"),
 		func(w *world) {
 			containerCreating(w.pod("rbd-api"))
-			w.addMountEvent(w.pod("rbd-api"), `MountVolume.SetUp failed for volume "accesslog" : hostPath type check failed: /opt/rainbond/logs/rbd-api is not a directory`)
+			w.addEvent(w.pod("rbd-api"), "FailedMount", `MountVolume.SetUp failed for volume "accesslog" : hostPath type check failed: /opt/rainbond/logs/rbd-api is not a directory`)
 			w.listener.behaviour = hangsUp
+		}},
+	{"component-sandbox", "component", title("节点上没有网络插件的配置，rbd-worker 的 Pod 起不来", "The network plugin of a node is not configured, and the pod of rbd-worker cannot start"), alerts("RainbondComponentNotReady"),
+		func(w *world) {
+			containerCreating(w.pod("rbd-worker"))
+			w.addEvent(w.pod("rbd-worker"), "FailedCreatePodSandBox", `Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox "`+strings.Repeat("3f9a", 16)+`": plugin type="flannel" failed (add): open /run/flannel/subnet.env: no such file or directory`)
 		}},
 	{"component-gone", "component", title("rbd-mq 一个 Pod 也没有", "rbd-mq has no pod"), alerts("RainbondComponentNotReady"),
 		func(w *world) { w.component("rbd-mq").pods = nil }},
