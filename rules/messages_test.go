@@ -48,7 +48,7 @@ func variants(r rulefmt.Rule) []map[string]string {
 		"RainbondTLSHandshakeErrors":    {"class", string(fault.Trust), string(fault.ClientCertificate), string(fault.Protocol), string(fault.UnknownHandshake)},
 		"RainbondCertificateUnreadable": {"place", "console", "server-secret", "region-config", "client-secret"},
 		"RainbondNodeDiskFilling":       {"mountpoint", "", "/var/lib/rancher/rke2"},
-		"RainbondNodeDiskEvictionNear":  {"mountpoint", "", "/var/lib/rancher/rke2"},
+		"RainbondNodeDiskEvictionNear":  {"mountpoint", "", "/var/lib/rancher/rke2", "/opt/rainbond"},
 		"RainbondNodeInodesLow":         {"mountpoint", "", "/var/lib/rancher/rke2"},
 		"RainbondNodeRootReadOnly":      {"mountpoint", "", "/var/lib/rancher/rke2"},
 		"RainbondNodeMountStuck":        {"mountpoint", "/opt/rainbond/data/nfs"},

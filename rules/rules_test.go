@@ -269,7 +269,7 @@ func walk(t *testing.T, text string, visit func(parser.Node)) {
 // a rule that uses more names its version.
 func TestTheFileLoadsOnPrometheus220(t *testing.T) {
 	functions := []string{"abs", "absent", "changes", "increase", "label_replace", "max_over_time", "min_over_time", "predict_linear", "time", "vector"}
-	words := strings.Fields("and else end eq false gt humanizeDuration humanizePercentage humanizeTimestamp if match not or printf query range reReplaceAll sortByLabel true urlquery with")
+	words := strings.Fields("and else end eq false gt humanizeDuration humanizePercentage humanizeTimestamp if match ne not or printf query range reReplaceAll sortByLabel true urlquery with")
 	keys := strings.Fields("alert annotations expr for groups labels name record rules")
 	for _, r := range loaded(t) {
 		walk(t, r.Expr, func(node parser.Node) {
