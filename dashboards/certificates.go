@@ -6,7 +6,7 @@ const digits = "8"
 func certificates(tr translation) dashboard {
 	region := column{title: tr("Region", "集群"), label: "rainbond_region"}
 	kind := column{title: tr("Certificate", "证书"), label: "kind", width: 100}
-	differ := by("sum", "rainbond_region, kind", by("max", "rainbond_region, kind, place, reference", of("rainbond_certificate_mismatch")))
+	differ := by("sum", "cluster, rainbond_region, kind", by("max", "cluster, rainbond_region, kind, place, reference", of("rainbond_certificate_mismatch")))
 	matrix := table{by: tr("Differ", "不一致"), columns: []column{region, kind}}
 	for _, place := range []struct{ name, label, title string }{
 		{"console", "console", tr("console", "控制台 console")},
@@ -17,14 +17,14 @@ func certificates(tr translation) dashboard {
 	} {
 		matrix.columns = append(matrix.columns, column{
 			title: place.title, label: place.label,
-			expr: by("max", "rainbond_region, kind, "+place.label,
+			expr: by("max", "cluster, rainbond_region, kind, "+place.label,
 				"label_replace("+of("rainbond_certificate_info", `place="`+place.name+`"`)+`, "`+place.label+`", "$1", "sha256", "(.{`+digits+`}).*")`),
 		})
 	}
 	matrix.columns = append(matrix.columns, column{title: matrix.by, expr: differ, width: 90, steps: []step{{nil, green}, {1, red}}})
 	matrix.columns = append(matrix.columns, column{
 		title: tr("Rotation pending", "有待执行的轮换"), width: 120, steps: []step{{nil, green}, {1, orange}},
-		expr: by("max", "rainbond_region, kind", `label_replace(`+of("rainbond_certificate_rotation_pending")+`, "kind", "server", "", "")`),
+		expr: by("max", "cluster, rainbond_region, kind", `label_replace(`+of("rainbond_certificate_rotation_pending")+`, "kind", "server", "", "")`),
 	})
 	return dashboard{
 		uid: "rainbond-certificates", title: tr("Rainbond / Certificates", "Rainbond / 证书"),
@@ -33,17 +33,17 @@ func certificates(tr translation) dashboard {
 			{
 				id: 1, title: tr("Broken now", "现在已断"), width: 6, height: 4, unit: "short", alerts: []alert{mismatch}, steps: []step{{nil, green}, {1, red}},
 				description:   tr("Regions whose console has other certificates than rbd-api serves. A stale CA alone is not counted while the probe succeeds.", "控制台的证书与 rbd-api 出示的不是一代的集群数。只有 CA 过时而探测正常的不计入。"),
-				visualization: stat{count(by("max", "rainbond_region", brokenNow()))},
+				visualization: stat{count(by("max", "cluster, rainbond_region", brokenNow()))},
 			},
 			{
 				id: 2, title: tr("Broken after the next restart", "下次重启会断"), width: 6, height: 4, unit: "short", alerts: []alert{drift}, steps: []step{{nil, green}, {1, orange}},
 				description:   tr("Regions in which two of the places differ: the certificates were rotated, but not yet loaded or copied.", "任意两处不一致的集群数：已轮换，但还没有加载或复制。"),
-				visualization: stat{count(by("max", "rainbond_region", of("rainbond_certificate_mismatch")) + " == 1")},
+				visualization: stat{count(by("max", "cluster, rainbond_region", of("rainbond_certificate_mismatch")) + " == 1")},
 			},
 			{
 				id: 3, title: tr("Unreadable", "无法读取"), width: 6, height: 4, unit: "short", alerts: []alert{unreadable}, steps: []step{{nil, green}, {1, red}},
 				description:   tr("Regions with a missing or damaged certificate, or with a key that does not match.", "有证书缺失、损坏或私钥不配对的集群数。"),
-				visualization: stat{count(by("max", "rainbond_region", of("rainbond_certificate_unreadable")+" == 1 or "+of("rainbond_certificate_key_mismatch")+" == 1"))},
+				visualization: stat{count(by("max", "cluster, rainbond_region", of("rainbond_certificate_unreadable")+" == 1 or "+of("rainbond_certificate_key_mismatch")+" == 1"))},
 			},
 			{
 				id: 4, title: tr("Time to the first expiry", "最早到期还剩"), width: 6, height: 4, unit: "s", alerts: []alert{expiring}, steps: []step{{nil, red}, {14 * 86400, orange}, {28 * 86400, green}},
@@ -64,8 +64,8 @@ func certificates(tr translation) dashboard {
 					region, kind,
 					{title: tr("Place", "位置"), label: "place"}, {title: tr("does not match", "不一致于"), label: "reference"},
 					{title: tr("Breaks", "何时断"), label: "breaks", names: []name{{"now", tr("broken now", "现在已断"), red}, {"verifying", tr("console up to v6.5", "v6.5 及更早的控制台"), orange}, {"restart", tr("after the next restart", "下次重启"), orange}},
-						expr: highest(listed, by("max", "rainbond_region, kind, place, reference, breaks",
-							`label_replace(`+brokenNow()+`, "breaks", "now", "", "") or on (rainbond_region, kind, place, reference) label_replace(`+staleCA()+`, "breaks", "verifying", "", "") or on (rainbond_region, kind, place, reference) label_replace(`+of("rainbond_certificate_mismatch")+` == 1, "breaks", "restart", "", "")`))},
+						expr: highest(listed, by("max", "cluster, rainbond_region, kind, place, reference, breaks",
+							`label_replace(`+brokenNow()+`, "breaks", "now", "", "") or on (cluster, rainbond_region, kind, place, reference) label_replace(`+staleCA()+`, "breaks", "verifying", "", "") or on (cluster, rainbond_region, kind, place, reference) label_replace(`+of("rainbond_certificate_mismatch")+` == 1, "breaks", "restart", "", "")`))},
 				}},
 			},
 			{
@@ -74,7 +74,7 @@ func certificates(tr translation) dashboard {
 				visualization: table{columns: []column{
 					region, kind, {title: tr("Place", "位置"), label: "place"},
 					{title: tr("Reason", "原因"), label: "reason", names: []name{{"key does not match", tr("key does not match", "私钥不配对"), red}, {"/.+/", "", red}},
-						expr: highest(listed, by("max", "rainbond_region, kind, place, reason", of("rainbond_certificate_unreadable")+` == 1 or label_replace(`+of("rainbond_certificate_key_mismatch")+` == 1, "reason", "key does not match", "", "")`))},
+						expr: highest(listed, by("max", "cluster, rainbond_region, kind, place, reason", of("rainbond_certificate_unreadable")+` == 1 or label_replace(`+of("rainbond_certificate_key_mismatch")+` == 1, "reason", "key does not match", "", "")`))},
 				}},
 			},
 			{
@@ -83,14 +83,14 @@ func certificates(tr translation) dashboard {
 				visualization: table{by: tr("Remaining", "剩余"), least: true, columns: []column{
 					region, kind, {title: tr("Place", "位置"), label: "place"},
 					{title: tr("Remaining", "剩余"), unit: "s", steps: []step{{nil, red}, {14 * 86400, orange}, {28 * 86400, green}},
-						expr: lowest(listed, by("min", "rainbond_region, place, kind", of("rainbond_certificate_not_after_timestamp_seconds"))+" - time()")},
+						expr: lowest(listed, by("min", "cluster, rainbond_region, place, kind", of("rainbond_certificate_not_after_timestamp_seconds"))+" - time()")},
 				}},
 			},
 			{
 				id: 9, title: tr("Mismatches over time", "不一致的数量"), width: 12, height: 9, unit: "short", alerts: []alert{mismatch, drift},
 				description: tr("Number of certificates that do not match their reference, by the two places, in the selected regions. The graph shows when a rotation happened and which place does not have the new certificates yet.",
 					"所选集群中与参照不一致的证书数，按两处位置：什么时候轮换的，还有哪里没有跟上。"),
-				visualization: graph{lines: []line{{by("sum", "place, reference", by("max", "rainbond_region, kind, place, reference", of("rainbond_certificate_mismatch"))), "{{place}} ≠ {{reference}}"}}},
+				visualization: graph{lines: []line{{by("sum", "place, reference", by("max", "cluster, rainbond_region, kind, place, reference", of("rainbond_certificate_mismatch"))), "{{place}} ≠ {{reference}}"}}},
 			},
 		},
 	}

@@ -12,9 +12,9 @@ import (
 // @grafana/schema and renders every panel.
 type obj = map[string]any
 
-// schemaVersion is that of Grafana 12 and 13. Both read older versions; Grafana
-// 13 still writes this one as "classic".
-const schemaVersion = 42
+// schemaVersion is that of Grafana 11.0. Later versions migrate it, earlier ones
+// do not know the fields of later schemas.
+const schemaVersion = 39
 
 // guidePage is the default of the variable guide, without language and
 // extension. An exporter's /guide?lang=en has the same sections.
@@ -45,9 +45,9 @@ func (d dashboard) grafana(tr translation) obj {
 			},
 			{
 				"datasource": selectedSource, "enable": true, "iconColor": red, "name": tr("Rainbond alerts", "Rainbond 告警"),
-				"expr":        `ALERTS{alertname=~"Rainbond.*", alertname!="RainbondWatchdog", alertstate="firing", rainbond_region=~"($region)?"}`,
+				"expr":        by("max", "alertname, severity, cluster, rainbond_region, node, component", firing(`alertname!="RainbondWatchdog"`)),
 				"step":        "60s",
-				"titleFormat": "{{alertname}}", "textFormat": "", "tagKeys": "rainbond_region,node,component,severity", // a text format would show the names of missing labels
+				"titleFormat": "{{alertname}}", "textFormat": "", "tagKeys": "cluster,rainbond_region,node,component,severity", // a text format would show the names of missing labels
 			},
 		}},
 		"templating": obj{"list": []obj{
@@ -55,13 +55,8 @@ func (d dashboard) grafana(tr translation) obj {
 				"type": "datasource", "name": "datasource", "label": "Data source", "query": "prometheus", "regex": "",
 				"refresh": 1, "hide": 0, "multi": false, "includeAll": false, "skipUrlSync": false, "options": []obj{},
 			},
-			{
-				"type": "query", "name": "region", "label": tr("Region", "集群"), "datasource": selectedSource,
-				"query":      obj{"query": "label_values(rainbond_api_up, rainbond_region)", "refId": "region"},
-				"definition": "label_values(rainbond_api_up, rainbond_region)",
-				"regex":      "", "refresh": 2, "sort": 1, "hide": 0, "multi": true, "includeAll": true, "allValue": ".*", "skipUrlSync": false,
-				"options": []obj{}, "current": obj{"selected": true, "text": []string{"All"}, "value": []string{"$__all"}},
-			},
+			choice("cluster", "cluster", "label_values(rainbond_api_up, cluster)"),
+			choice("region", tr("Region", "集群"), `label_values(rainbond_api_up{cluster=~"$cluster"}, rainbond_region)`),
 			evictsAt(tr),
 			{
 				"type": "constant", "name": "guide", "label": tr("Guide", "手册"), "hide": 2, "skipUrlSync": true,
@@ -70,6 +65,16 @@ func (d dashboard) grafana(tr translation) obj {
 			},
 		}},
 		"panels": d.layout(),
+	}
+}
+
+// choice returns a variable with the values of a label. All also matches series
+// without the label.
+func choice(name, label, query string) obj {
+	return obj{
+		"type": "query", "name": name, "label": label, "datasource": selectedSource, "query": obj{"query": query, "refId": name}, "definition": query,
+		"regex": "", "refresh": 2, "sort": 1, "hide": 0, "multi": true, "includeAll": true, "allValue": ".*", "skipUrlSync": false,
+		"options": []obj{}, "current": obj{"selected": true, "text": []string{"All"}, "value": []string{"$__all"}},
 	}
 }
 
@@ -153,8 +158,12 @@ func (g graph) grafana(p panel) obj {
 }
 
 func (t table) grafana(p panel) obj {
-	var asked []column
+	var asked, columns []column
 	for _, c := range t.columns {
+		if c.label == "rainbond_region" || c.label == "instance" {
+			columns = append(columns, column{title: "cluster", label: "cluster", width: 120})
+		}
+		columns = append(columns, c)
 		if c.expr != "" {
 			asked = append(asked, c)
 		}
@@ -167,7 +176,7 @@ func (t table) grafana(p panel) obj {
 	}
 	exclude, index, rename := obj{"Time": true}, obj{}, obj{}
 	var targets, overrides, sort []obj
-	for at, c := range t.columns {
+	for at, c := range columns {
 		field := c.label
 		if c.expr != "" {
 			if field != "" || c.hidden {
@@ -228,11 +237,8 @@ func (c column) override() obj {
 		set("custom.cellOptions", obj{"type": "color-text"})
 	}
 	if c.link != "" {
-		region := "${__value.text}"
-		if c.label != "rainbond_region" {
-			region = "${__data.fields[0]}"
-		}
-		set("links", []obj{{"title": c.title, "url": "/d/" + c.link + "?${datasource:queryparam}&var-region=" + region + "&${__url_time_range}"}})
+		// A field that no row has is empty, and an empty value of a variable is All.
+		set("links", []obj{{"title": c.title, "url": "/d/" + c.link + "?${datasource:queryparam}&var-cluster=${__data.fields.cluster}&var-region=${__data.fields.rainbond_region}&${__url_time_range}"}})
 	}
 	return obj{"matcher": obj{"id": "byName", "options": c.title}, "properties": properties}
 }

@@ -28,11 +28,11 @@ type dashboardModel struct {
 	Editable            bool
 	Templating          struct {
 		List []struct {
-			Name, Label, Type, Definition string
-			Query                         any
-			Datasource                    source
-			Refresh                       int
-			Multi, IncludeAll             bool
+			Name, Label, Type, Definition, AllValue string
+			Query                                   any
+			Datasource                              source
+			Refresh                                 int
+			Multi, IncludeAll                       bool
 		}
 	}
 	Annotations struct {
@@ -104,7 +104,7 @@ func (m dashboardModel) queries() map[string]string {
 }
 
 // variables replaces Grafana's variables by values.
-var variables = strings.NewReplacer("$__rate_interval", "5m", "$__interval", "1m", "$__range", "1h", "$region", "rainbond", "$evicts_at", "0.05")
+var variables = strings.NewReplacer("$__rate_interval", "5m", "$__interval", "1m", "$__range", "1h", "$cluster", "platform", "$region", "rainbond", "$evicts_at", "0.05")
 
 // TestDashboardRules: template-datasource-rule, template-label-
 // promql-rule, template-on-time-change-reload-rule, uneditable-dashboard.
@@ -119,9 +119,11 @@ func TestDashboardRules(t *testing.T) {
 				t.Errorf("%s: variable %+v", m.UID, v)
 			}
 			// label_values(METRIC, LABEL), refreshed when the time range changes: 2.
-			v := m.Templating.List[1]
-			if v.Name != "region" || v.Definition != "label_values(rainbond_api_up, rainbond_region)" || !v.Multi || !v.IncludeAll || v.Datasource != selectedSource || v.Refresh != 2 {
-				t.Errorf("%s: variable %+v", m.UID, v)
+			for i, definition := range []string{"label_values(rainbond_api_up, cluster)", `label_values(rainbond_api_up{cluster=~"$cluster"}, rainbond_region)`} {
+				v := m.Templating.List[1+i]
+				if v.Name != []string{"cluster", "region"}[i] || v.Definition != definition || !v.Multi || !v.IncludeAll || v.AllValue != ".*" || v.Datasource != selectedSource || v.Refresh != 2 {
+					t.Errorf("%s: variable %+v", m.UID, v)
+				}
 			}
 			if len(m.Annotations.List) != 2 || !strings.Contains(m.Annotations.List[1].Expr, `ALERTS{alertname=~"Rainbond.*"`) || m.Annotations.List[1].Datasource != selectedSource {
 				t.Errorf("%s: annotations %+v", m.UID, m.Annotations)
@@ -200,10 +202,11 @@ func TestQueryRules(t *testing.T) {
 				delete(unseen, name)
 				follows := false
 				for _, matcher := range selector.LabelMatchers {
-					if matcher.Name != model.MetricNameLabel && labels != nil && !slices.Contains(labels, matcher.Name) {
+					if matcher.Name != model.MetricNameLabel && matcher.Name != "cluster" && labels != nil && !slices.Contains(labels, strings.TrimPrefix(matcher.Name, "exported_")) {
 						t.Errorf("%s: %s has no label %s", where, selector.Name, matcher.Name)
 					}
-					follows = follows || matcher.Name == "rainbond_region" && strings.Contains(matcher.Value, "rainbond")
+					// A job that replaces labels may also replace the region.
+					follows = follows || matcher.Name == "rainbond_region" && strings.Contains(matcher.Value, "rainbond") || strings.HasPrefix(matcher.Name, "exported_")
 				}
 				if slices.Contains(labels, "rainbond_region") && !follows {
 					t.Errorf("%s: %s has no matcher for $region", where, selector.Name)

@@ -8,7 +8,7 @@ func nodes(tr translation) dashboard {
 	inodes := disks("inodes_free") + " / (" + disks("inodes") + " > 0)"
 	age := "time() - " + disks("last_success_timestamp_seconds")
 	lines := func(expr string) graph {
-		return graph{lines: []line{{expr, "{{rainbond_region}} {{node}} {{mountpoint}}"}}}
+		return graph{lines: []line{{expr, "{{cluster}} {{rainbond_region}} {{node}} {{mountpoint}}"}}}
 	}
 	// exist returns a table of series that exist only during a fault.
 	exist := func(labels, expr string, columns ...column) table {
@@ -31,12 +31,12 @@ func nodes(tr translation) dashboard {
 			{
 				id: 3, title: tr("Unhealthy nodes", "有问题的节点"), width: 6, height: 4, unit: "short", alerts: []alert{diskPressure}, steps: []step{{nil, green}, {1, red}},
 				description:   tr("Nodes with DiskPressure, and nodes that are not Ready.", "处于 DiskPressure 或未就绪的节点数。"),
-				visualization: stat{count(by("max", "rainbond_region, node", of("rainbond_node_condition")))},
+				visualization: stat{count(by("max", "cluster, rainbond_region, node", of("rainbond_node_condition")))},
 			},
 			{
 				id: 4, title: tr("Nodes without a role", "没有角色的节点"), width: 6, height: 4, unit: "short", alerts: []alert{roleMissing}, steps: []step{{nil, green}, {1, orange}},
 				description:   tr("The table at the bottom lists those older than five minutes.", "加入超过五分钟的列在最下面。"),
-				visualization: stat{"sum(" + by("max", "rainbond_region", of("rainbond_nodes", `role="none"`)) + ")"},
+				visualization: stat{"sum(" + by("max", "cluster, rainbond_region", of("rainbond_nodes", `role="none"`)) + ")"},
 			},
 			{
 				id: 5, title: tr("Disks, the closest to eviction first", "磁盘，离驱逐最近的在最上"), width: 24, height: 11, unit: "short", alerts: []alert{diskFilling, evictionNear, inodesLow},
@@ -75,7 +75,7 @@ func nodes(tr translation) dashboard {
 			{
 				id: 10, title: tr("Conditions", "节点状况"), width: 8, height: 8, unit: "string", alerts: []alert{diskPressure, nodeDown}, empty: tr("empty: all nodes are healthy", "无：没有节点有问题"),
 				description: tr("DiskPressure: the kubelet is evicting pods. Ready: the node is not Ready. Lines with a component: its pods are on a node that is down.", "DiskPressure：正在驱逐。Ready：节点未就绪。带组件名的行：它的 Pod 在不可用的节点上。"),
-				visualization: exist("rainbond_region, node, condition, component", of("rainbond_node_condition")+" or "+of("rainbond_node_down_pods")+" or on (rainbond_region, node) "+of("rainbond_node_down_since_timestamp_seconds"), region, node,
+				visualization: exist("cluster, rainbond_region, node, condition, component", of("rainbond_node_condition")+" or "+of("rainbond_node_down_pods")+" or on (cluster, rainbond_region, node) "+of("rainbond_node_down_since_timestamp_seconds"), region, node,
 					column{title: tr("Component on it", "其上的组件"), label: "component"},
 					column{title: tr("Condition", "状况"), label: "condition", names: []name{{"DiskPressure", tr("evicting (DiskPressure)", "正在驱逐（DiskPressure）"), red}, {"Ready", tr("not ready", "未就绪"), red}}}),
 			},
@@ -93,23 +93,23 @@ func nodes(tr translation) dashboard {
 			{
 				id: 14, title: tr("Nodes by role", "各角色的节点数"), width: 8, height: 9, unit: "short", alerts: []alert{roleNoNode, roleMissing},
 				description:   tr("In the selected regions. The role none counts nodes without a role.", "所选集群合计；none 是没有任何角色的节点。"),
-				visualization: graph{lines: []line{{by("sum", "role", by("max", "rainbond_region, role", of("rainbond_nodes"))), "{{role}}"}}},
+				visualization: graph{lines: []line{{by("sum", "role", by("max", "cluster, rainbond_region, role", of("rainbond_nodes"))), "{{role}}"}}},
 			},
 			{
 				id: 15, title: tr("Invalid role label: the node list fails", "角色标签无效：节点列表失败"), width: 8, height: 9, unit: "string", alerts: []alert{listBroken}, empty: tr("none", "无"),
 				description:   tr("Nodes with a label key that starts with node-role.kubernetes.io and contains no slash. One such node breaks the node list of the whole region.", "标签键以 node-role.kubernetes.io 开头但没有斜杠的节点。只要有一个，整个集群的节点列表就失败。"),
-				visualization: exist("rainbond_region, node, key", of("rainbond_node_role_malformed"), region, node, column{title: tr("Label key", "标签键"), label: "key"}),
+				visualization: exist("cluster, rainbond_region, node, key", of("rainbond_node_role_malformed"), region, node, column{title: tr("Label key", "标签键"), label: "key"}),
 			},
 			{
 				id: 16, title: tr("Missing role, or missing node", "没有角色，或没有这个节点"), width: 8, height: 9, unit: "string", alerts: []alert{roleMissing, placement}, empty: tr("none", "无"),
 				description: tr("Nodes older than five minutes without a role label; and names in nodesForGateway and nodesForChaos, with their component, that no node has.",
 					"加入超过五分钟仍没有角色标签的节点；带组件名的，是 nodesForGateway、nodesForChaos 里没有节点对应的名字。"),
-				visualization: exist("rainbond_region, node, component", of("rainbond_node_role_missing")+" or "+of("rainbond_node_placement_unmatched"), region, node, column{title: tr("Component", "组件"), label: "component"}),
+				visualization: exist("cluster, rainbond_region, node, component", of("rainbond_node_role_missing")+" or "+of("rainbond_node_placement_unmatched"), region, node, column{title: tr("Component", "组件"), label: "component"}),
 			},
 			{
 				id: 17, title: tr("Role labels required", "需要角色标签"), width: 24, height: 6, unit: "short", alerts: []alert{roleMissing, roleNoNode}, steps: []step{{nil, green}},
 				description:   tr("Regions older than v5.13, in which a node without a role label breaks the node list. Since v5.13 role labels have no effect.", "早于 v5.13 的集群：节点没有角色标签时，获取节点列表失败。v5.13 起角色标签不起作用。"),
-				visualization: stat{total(by("max", "rainbond_region", of("rainbond_node_role_required")))},
+				visualization: stat{total(by("max", "cluster, rainbond_region", of("rainbond_node_role_required")))},
 			},
 		},
 	}

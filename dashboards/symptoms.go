@@ -43,9 +43,9 @@ func (s symptom) query() string {
 			label = k.label
 		}
 		word := `label_replace(` + k.expr + `, "` + s.labelled() + `", "` + k.word + `", "` + label + `", "(.+)")`
-		all = append(all, constant(k.level, by("max", "rainbond_region, "+s.labelled(), "topk by (rainbond_region) (1, "+word+")")))
+		all = append(all, constant(k.level, by("max", "cluster, rainbond_region, "+s.labelled(), "topk by (cluster, rainbond_region) (1, "+word+")")))
 	}
-	return "(" + strings.Join(all, " or on (rainbond_region) ") + ")"
+	return "(" + strings.Join(all, " or on (cluster, rainbond_region) ") + ")"
 }
 
 // column returns the symptom's column in the table of regions.
@@ -69,7 +69,7 @@ func severity(all []symptom) string {
 	for _, s := range all {
 		queries = append(queries, s.query())
 	}
-	return by("sum", "rainbond_region", strings.Join(queries, " or "))
+	return by("sum", "cluster, rainbond_region", strings.Join(queries, " or "))
 }
 
 // staleCA returns the mismatches of the CA that the console holds.
@@ -81,19 +81,19 @@ func staleCA() string {
 // disturbs no console that does not verify: the probe succeeds.
 func brokenNow() string {
 	return of("rainbond_certificate_mismatch", `place="console"`, `reference="served"`) + " == 1 or " +
-		staleCA() + " unless on (rainbond_region) " + of("rainbond_api_up") + " == 1"
+		staleCA() + " unless on (cluster, rainbond_region) " + of("rainbond_api_up") + " == 1"
 }
 
 // symptoms are those of Rainbond's documentation, in its order.
 func symptoms(tr translation) []symptom {
 	short := of("rainbond_component_desired") + " > " + of("rainbond_component_ready")
 	essential := of("rainbond_component_desired", `component=~"rbd-api|rbd-gateway|rbd-db|rbd-app-ui"`) + " > " + of("rainbond_component_ready")
-	left := by("min", "rainbond_region", of("rainbond_certificate_not_after_timestamp_seconds")) + " - time()"
+	left := by("min", "cluster, rainbond_region", of("rainbond_certificate_not_after_timestamp_seconds")) + " - time()"
 	required := of("rainbond_node_role_required") + " == 1"
 	return []symptom{
 		{"api", tr("API", "集群端 API"), "rainbond-path", []state{
 			{critical, `label_join(` + of("rainbond_api_probe_failed") + ` == 1, "why", "/", "phase", "reason")`, "why", "$1", ""},
-			{warning, by("max", "rainbond_region", "sum without (phase) ("+of("rainbond_api_probe_phase_seconds")+")") + " > 1", "", "slow", tr("slow", "响应慢")},
+			{warning, by("max", "cluster, rainbond_region", "sum without (phase) ("+of("rainbond_api_probe_phase_seconds")+")") + " > 1", "", "slow", tr("slow", "响应慢")},
 			{healthy, of("rainbond_api_up") + " == 1", "", "healthy", tr("healthy", "正常")},
 		}},
 		{"tls", tr("TLS handshakes", "握手"), "rainbond-path", []state{
@@ -115,8 +115,8 @@ func symptoms(tr translation) []symptom {
 		}},
 		{"node-role", tr("Node roles", "节点角色"), "rainbond-nodes", []state{
 			{critical, of("rainbond_node_role_malformed") + " == 1", "node", "invalid label: $1", tr("node list fails: $1", "列表失败：$1")},
-			{warning, of("rainbond_nodes", `role="worker"`) + " == 0 and on (rainbond_region) " + required, "", "no worker", tr("no worker", "没有 worker")},
-			{warning, of("rainbond_node_role_missing") + " == 1 and on (rainbond_region) " + required, "node", "no role: $1", tr("no role: $1", "没有角色：$1")},
+			{warning, of("rainbond_nodes", `role="worker"`) + " == 0 and on (cluster, rainbond_region) " + required, "", "no worker", tr("no worker", "没有 worker")},
+			{warning, of("rainbond_node_role_missing") + " == 1 and on (cluster, rainbond_region) " + required, "node", "no role: $1", tr("no role: $1", "没有角色：$1")},
 			{warning, of("rainbond_node_placement_unmatched") + " == 1", "node", "no node: $1", tr("no such node: $1", "没有节点：$1")},
 			{healthy, of("rainbond_node_role_missing") + " == 1", "node", "info: no role: $1", tr("no role: $1", "没有角色：$1")},
 			{healthy, of("rainbond_nodes"), "", "healthy", tr("healthy", "正常")},

@@ -135,6 +135,7 @@ var (
 	equals     = regexp.MustCompile(`(equal: \[|group_by: \[alertname, )cluster, `)
 	queries    = regexp.MustCompile(`cluster=%q(, |\})`)
 	prefix     = regexp.MustCompile(`\{\{ with (\$labels|\$\.CommonLabels)\.cluster \}\}\{\{ \. \}\}/\{\{ end \}\}`)
+	variables  = regexp.MustCompile(`\{\{ with \$labels\.cluster \}\}&var-cluster=\{\{ \. \| urlquery \}\}\{\{ end \}\}`)
 	arguments  = regexp.MustCompile(`([^h]) (\$labels|\.CommonLabels)\.cluster\b`) // not after with
 	titleParts = regexp.MustCompile(`%s/%s %s %s 99999`)
 )
@@ -162,6 +163,9 @@ func identify(text string, labels []string) string {
 	text = replaceGroups(equals, text, func(g []string) string { return g[1] + list(names, ", ") })
 	text = replaceGroups(queries, text, func(g []string) string { return list(each("LABEL=%q", ", "), g[1]) })
 	text = replaceGroups(prefix, text, func(g []string) string { return each("{{ with "+g[1]+".LABEL }}{{ . }}/{{ end }}", "") })
+	text = replaceGroups(variables, text, func([]string) string {
+		return each("{{ with $labels.LABEL }}&var-LABEL={{ . | urlquery }}{{ end }}", "")
+	})
 	text = replaceGroups(arguments, text, func(g []string) string { return g[1] + each(" "+g[2]+".LABEL", "") })
 	text = titleParts.ReplaceAllString(text, strings.Repeat("%s/", len(labels))+"%s %s %s 99999")
 	return strings.ReplaceAll(text, "by the labels cluster and rainbond_region. `rainbond-exporter rules --identity` replaces cluster\n# with other labels.",

@@ -95,7 +95,7 @@ scrape_configs:
 
 // choose sets the dashboard variable region.
 func (s *estate) choose(region string) {
-	s.variables = strings.NewReplacer("$__rate_interval", (5 * s.interval).String(), "$__range", "1m", "$region", region, "$evicts_at", "0.05")
+	s.variables = strings.NewReplacer("$__rate_interval", (5 * s.interval).String(), "$__range", "1m", "$cluster", ".*", "$region", region, "$evicts_at", "0.05")
 }
 
 // A series is one of an answer's.

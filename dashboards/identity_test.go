@@ -1,0 +1,344 @@
+package dashboards
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"maps"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/histogram"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/rulefmt"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
+	"github.com/prometheus/prometheus/tsdb/chunks"
+	"github.com/prometheus/prometheus/util/annotations"
+
+	"github.com/rainbond-exporter/rainbond-exporter/collector"
+	"github.com/rainbond-exporter/rainbond-exporter/rules"
+)
+
+// TestQueriesAreScoped: every selector follows the variables of the identity
+// labels, and a grouping or a join that has the region has them too.
+func TestQueriesAreScoped(t *testing.T) {
+	for _, m := range models(t, Langs[0]) {
+		for where, expr := range m.queries() {
+			for _, name := range rules.DefaultIdentity {
+				expr = strings.ReplaceAll(expr, "$"+name, "chosen")
+			}
+			parsed, err := parser.NewParser(parser.Options{}).ParseExpr(variables.Replace(expr))
+			if err != nil {
+				t.Fatal(err)
+			}
+			scoped := func(list []string) {
+				for _, name := range rules.DefaultIdentity {
+					if slices.Contains(list, rules.RegionLabel) && !slices.Contains(list, name) {
+						t.Errorf("%s: (%s) lacks %s", where, strings.Join(list, ", "), name)
+					}
+				}
+			}
+			parser.Inspect(parsed, func(node parser.Node, _ []parser.Node) error {
+				switch node := node.(type) {
+				case *parser.AggregateExpr:
+					scoped(node.Grouping)
+				case *parser.BinaryExpr:
+					if node.VectorMatching != nil && node.VectorMatching.On {
+						scoped(node.VectorMatching.MatchingLabels)
+					}
+				case *parser.VectorSelector:
+					for _, name := range rules.DefaultIdentity {
+						if !slices.ContainsFunc(node.LabelMatchers, func(m *labels.Matcher) bool {
+							return m.Name == name && (m.Type == labels.MatchRegexp && m.Value == "chosen" || node.Name == "ALERTS" && m.Value == "")
+						}) {
+							t.Errorf("%s: %s does not follow $%s", where, node, name)
+						}
+					}
+				}
+				return nil
+			})
+		}
+	}
+}
+
+// TestLinksCarryThePlatform: links between dashboards and legends have the
+// identity labels.
+func TestLinksCarryThePlatform(t *testing.T) {
+	for _, lang := range Langs {
+		for name, text := range files(t, lang) {
+			for _, m := range regexp.MustCompile(`"(?:url|legendFormat)": "(.*(?:&var-region=|\{\{rainbond_region\}\}).*)"`).FindAllStringSubmatch(string(text), -1) {
+				for _, label := range rules.DefaultIdentity {
+					if !strings.Contains(m[1], "&var-"+label+"=${__data.fields."+label+"}&") && !strings.Contains(m[1], "{{"+label+"}}") {
+						t.Errorf("%s/%s: %s lacks %s", lang, name, m[1], label)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestAlertLabels: the number of alerts counts two alerts with different labels
+// as two.
+func TestAlertLabels(t *testing.T) {
+	file, errs := rulefmt.Parse(rules.Rules, false, model.LegacyValidation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
+	if errs != nil {
+		t.Fatal(errs)
+	}
+	known := strings.Split(alertLabels, ", ")
+	for _, group := range file.Groups {
+		for _, r := range group.Rules {
+			expr, err := parser.NewParser(parser.Options{}).ParseExpr(r.Expr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, label := range resultLabels(expr) {
+				if r.Alert != "" && !slices.Contains(known, label) {
+					t.Errorf("%s: alertLabels lacks %s", r.Alert, label)
+				}
+			}
+		}
+	}
+}
+
+// resultLabels returns the labels of the result of an expression, apart from
+// those of plain selectors.
+func resultLabels(expr parser.Expr) []string {
+	switch e := expr.(type) {
+	case *parser.ParenExpr:
+		return resultLabels(e.Expr)
+	case *parser.AggregateExpr:
+		if !e.Without {
+			return e.Grouping
+		}
+		return resultLabels(e.Expr)
+	case *parser.BinaryExpr:
+		all := slices.Clone(resultLabels(e.LHS))
+		if e.VectorMatching != nil {
+			all = append(all, e.VectorMatching.Include...)
+		}
+		if e.Op == parser.LOR {
+			all = append(all, resultLabels(e.RHS)...)
+		}
+		return all
+	case *parser.Call:
+		var all []string
+		for _, arg := range e.Args {
+			all = append(all, resultLabels(arg)...)
+		}
+		if e.Func.Name == "label_replace" || e.Func.Name == "label_join" {
+			all = append(all, e.Args[1].(*parser.StringLiteral).Val)
+		}
+		return all
+	}
+	return nil
+}
+
+// TestPlatformsAndReplicas: what a panel shows of a platform does not change if
+// there is another platform with the same names, a second Prometheus or a second
+// exporter. A platform may have no label cluster.
+func TestPlatformsAndReplicas(t *testing.T) {
+	alone := world(1, "", "")
+	answers := ask(t, alone, ".*")
+	if empty := len(slices.DeleteFunc(slices.Collect(maps.Values(answers)), func(a string) bool { return a != "" })); empty > len(answers)/10 {
+		t.Errorf("%d of %d queries have no answer", empty, len(answers))
+	}
+	for name, other := range map[string]struct {
+		series  []storage.Series
+		chosen  string
+		differs []string // panels
+	}{
+		"two Prometheus servers": {append(world(1, "", "", "replica", "a"), world(1, "", "", "replica", "b")...), ".*", nil},
+		// The panels count exporters.
+		"two exporters":                          {append(world(1, "", "0"), world(1, "", "1")...), ".*", []string{"rainbond-overview/5", "rainbond-overview/11"}},
+		"another platform":                       {append(world(1, "t", ""), world(2, "n", "")...), "t", nil},
+		"a platform without a label":             {append(world(1, "t", ""), world(2, "", "")...), "t", nil},
+		"chosen without a label":                 {append(world(1, "", ""), world(2, "n", "")...), "", nil},
+		"another platform with other names":      {append(world(1, "t", ""), world(2, "tt", "")...), "t", nil},
+		"the same platform, of several selected": {world(1, "t", ""), "(n|t)", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for where, answer := range ask(t, other.series, other.chosen) {
+				panel, _, _ := strings.Cut(where, " ")
+				if answer != answers[where] && !slices.Contains(other.differs, panel) {
+					t.Errorf("%s shows\n%s\nwant\n%s", where, answer, answers[where])
+				}
+			}
+		})
+	}
+}
+
+// now is the time of the queries.
+var now = time.Unix(1800000000, 0)
+
+// ask returns the answers of all queries, without the label cluster.
+func ask(t *testing.T, all []storage.Series, chosen string) map[string]string {
+	t.Helper()
+	engine := promql.NewEngine(promql.EngineOpts{MaxSamples: 1e7, Timeout: time.Minute, Parser: parser.NewParser(parser.Options{})})
+	slices.SortFunc(all, func(a, b storage.Series) int { return labels.Compare(a.Labels(), b.Labels()) })
+	answers := map[string]string{}
+	for _, m := range models(t, Langs[0]) {
+		for where, expr := range m.queries() {
+			query, err := engine.NewInstantQuery(t.Context(), queryable(all), nil, variables.Replace(strings.ReplaceAll(expr, "$cluster", chosen)), now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			result := query.Exec(t.Context())
+			vector, err := result.Vector()
+			if err != nil {
+				t.Fatalf("%s: %v", where, err)
+			}
+			var lines []string
+			for _, s := range vector {
+				lines = append(lines, fmt.Sprintf("%s %.6g", labels.NewBuilder(s.Metric).Del("cluster").Labels(), s.F))
+			}
+			slices.Sort(lines)
+			answers[where] = strings.Join(lines, "\n")
+		}
+	}
+	return answers
+}
+
+// world returns series of every metric, of one exporter of one region: their
+// values depend on the seed.
+func world(seed int, cluster, exporter string, more ...string) []storage.Series {
+	values := map[string][]string{
+		"rainbond_region": {"rainbond"}, "place": {"console", "served", "region-config", "server-secret"}, "reference": {"console", "served", "server-secret"},
+		"kind": {"ca", "server"}, "component": {"rbd-api", "rbd-chaos"}, "class": {"benign", "trust"}, "reason": {"NoNode", "refused"}, "phase": {"connect", "tls"},
+		"condition": {"DiskPressure", "Ready"}, "role": {"none", "worker"}, "signal": {"nodefs.available"}, "collector": {"api", "disk"}, "le": {"0.1", "1", "+Inf"},
+		"node": {"n1", "n2"}, "severity": {"critical", "warning"}, "alertname": {"RainbondA", "RainbondB"}, "alertstate": {"firing"},
+	}
+	var all []storage.Series
+	var add func(kind prometheus.ValueType, pairs, rest []string)
+	add = func(kind prometheus.ValueType, pairs, rest []string) {
+		if len(rest) > 0 {
+			some := values[rest[0]]
+			if some == nil {
+				some = []string{rest[0] + "-1", rest[0] + "-2"}
+			}
+			for _, value := range some {
+				add(kind, append(slices.Clone(pairs), rest[0], value), rest[1:])
+			}
+			return
+		}
+		history := points(seed, kind, labels.FromStrings(pairs...))
+		pairs = append(append(pairs, "cluster", cluster), more...)
+		if !slices.Contains(pairs, "ALERTS") {
+			pairs = append(pairs, "job", "rainbond-exporter", "instance", "exporter-"+exporter)
+		}
+		all = append(all, storage.NewListSeries(labels.FromMap(unlabelled(pairs)), history))
+	}
+	for _, m := range collector.Catalogue {
+		if m.Type == prometheus.UntypedValue {
+			add(m.Type, []string{model.MetricNameLabel, m.Name + "_bucket"}, append(slices.Clone(m.Labels), "le"))
+		} else {
+			add(m.Type, []string{model.MetricNameLabel, m.Name}, m.Labels)
+		}
+	}
+	add(prometheus.GaugeValue, []string{model.MetricNameLabel, "up"}, nil)
+	if exporter != "1" { // two exporters raise one alert
+		add(prometheus.GaugeValue, []string{model.MetricNameLabel, "ALERTS"}, []string{"alertname", "alertstate", "severity", "rainbond_region", "node"})
+	}
+	return all
+}
+
+// unlabelled returns the pairs as a map, without empty values.
+func unlabelled(pairs []string) map[string]string {
+	all := map[string]string{}
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			all[pairs[i]] = pairs[i+1]
+		}
+	}
+	return all
+}
+
+// points returns the samples of an hour.
+func points(seed int, kind prometheus.ValueType, of labels.Labels) []chunks.Sample {
+	h := fnv.New32a()
+	fmt.Fprint(h, seed, of)
+	n, name := float64(h.Sum32()%1000), of.Get(model.MetricNameLabel)
+	var all []chunks.Sample
+	for ago := time.Hour; ago >= 0; ago -= time.Minute {
+		at := now.Add(-ago)
+		value := math.Mod(n, 2)
+		switch {
+		case kind == prometheus.CounterValue:
+			value = n * (2*time.Hour - ago).Seconds()
+		case kind == prometheus.UntypedValue:
+			value = map[string]float64{"0.1": 1, "1": 2, "+Inf": 3}[of.Get("le")] * (2*time.Hour - ago).Seconds() * float64(seed+1)
+		case strings.HasSuffix(name, "not_after_timestamp_seconds"):
+			value = float64(now.Unix()) + n*86400/10
+		case strings.HasSuffix(name, "timestamp_seconds"):
+			value = float64(at.Unix()) - n
+		case strings.HasSuffix(name, "size_bytes"), strings.HasSuffix(name, "inodes"):
+			value = 1e9
+		case strings.HasSuffix(name, "_bytes"), strings.HasSuffix(name, "inodes_free"):
+			value = n*1e5 + ago.Seconds()*n
+		case strings.HasSuffix(name, "_ratio"), strings.HasSuffix(name, "_seconds"):
+			value = n / 500
+		}
+		all = append(all, sample{at.UnixMilli(), value})
+	}
+	return all
+}
+
+// queryable is a storage of series that are sorted by labels.
+type queryable []storage.Series
+
+func (q queryable) Querier(_, _ int64) (storage.Querier, error) {
+	return querier{storage.NoopQuerier(), q}, nil
+}
+
+type querier struct {
+	storage.Querier
+	all []storage.Series
+}
+
+func (q querier) Select(_ context.Context, _ bool, _ *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
+	set := &seriesSet{}
+	for _, s := range q.all {
+		if !slices.ContainsFunc(matchers, func(m *labels.Matcher) bool { return !m.Matches(s.Labels().Get(m.Name)) }) {
+			set.rest = append(set.rest, s)
+		}
+	}
+	return set
+}
+
+type seriesSet struct {
+	at   storage.Series
+	rest []storage.Series
+}
+
+func (s *seriesSet) Next() bool {
+	if len(s.rest) == 0 {
+		return false
+	}
+	s.at, s.rest = s.rest[0], s.rest[1:]
+	return true
+}
+func (s *seriesSet) At() storage.Series                { return s.at }
+func (s *seriesSet) Err() error                        { return nil }
+func (s *seriesSet) Warnings() annotations.Annotations { return nil }
+
+type sample struct {
+	t int64
+	f float64
+}
+
+func (s sample) T() int64                      { return s.t }
+func (s sample) ST() int64                     { return 0 }
+func (s sample) F() float64                    { return s.f }
+func (s sample) H() *histogram.Histogram       { return nil }
+func (s sample) FH() *histogram.FloatHistogram { return nil }
+func (s sample) Type() chunkenc.ValueType      { return chunkenc.ValFloat }
+func (s sample) Copy() chunks.Sample           { return s }
