@@ -46,7 +46,7 @@ type route struct {
 func readFiles(t testing.TB) *files {
 	t.Helper()
 	f := &files{}
-	groups, errs := rulefmt.Parse(shipped(t, "rainbond.rules.yaml"), false, model.UTF8Validation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
+	groups, errs := rulefmt.Parse(edited(t)(shipped(t, "rainbond.rules.yaml")), false, model.UTF8Validation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
 	for _, err := range errs {
 		t.Fatal(err)
 	}
@@ -125,9 +125,9 @@ var probeAlerts = []string{"RainbondRegionUnreachable", "RainbondRegionPortClose
 func (f *files) bound(n notification) time.Duration {
 	group, _ := f.waits(n.Labels)
 	if slices.Contains(probeAlerts, n.Labels["alertname"]) {
-		group += scrape
+		group += *rowInterval
 	}
-	return scrape + scrapeTimeout + evaluation + time.Duration(f.ruleOf(n).For) + group
+	return 2**rowInterval + scrapeTimeout + time.Duration(f.ruleOf(n).For) + group
 }
 
 // slowest is the bound of the slowest rule of that name.
@@ -157,7 +157,7 @@ func (f *files) longest() time.Duration {
 // ends is the longest that an end may take from its repair.
 func (f *files) ends(pages bool) time.Duration {
 	_, interval := f.waits(map[string]string{"severity": map[bool]string{true: "critical", false: "warning"}[pages]})
-	return scrape + scrapeTimeout + evaluation + interval
+	return 2**rowInterval + scrapeTimeout + interval
 }
 
 // results are the rows played so far.

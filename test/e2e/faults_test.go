@@ -14,25 +14,31 @@ import (
 	"time"
 
 	"github.com/rainbond-exporter/rainbond-exporter/demo"
+	"github.com/rainbond-exporter/rainbond-exporter/rules/variant"
 )
 
 var (
 	wantedRows  = flag.String("row", "", "the rows to play, comma-separated, each with or without an installation before it: quick/api-5xx; none: all")
 	wantedPlace = flag.String("installation", demo.Default, "the installation of rows that name none; all: each of them, and rows that cannot occur in one are left out there")
 	quick       = flag.Bool("quick", false, "let a fault last no longer than its own alerts need")
+	rowInterval = flag.Duration("interval", variant.DefaultInterval, "scrape and evaluation interval; the rules are the variant for it")
 	record      = flag.Bool("record", false, "write the results into docs/faults.md")
 )
 
 const (
-	healthyFor   = time.Minute           // before anything breaks
 	soak         = 30 * time.Minute      // how long the healthy region is watched
 	settle       = 30 * time.Second      // after the last alert resolved, for late notifications
 	wantedMedian = 75 * time.Second      // from fault to page
 	exampleRow   = "cert-rotated-broken" // whose page is shown as a person reads it
 	cacheMemory  = time.Minute           // for which the exporter takes a broken watch for none (region/cache.go)
-	oneProbe     = scrape - time.Second  // which contains one probe, hardly ever none, and never two
 	spread       = 4 * time.Second       // from one row's fault to the next one's: no multiple of the scrape interval
 )
+
+// healthyFor is the time before anything breaks: some scrapes.
+func healthyFor() time.Duration { return max(time.Minute, 3**rowInterval) }
+
+// oneProbe contains one probe, hardly ever none, and never two.
+func oneProbe() time.Duration { return *rowInterval - time.Second }
 
 // A breakage is a row of the matrix: what breaks, and which notifications a person must receive
 // of it, and nothing else.
@@ -81,7 +87,7 @@ func everywhere(i demo.Installation) []breakage {
 		case "healthy":
 			f.lasts = soak
 		case "api-flapping": // three failures, one probe in three; and the shorter of the two windows
-			f.history, f.keep = 3*3*scrape, 5*time.Minute
+			f.history, f.keep = 3*3**rowInterval, 5*time.Minute
 		case "watch-forbidden":
 			f.history = cacheMemory
 		case "disk-filling-fast":
@@ -94,8 +100,8 @@ func everywhere(i demo.Installation) []breakage {
 	return append(all, breakage{
 		name: "api-one-miss", what: "one probe and one scrape fail; rbd-api and the Kubernetes API restart within 20 s (noise)",
 		legs: []leg{ // each once: what comes again and again is RainbondRegionAPIUnstable
-			set("api-dropped", scrape), set("healthy", time.Minute),
-			{does: func(t testing.TB, p *patient) { p.exporter.signal(t, syscall.SIGSTOP) }, lasts: scrape},
+			set("api-dropped", *rowInterval), set("healthy", time.Minute),
+			{does: func(t testing.TB, p *patient) { p.exporter.signal(t, syscall.SIGSTOP) }, lasts: *rowInterval},
 			{does: func(t testing.TB, p *patient) { p.exporter.signal(t, syscall.SIGCONT) }, lasts: time.Minute},
 			set("api-pod-down", 20*time.Second), set("healthy", time.Minute),
 			set("watch-kube-down", 20*time.Second), set("healthy", 0),
@@ -119,10 +125,10 @@ func everywhere(i demo.Installation) []breakage {
 		legs: []leg{set("api-pod-down+disk-readonly", 0)},
 	}, breakage{
 		name: "api-one-other-failure", what: "the API returns 503 and once refuses the connection: one message only", want: []string{"RainbondRegionAPIDown"},
-		legs: []leg{set("api-5xx", 2*time.Minute), set("api-refused-pod-ready", oneProbe), set("api-5xx", 0)},
+		legs: []leg{set("api-5xx", 2*time.Minute), set("api-refused-pod-ready", oneProbe()), set("api-5xx", 0)},
 	}, breakage{
 		name: "cert-one-failure", what: "the console has old certificates, and one connection is refused: one message only, and none about drift", want: []string{"RainbondConsoleCertificateMismatch"},
-		legs: []leg{set("cert-rotated-broken", 2*time.Minute), set("cert-rotated-broken+api-refused-pod-ready", oneProbe), set("cert-rotated-broken", 0)},
+		legs: []leg{set("cert-rotated-broken", 2*time.Minute), set("cert-rotated-broken+api-refused-pod-ready", oneProbe()), set("cert-rotated-broken", 0)},
 	}, breakage{
 		name: "two-scrapers", what: "the region does not respond, and a second scraper with a timeout of 5 s gets every answer", want: []string{"RainbondRegionUnreachable"},
 		legs: []leg{{does: func(t testing.TB, p *patient) { p.scrapedTwice(t) }, lasts: 7 * time.Second, scenario: "api-dropped"}},
@@ -152,8 +158,8 @@ func filling(p *patient, now time.Time) string {
 	const size, span = 100 << 30, 2 * time.Hour
 	var text strings.Builder
 	text.WriteString("# TYPE rainbond_node_root_avail_bytes gauge\n")
-	for ago := span; ago > 0; ago -= scrape {
-		fmt.Fprintf(&text, "rainbond_node_root_avail_bytes{instance=%q,job=\"rainbond-exporter\",node=\"node-1\",rainbond_region=\"%s/rainbond\",row=%[2]q} %.0f %d\n",
+	for ago := span; ago > 0; ago -= *rowInterval {
+		fmt.Fprintf(&text, "rainbond_node_root_avail_bytes{instance=%q,job=\"rainbond-exporter\",node=\"node-1\",rainbond_region=\"rainbond\",cluster=%q} %.0f %d\n",
 			p.address, p.name, size*(0.22+0.28*ago.Seconds()/span.Seconds()), now.Add(-ago).Unix())
 	}
 	return text.String() + "# EOF\n"
@@ -252,8 +258,8 @@ func TestFaults(t *testing.T) {
 	faults := asked(t)
 	files := readFiles(t)
 	patients, wards := admit(t, faults)
-	healthyUntil := time.Now().Add(healthyFor)
-	progress("every region is monitored and healthy; the first breaks in %s", healthyFor)
+	healthyUntil := time.Now().Add(healthyFor())
+	progress("every region is monitored and healthy; the first breaks in %s", healthyFor())
 
 	r := &results{files: files, of: len(faults)}
 	t.Run("row", func(t *testing.T) {
@@ -272,7 +278,7 @@ func TestFaults(t *testing.T) {
 	}
 	text := r.text(t, time.Since(began))
 	progress("the matrix\n%s", text)
-	whole := *wantedRows == "" && *wantedPlace == demo.Default
+	whole := *wantedRows == "" && *wantedPlace == demo.Default && *rowInterval == variant.DefaultInterval
 	if m := median(r.pages()); whole && m > wantedMedian {
 		t.Errorf("the median page took %s of %s", seconds(m), wantedMedian)
 	}

@@ -62,7 +62,7 @@ func (w *ward) fired(t testing.TB, span time.Duration) map[string][]string {
 	var answer struct {
 		Result []struct{ Metric map[string]string }
 	}
-	query := fmt.Sprintf(`count by (alertname,rainbond_region,instance)(count_over_time(ALERTS{alertstate="firing",alertname!=%q}[%s]))`, watchdog, model.Duration(span.Round(time.Second)))
+	query := fmt.Sprintf(`count by (alertname,cluster,instance)(count_over_time(ALERTS{alertstate="firing",alertname!=%q}[%s]))`, watchdog, model.Duration(span.Round(time.Second)))
 	must(t, w.ask("/api/v1/query?query="+url.QueryEscape(query), &answer))
 	all := map[string][]string{}
 	for _, r := range answer.Result {
