@@ -108,7 +108,7 @@ func beginAlerting(t testing.TB, folder, logs string, edit func([]byte) []byte, 
 	flags = append(flags, "--config.file="+prometheus, "--storage.tsdb.path="+filepath.Join(folder, "prometheus"), "--web.listen-address="+listen)
 	a.processes = append(a.processes, begin(t, logs, "prometheus", tool(t, "prometheus"), flags...))
 	for name, url := range map[string]string{"alertmanager": "http://" + manager, "prometheus": a.prometheus} {
-		took := until(t, 30*time.Second, name+" is ready", func() error { _, err := get(url + "/-/ready"); return err })
+		took := until(t, 2*time.Minute, name+" is ready", func() error { _, err := get(url + "/-/ready"); return err })
 		progress("%s is ready (%s)", name, seconds(took))
 	}
 	return a

@@ -153,7 +153,7 @@ func (h *site) takesEveryRendering(t *testing.T) {
 // that the server would quietly drop.
 func (h *site) conforms(t *testing.T) {
 	schemas := sub(t, h.folder, "schemas")
-	until(t, 20*time.Second, "the server publishes the kinds that were made", func() error { return h.writeSchemas(t, schemas) })
+	until(t, 2*time.Minute, "the server publishes the kinds that were made", func() error { return h.writeSchemas(t, schemas) })
 	location := filepath.Join(schemas, "{{ .ResourceKind }}-{{ .Group }}-{{ .ResourceAPIVersion }}.json")
 	for name, rendering := range h.renderings(t) {
 		out, _ := h.do(t, rendering, tool(t, "kubeconform"), "-strict", "-summary", "-schema-location", location, "-")
@@ -261,7 +261,7 @@ func (h *site) leavesNothing(t *testing.T) {
 			t.Errorf("%s has installed nothing", helm)
 		}
 		do("uninstall", chartRelease, "--wait")
-		until(t, 20*time.Second, helm+" leaves nothing behind", func() error {
+		until(t, 2*time.Minute, helm+" leaves nothing behind", func() error {
 			if left := h.objects(t); len(left) > 0 {
 				return errors.New(strings.Join(left, ", "))
 			}

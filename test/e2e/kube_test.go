@@ -198,7 +198,7 @@ func (c *cluster) connect(t testing.TB) {
 func (c *cluster) run(t testing.TB) {
 	t.Helper()
 	c.server = begin(c.t, c.logs, "kube-apiserver", c.start[0], c.start[1:]...)
-	took := until(t, time.Minute, "kube-apiserver is ready", func() error {
+	took := until(t, 3*time.Minute, "kube-apiserver is ready", func() error {
 		if err := c.server.alive(); err != nil {
 			return err
 		}
