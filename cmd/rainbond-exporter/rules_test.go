@@ -17,6 +17,7 @@ func TestRulesPrintsTheVariantOfItsFlags(t *testing.T) {
 		{nil, healthy, string(rules.Rules)},
 		{[]string{"--identity=site,rainbond_region"}, healthy, "max by (site, rainbond_region, node)"},
 		{[]string{"--format=vmrule", "--lang=en"}, healthy, "kind: VMRule"},
+		{[]string{"--format=nightingale", "--lang=zh"}, healthy, `"name": "RainbondRegionUnreachable"`},
 		{[]string{"--web.external-url=https://e.example.com"}, healthy, `guide_url: "https://e.example.com/guide?lang=en#api-slow"`},
 		{[]string{"--interval=1m"}, healthy, "rainbond_api_probe_failed[1m59s]"},
 		{[]string{"--namespace=rainbond"}, healthy, "$ kubectl -n rainbond get"},

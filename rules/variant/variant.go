@@ -22,12 +22,13 @@ const (
 	Prometheus     = "prometheus"     // a rule file of Prometheus, Thanos, Mimir or vmalert
 	PrometheusRule = "prometheusrule" // an object of the Prometheus Operator
 	VMRule         = "vmrule"         // an object of the VictoriaMetrics Operator
+	Nightingale    = "nightingale"    // alert rules for the import of Nightingale, as JSON
 	Alertmanager   = "alertmanager"   // alertmanager.yaml
 	Templates      = "templates"      // templates/rainbond.tmpl
 )
 
 // Formats are all formats, the default first.
-var Formats = []string{Prometheus, PrometheusRule, VMRule, Alertmanager, Templates}
+var Formats = []string{Prometheus, PrometheusRule, VMRule, Nightingale, Alertmanager, Templates}
 
 // Langs are the languages of the texts, the default first.
 var Langs = []string{"both", "en", "zh"}
@@ -71,6 +72,9 @@ func Generate(o Options) ([]byte, error) {
 	text = forInterval(text, o.Interval)
 	text = o.withLinks(text)
 	text = inLanguage(text, o.Lang)
+	if o.Format == Nightingale {
+		return o.nightingale(text)
+	}
 	return []byte(asObject(text, o.Format)), nil
 }
 
