@@ -93,9 +93,12 @@ func TestTestAlertReportsWhereItStops(t *testing.T) {
 				ok := Path{Prometheus: "http://127.0.0.1:9090", Alertmanager: "http://127.0.0.1:9093", Relay: "http://127.0.0.1:10070", Severity: "critical"}.
 					Test(ctx, &http.Client{Transport: &p}, func(s Step) {
 						if s.Name == StepAlertmanager && s.OK { // its detail has the ID
-							s.Detail = ""
+							s.Detail = Detail{}
 						}
-						got = append(got, strings.TrimSpace(fmt.Sprintf("%s %t %s", s.Name, s.OK, s.Detail)))
+						got = append(got, strings.TrimSpace(fmt.Sprintf("%s %t %s", s.Name, s.OK, s.Detail.En)))
+						if (s.Detail.En == "") != (s.Detail.Zh == "") {
+							t.Errorf("%s has only one language: %+v", s.Name, s.Detail)
+						}
 					})
 				if text := strings.Join(got, "; "); text != c.want || ok != (name == "complete") {
 					t.Errorf("%t\n%s, expected\n%s", ok, text, c.want)

@@ -124,6 +124,15 @@ var phrases = map[string]phrase{
 	"skip_to_content": {"Skip to the findings", "跳到检查结果"},
 	"contents":        {"Contents", "目录"},
 
+	// A test alert.
+	"step_rules":        {"Rules loaded and evaluated", "规则已加载并在执行"},
+	"step_alertmanager": {"Alertmanager reachable", "Alertmanager 可达"},
+	"step_route":        {"Route", "路由"},
+	"step_relay":        {"Relay", "relay"},
+	"step_vendor":       {"Robot", "机器人"},
+	"test_complete":     {"The message has arrived. Alertmanager reports it as resolved within five minutes.", "消息已送达。五分钟内会收到它的恢复通知。"},
+	"test_stopped":      {"The message stopped here.", "消息停在这一步。"},
+
 	// The card about alerting.
 	"alerting_title":    {"Alerting", "告警通道"},
 	"alerting_healthy":  {"Rules are loaded, the Watchdog arrives at Alertmanager, and notifications succeed.", "规则已加载，Watchdog 到达 Alertmanager，通知发送成功。"},

@@ -35,7 +35,7 @@ var mayImport = map[string][]string{
 	"rules/variant":   {"report", "rules"},
 	"rules/lint":      {"collector", "doctor", "rules"},
 	"demo":            {"fault", "demo/pki"},
-	"tour":            {"collector", "demo", "doctor", "report/web", "rules"},
+	"tour":            {"collector", "demo", "doctor", "relay", "report", "report/web", "rules"},
 
 	"report/json":       {"collector", "doctor", "fault", "report"},
 	"report/terminal":   {"collector", "doctor", "report"},

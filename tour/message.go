@@ -62,16 +62,6 @@ func (w writer) text(data *template.Data, lang string) (string, error) {
 	return w.template.ExecuteTextString(fmt.Sprintf(`{{ template "rainbond.%s.text" . }}`, lang), data)
 }
 
-// Text returns the notification for Alertmanager's data in the language zh or
-// en.
-func Text(data *template.Data, lang string) (string, error) {
-	w, err := newWriter()
-	if err != nil {
-		return "", err
-	}
-	return w.text(data, lang)
-}
-
 func labelSet(of map[string]string) model.LabelSet {
 	set := model.LabelSet{}
 	for name, value := range of {

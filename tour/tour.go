@@ -8,6 +8,7 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 	"github.com/rainbond-exporter/rainbond-exporter/demo"
 	"github.com/rainbond-exporter/rainbond-exporter/doctor"
+	"github.com/rainbond-exporter/rainbond-exporter/relay"
 	"github.com/rainbond-exporter/rainbond-exporter/report/web"
 )
 
@@ -35,21 +37,23 @@ type Tour struct {
 	rules   map[string]doctor.Alert
 	writer  writer
 	healthy map[string]sample
+	chain   *chain
 
 	mu       sync.Mutex // guards reported
-	reported report
+	reported lastFault
 }
 
-// A report contains the findings of the last fault, for its resolved
+// A lastFault contains the findings of the last fault, for its resolved
 // notification.
-type report struct {
+type lastFault struct {
 	scenario string
 	findings []doctor.Finding
 	ended    time.Time // zero while the fault lasts
 }
 
-// New returns the tour of a demo. The snapshot is that of its healthy region.
-func New(d *demo.Demo, evaluator *doctor.Doctor, healthy collector.Snapshot) (*Tour, error) {
+// New returns the tour of a demo. The snapshot is that of its healthy region. Test
+// alerts take the path until ctx ends.
+func New(ctx context.Context, d *demo.Demo, evaluator *doctor.Doctor, healthy collector.Snapshot, path relay.Path) (*Tour, error) {
 	families, err := healthy.Gather()
 	if err != nil {
 		return nil, fmt.Errorf("gather the healthy region: %w", err)
@@ -58,7 +62,7 @@ func New(d *demo.Demo, evaluator *doctor.Doctor, healthy collector.Snapshot) (*T
 	if err != nil {
 		return nil, fmt.Errorf("message templates: %w", err)
 	}
-	t := &Tour{demo: d, rules: map[string]doctor.Alert{}, writer: w, healthy: series(families)}
+	t := &Tour{demo: d, rules: map[string]doctor.Alert{}, writer: w, healthy: series(families), chain: &chain{path: path, client: &http.Client{}, life: ctx}}
 	for _, a := range evaluator.Alerts() {
 		t.rules[a.Name] = a
 	}
@@ -68,7 +72,7 @@ func New(d *demo.Demo, evaluator *doctor.Doctor, healthy collector.Snapshot) (*T
 // Panels returns the tour's parts of the status page for a diagnosis.
 func (t *Tour) Panels(lang string, snapshot collector.Snapshot, d doctor.Diagnosis) web.Panels {
 	s := t.stop(lang, snapshot, d)
-	return web.Panels{Lead: render("lead", s), Aside: t.demo.Aside(lang), Follow: render("follow", s)}
+	return web.Panels{Lead: render("lead", s), Aside: t.demo.Aside(lang), Follow: render("follow", s) + t.chain.panel(lang)}
 }
 
 // maxChanges and maxMessages are the numbers of changes and notifications on
@@ -148,7 +152,7 @@ func (t *Tour) addMessages(s *stop, findings []doctor.Finding) {
 	t.mu.Lock()
 	switch {
 	case s.Broken:
-		t.reported = report{scenario: s.Scenario.Title[s.Lang], findings: findings}
+		t.reported = lastFault{scenario: s.Scenario.Title[s.Lang], findings: findings}
 	case t.reported.ended.IsZero():
 		t.reported.ended = s.At
 	}
@@ -184,25 +188,25 @@ func (s stop) Text(en, zh string) string {
 // Title returns the title of a scenario.
 func (s stop) Title(of demo.Scenario) string { return of.Title[s.Lang] }
 
-func render(name string, s stop) template.HTML {
+func render(name string, data any) template.HTML {
 	var b strings.Builder
-	if err := templates().ExecuteTemplate(&b, name, s); err != nil {
+	if err := templates().ExecuteTemplate(&b, name, data); err != nil {
 		panic("tour: its template: " + err.Error()) // cannot happen: the data are constant
 	}
 	return template.HTML(b.String())
 }
 
 // Start collects from the healthy region, returns its tour, and then sets the
-// demo's scenario again.
-func Start(ctx context.Context, d *demo.Demo, evaluator *doctor.Doctor, collect func(context.Context) (collector.Snapshot, error)) (*Tour, error) {
+// demo's scenario again. Test alerts take the path until ctx ends.
+func Start(ctx context.Context, d *demo.Demo, evaluator *doctor.Doctor, collect func(context.Context) (collector.Snapshot, error), path relay.Path) (*Tour, error) {
 	scenario := d.Scenario()
 	if scenario.Name == demo.Healthy {
-		return fromHealthy(ctx, d, evaluator, collect)
+		return fromHealthy(ctx, d, evaluator, collect, path)
 	}
 	if err := d.Set(demo.Healthy); err != nil {
 		return nil, err
 	}
-	t, err := fromHealthy(ctx, d, evaluator, collect)
+	t, err := fromHealthy(ctx, d, evaluator, collect, path)
 	if err != nil {
 		return nil, err
 	}
@@ -210,10 +214,10 @@ func Start(ctx context.Context, d *demo.Demo, evaluator *doctor.Doctor, collect 
 }
 
 // fromHealthy collects from the healthy region and returns its tour.
-func fromHealthy(ctx context.Context, d *demo.Demo, evaluator *doctor.Doctor, collect func(context.Context) (collector.Snapshot, error)) (*Tour, error) {
+func fromHealthy(ctx context.Context, d *demo.Demo, evaluator *doctor.Doctor, collect func(context.Context) (collector.Snapshot, error), path relay.Path) (*Tour, error) {
 	healthy, err := collect(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("collect from the healthy region: %w", err)
 	}
-	return New(d, evaluator, healthy)
+	return New(ctx, d, evaluator, healthy, path)
 }

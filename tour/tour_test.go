@@ -13,6 +13,7 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 	"github.com/rainbond-exporter/rainbond-exporter/demo"
 	"github.com/rainbond-exporter/rainbond-exporter/doctor"
+	"github.com/rainbond-exporter/rainbond-exporter/relay"
 	"github.com/rainbond-exporter/rainbond-exporter/report/web"
 	"github.com/rainbond-exporter/rainbond-exporter/rules"
 )
@@ -82,7 +83,7 @@ func TestTourOfAFault(t *testing.T) {
 	tour, err := Start(t.Context(), d, evaluator, func(context.Context) (collector.Snapshot, error) {
 		seen = append(seen, d.Scenario().Name)
 		return disk(0.4), nil
-	})
+	}, relay.Path{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +139,7 @@ func TestStartFailsWithoutTheHealthyRegion(t *testing.T) {
 	}
 	defer d.Close()
 	evaluator, _ := doctor.New(rules.Rules, rules.Alertmanager)
-	_, err = Start(t.Context(), d, evaluator, func(context.Context) (collector.Snapshot, error) { return collector.Snapshot{}, errors.New("no time") })
+	_, err = Start(t.Context(), d, evaluator, func(context.Context) (collector.Snapshot, error) { return collector.Snapshot{}, errors.New("no time") }, relay.Path{})
 	if err == nil || err.Error() != "collect from the healthy region: no time" {
 		t.Error(err)
 	}

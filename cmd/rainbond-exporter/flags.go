@@ -90,6 +90,7 @@ type flags struct {
 	webURL, grafanaURL, guideURL string // external URLs, without a trailing slash; "" if unknown
 
 	prometheusURL, alertmanagerURL string // without a trailing slash; "" for no card about alerting
+	relayURL, relayTokenFile       string // of the demo's test message; "" without a relay
 	frameAncestor                  string // origin; "" for none
 
 	relayFile string
@@ -175,6 +176,7 @@ func parse(args []string, out io.Writer) (*flags, error) {
 		Default(collector.DefaultTimeout.String()).SetValue(&duration{"collection.timeout", &f.collectionTimeout})
 	f.linkFlags(serve)
 	f.alertingFlags(serve)
+	f.frameFlag(serve)
 	f.web = webflag.AddFlags(serve, defaultAddress)
 
 	check := app.Command(cmdCheck, "Check once and print the faults. Exit status: 0 healthy, 1 faults, 2 unknown.")
@@ -193,6 +195,9 @@ func parse(args []string, out io.Writer) (*flags, error) {
 	demo.Flag("rsa-bits", "Size of the simulated region's RSA keys.").Hidden().IntVar(&f.bits)
 	demoServe := demo.Command(cmdServe, "Serve the demo (default).").Default()
 	demoWeb := webflag.AddFlags(demoServe, "127.0.0.1"+defaultAddress)
+	f.alertingFlags(demoServe)
+	demoServe.Flag("alerting.relay-url", "URL of the relay, for the test message of the page. Requires --alerting.alertmanager-url.").PlaceHolder("URL").StringVar(&f.relayURL)
+	demoServe.Flag("alerting.relay-token-file", "File with the token of the relay.").PlaceHolder("FILE").StringVar(&f.relayTokenFile)
 	demoCheck := demo.Command(cmdCheck, "Check the demo once and print the faults.")
 	f.checkFlags(demoCheck)
 
@@ -273,24 +278,31 @@ func externalURLs(c *kingpin.CmdClause, web, grafana, guide *string) {
 	c.Flag("guide.external-url", "URL of the guide. Default: --web.external-url followed by /guide, otherwise the project page.").PlaceHolder("URL").StringVar(guide)
 }
 
-// alertingFlags defines the flags of the status page about alerting, and who may embed it.
+// alertingFlags defines the flags of the status page about alerting.
 func (f *flags) alertingFlags(c *kingpin.CmdClause) {
 	c.Flag("alerting.prometheus-url", "URL of the Prometheus that evaluates the rules. The status page then has a card about alerting. Requires --alerting.alertmanager-url.").
 		PlaceHolder("URL").StringVar(&f.prometheusURL)
 	c.Flag("alerting.alertmanager-url", "URL of its Alertmanager.").PlaceHolder("URL").StringVar(&f.alertmanagerURL)
+}
+
+// frameFlag defines the flag for who may embed the status page.
+func (f *flags) frameFlag(c *kingpin.CmdClause) {
 	c.Flag("web.frame-ancestor", "Origin of the only site that may embed the status page, such as https://console.example.com:7070. Default: none.").
 		PlaceHolder("ORIGIN").StringVar(&f.frameAncestor)
 }
 
 // checkAlerting checks these flags and removes a slash at the end of the URLs.
 func (f *flags) checkAlerting() error {
-	for name, value := range map[string]*string{"prometheus": &f.prometheusURL, "alertmanager": &f.alertmanagerURL} {
+	for name, value := range map[string]*string{"prometheus": &f.prometheusURL, "alertmanager": &f.alertmanagerURL, "relay": &f.relayURL} {
 		if err := report.CheckURL(value, "http://"+name+":9090"); err != nil {
 			return fmt.Errorf("--alerting.%s-url: %w", name, err)
 		}
 	}
 	if (f.prometheusURL == "") != (f.alertmanagerURL == "") {
 		return errors.New("--alerting.prometheus-url, --alerting.alertmanager-url: only one is set; expected both or none")
+	}
+	if f.relayURL != "" && f.alertmanagerURL == "" || f.relayTokenFile != "" && f.relayURL == "" {
+		return errors.New("--alerting.relay-url, --alerting.relay-token-file: expected --alerting.alertmanager-url and, with a token, --alerting.relay-url")
 	}
 	if u, err := url.Parse(f.frameAncestor); f.frameAncestor != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || f.frameAncestor != u.Scheme+"://"+u.Host || !validHost.MatchString(u.Host)) {
 		return fmt.Errorf("--web.frame-ancestor: %q; expected one origin without a path, such as https://console.example.com:7070", f.frameAncestor)

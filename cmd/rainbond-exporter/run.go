@@ -11,6 +11,7 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 	"github.com/rainbond-exporter/rainbond-exporter/demo"
 	"github.com/rainbond-exporter/rainbond-exporter/doctor"
+	"github.com/rainbond-exporter/rainbond-exporter/relay"
 	"github.com/rainbond-exporter/rainbond-exporter/report/web"
 	"github.com/rainbond-exporter/rainbond-exporter/tour"
 )
@@ -60,7 +61,7 @@ func (f *flags) do(ctx context.Context, out, errs io.Writer) (int, error) {
 	case cmdCheck:
 		return f.check(ctx, out, errs)
 	}
-	extension := &extension{path: demo.Path, changed: func() {}}
+	extension := &extension{changed: func() {}}
 	d, err := demo.Start(ctx, demo.Options{Scenario: f.scenario, Installation: f.installation, Progress: errs, Bits: f.bits, Switched: func(string) { extension.changed() }})
 	if err != nil {
 		return unknown, err
@@ -70,11 +71,15 @@ func (f *flags) do(ctx context.Context, out, errs io.Writer) (int, error) {
 	if f.command == cmdDemoCheck {
 		return f.check(ctx, out, errs)
 	}
-	extension.handler, extension.style = d.Switch(), tour.Style
+	path := relay.Path{Prometheus: f.prometheusURL, Alertmanager: f.alertmanagerURL, Relay: f.relayURL, Severity: "critical"}
+	if err := readToken("alerting.relay-token-file", f.relayTokenFile, &path.Token); err != nil {
+		return unknown, err
+	}
+	extension.handlers, extension.style = map[string]http.Handler{demo.Path: d.Switch()}, tour.Style
 	extension.start = func(ctx context.Context, evaluator *doctor.Doctor, collect func(context.Context) (collector.Snapshot, error)) error {
-		t, err := tour.Start(ctx, d, evaluator, collect)
+		t, err := tour.Start(ctx, d, evaluator, collect, path)
 		if err == nil {
-			extension.panels = t.Panels
+			extension.panels, extension.handlers[tour.TestAlertPath] = t.Panels, t.TestAlert()
 		}
 		return err
 	}
@@ -95,11 +100,10 @@ func (f *flags) pointAt(d *demo.Demo) {
 
 // An extension adds the demo to the status page. The zero value adds nothing.
 type extension struct {
-	panels  func(lang string, snapshot collector.Snapshot, d doctor.Diagnosis) web.Panels
-	style   string
-	path    string // of handler
-	handler http.Handler
-	// start is called before the first request; it may set panels.
+	panels   func(lang string, snapshot collector.Snapshot, d doctor.Diagnosis) web.Panels
+	style    string
+	handlers map[string]http.Handler // by path
+	// start is called before the first request; it may set panels and handlers.
 	start   func(ctx context.Context, evaluator *doctor.Doctor, collect func(context.Context) (collector.Snapshot, error)) error
 	changed func() // called when the faults of the region have changed; serve sets it
 }

@@ -126,8 +126,8 @@ func (f *flags) serve(ctx context.Context, extension *extension) error {
 	mux.HandleFunc("GET /-/healthy", text("healthy"))
 	mux.HandleFunc("GET /-/ready", text("ready"))
 	mux.Handle("/-/reload", reload)
-	if extension.handler != nil {
-		mux.Handle(extension.path, extension.handler)
+	for path, handler := range extension.handlers {
+		mux.Handle(path, handler)
 	}
 	return listen(ctx, f.web, mux, log)
 }

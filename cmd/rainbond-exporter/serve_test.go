@@ -19,6 +19,7 @@ import (
 
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 	"github.com/rainbond-exporter/rainbond-exporter/demo"
+	"github.com/rainbond-exporter/rainbond-exporter/tour"
 )
 
 // exporter is a serving exporter.
@@ -157,6 +158,12 @@ func TestDemoServesEverythingWithoutSecrets(t *testing.T) {
 			t.Errorf("%s: RainbondTLSHandshakeErrors fires: %v", s, fires)
 		}
 	}
+	if status, body := e.do(http.MethodPost, tour.TestAlertPath, nil); status != http.StatusSeeOther {
+		t.Fatalf("test message: %d %s", status, body)
+	}
+	if page := e.get("/?lang=en"); !strings.Contains(page, "This demo has no Prometheus, Alertmanager and relay") {
+		t.Error("the page does not report which part of the chain is missing")
+	}
 	if !strings.Contains(pages, "RainbondConsoleCertificateMismatch") || !strings.Contains(pages, "控制台保存的证书") {
 		t.Error("the pages do not show what the scenarios break")
 	}
@@ -242,5 +249,11 @@ func TestInvalidConfigurationIsRejected(t *testing.T) {
 	}
 	for _, path := range []string{"/-/healthy", "/-/ready"} {
 		e.get(path)
+	}
+	// What only the demo has.
+	for _, path := range []string{demo.Path, tour.TestAlertPath} {
+		if status, _ := e.do(http.MethodPost, path, url.Values{}); status == http.StatusSeeOther || strings.Contains(e.get("/"), strings.TrimPrefix(path, "/")) {
+			t.Errorf("serve has %s: %d", path, status)
+		}
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/rainbond-exporter/rainbond-exporter/configfile"
 	"github.com/rainbond-exporter/rainbond-exporter/relay"
+	"github.com/rainbond-exporter/rainbond-exporter/report"
 )
 
 // testAlertFlags holds the flags of the command test-alert.
@@ -34,20 +34,23 @@ func (t *testAlertFlags) add(c *kingpin.CmdClause, lang *string) {
 	c.Flag("timeout", "Time limit of the test. The route waits for its group_wait.").Default("2m").DurationVar(&t.timeout)
 }
 
-// stepTexts are the names of the steps of a test, and its end.
-var stepTexts = map[string]map[string]string{
-	"en": {
-		relay.StepRules: "Rules loaded and evaluated", relay.StepAlertmanager: "Alertmanager reachable", relay.StepRoute: "Route",
-		relay.StepRelay: "Relay", relay.StepVendor: "Robot", "ok": "ok", "failed": "failed",
-		"complete": "The message has arrived. Alertmanager reports it as resolved within five minutes.", "stopped": "The message stopped here.",
-		"partial": "The alert has a route. Without --relay.url, the rest is not checked.",
-	},
-	"zh": {
-		relay.StepRules: "规则已加载并在执行", relay.StepAlertmanager: "Alertmanager 可达", relay.StepRoute: "路由",
-		relay.StepRelay: "relay", relay.StepVendor: "机器人", "ok": "正常", "failed": "失败",
-		"complete": "消息已送达。五分钟内会收到它的恢复通知。", "stopped": "消息停在这一步。",
-		"partial": "告警有路由。没有 --relay.url，后面的步骤未检查。",
-	},
+// testTexts are the texts of a test that only the command has.
+var testTexts = map[string]map[string]string{
+	"en": {"ok": "ok", "failed": "failed", "partial": "The alert has a route. Without --relay.url, the rest is not checked."},
+	"zh": {"ok": "正常", "failed": "失败", "partial": "告警有路由。没有 --relay.url，后面的步骤未检查。"},
+}
+
+// readToken reads the token of the relay from the file of a flag, if there is one.
+func readToken(flag, file string, token *string) error {
+	if file == "" {
+		return nil
+	}
+	text, err := configfile.Read(file, "a text file", 1<<12)
+	if err != nil || strings.TrimSpace(string(text)) == "" {
+		return fmt.Errorf("--%s: cannot be read or is empty; expected a file with the token of the relay", flag)
+	}
+	*token = strings.TrimSpace(string(text))
+	return nil
 }
 
 // testAlert sends a test message through the whole path and prints each step.
@@ -65,31 +68,27 @@ func (f *flags) testAlert(ctx context.Context, out io.Writer) (int, error) {
 	if t.timeout <= 0 {
 		return unknown, fmt.Errorf("--timeout: %s; expected a duration above 0, such as 2m", t.timeout)
 	}
-	if t.tokenFile != "" {
-		token, err := configfile.Read(t.tokenFile, "a text file", 1<<12)
-		if err != nil || strings.TrimSpace(string(token)) == "" {
-			return unknown, errors.New("--relay.token-file: cannot be read or is empty; expected a file with the token of the relay")
-		}
-		t.path.Token = strings.TrimSpace(string(token))
+	if err := readToken("relay.token-file", t.tokenFile, &t.path.Token); err != nil {
+		return unknown, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
-	texts := stepTexts[f.lang]
+	texts := testTexts[f.lang]
 	ok := t.path.Test(ctx, &http.Client{}, func(s relay.Step) {
 		result := texts["ok"]
 		if !s.OK {
 			result = texts["failed"]
 		}
-		fmt.Fprintf(out, "[%s] %s: %s\n", result, texts[s.Name], s.Detail)
+		fmt.Fprintf(out, "[%s] %s: %s\n", result, report.Phrase(f.lang, "step_"+s.Name), s.Detail.In(f.lang))
 	})
 	switch {
 	case !ok:
-		fmt.Fprintln(out, texts["stopped"])
+		fmt.Fprintln(out, report.Phrase(f.lang, "test_stopped"))
 		return faults, nil
 	case t.path.Relay == "":
 		fmt.Fprintln(out, texts["partial"])
 	default:
-		fmt.Fprintln(out, texts["complete"])
+		fmt.Fprintln(out, report.Phrase(f.lang, "test_complete"))
 	}
 	return healthy, nil
 }

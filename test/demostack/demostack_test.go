@@ -7,39 +7,67 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rainbond-exporter/rainbond-exporter/relay"
+	"github.com/rainbond-exporter/rainbond-exporter/test/stack"
 )
 
-// A message as Alertmanager 0.31 sent it, shortened.
-const message = `{"receiver":"page","status":"firing","alerts":[{"status":"firing","labels":{"alertname":"RainbondRegionAPIDown","rainbond_region":"rainbond","severity":"critical"},
-"annotations":{"summary":"Region rainbond: the API is down","summary_zh":"集群 rainbond：API 不可用","description":"Impact: everybody.\n$ kubectl get pods","description_zh":"影响：所有人。\n$ kubectl get pods"}}],
-"commonLabels":{"severity":"critical"},"commonAnnotations":{"summary":"Region rainbond: the API is down","summary_zh":"集群 rainbond：API 不可用"}}`
-
 func TestThePhoneShowsMessagesAndTheWatchdogOnce(t *testing.T) {
-	for lang, want := range map[string]string{
-		"en": "  to page\n[PAGE] Region rainbond: the API is down\nImpact: everybody.\n$ kubectl get pods\n\n",
-		"zh": "  to page\n【紧急】集群 rainbond：API 不可用\n影响：所有人。\n$ kubectl get pods\n\n",
+	var out strings.Builder
+	p, err := listen(t.Context(), &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, request := range []struct {
+		path, body string
+		status     int
+	}{
+		{deadman, "{}", http.StatusOK},
+		{deadman, "{}", http.StatusOK},
+		{messages, `{"title":"[PAGE] Region rainbond: the API is down","state":"critical","text":"[PAGE] Region rainbond: the API is down\nImpact: everybody."}`, http.StatusOK},
+		{messages, "rubbish", http.StatusBadRequest},
 	} {
-		var out strings.Builder
-		p, err := listen(t.Context(), &out, lang)
+		answer, err := http.Post(p.url+request.path, "application/json", strings.NewReader(request.body))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, body := range []string{`{"receiver":"deadman","alerts":[]}`, `{"receiver":"deadman","alerts":[]}`, message, "rubbish"} {
-			answer, err := http.Post(p.url, "application/json", strings.NewReader(body))
-			if err != nil {
-				t.Fatal(err)
-			}
-			_ = answer.Body.Close()
-			if refused := answer.StatusCode == http.StatusBadRequest; refused != (body == "rubbish") {
-				t.Errorf("%.20s: %s", body, answer.Status)
-			}
+		_ = answer.Body.Close()
+		if answer.StatusCode != request.status {
+			t.Errorf("%.20s: %s", request.body, answer.Status)
 		}
-		if err := p.Close(); err != nil {
-			t.Fatal(err)
-		}
-		got := out.String()
-		if !strings.HasSuffix(got, want) || strings.Count(got, "received the Watchdog") != 1 {
-			t.Errorf("%s: got\n%s\nwant at its end\n%s", lang, got, want)
+	}
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	const want = "\n[PAGE] Region rainbond: the API is down\nImpact: everybody.\n\n"
+	if got := out.String(); !strings.HasSuffix(got, want) || strings.Count(got, "received the Watchdog") != 1 {
+		t.Errorf("got\n%s\nwant at its end\n%s", got, want)
+	}
+}
+
+// The relay loads the configuration, and Alertmanager reads each URL from its file.
+func TestTheRelayIsBetweenAlertmanagerAndThePhone(t *testing.T) {
+	folder := t.TempDir()
+	path, err := writeRelay(folder, "http://127.0.0.1:1"+messages, "zh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := relay.Load(path)
+	if err != nil || len(config.Receivers) != 1 || config.Receivers[0].Lang != "zh" {
+		t.Error(config, err)
+	}
+	_, manager, err := stack.Stack{Webhook: "http://relay", Deadman: "http://deadman"}.Write(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(manager)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]string{"webhook-url": "http://relay", "deadman-url": "http://deadman"} {
+		url, err := os.ReadFile(filepath.Join(folder, file))
+		if err != nil || string(url) != want || !strings.Contains(string(text), "url_file: "+filepath.Join(folder, file)+"\n") {
+			t.Errorf("%s: %q, %v in\n%s", file, url, err, text)
 		}
 	}
 }

@@ -1,7 +1,7 @@
 // Command demostack is make demo-stack: the demo, with a real
-// Prometheus and a real Alertmanager with the configuration that ships, whose
-// messages it prints as a phone would show them. It ends everything when it
-// must end.
+// Prometheus and a real Alertmanager with the configuration that ships, and a
+// relay, whose messages it prints as a chat would show them. It ends everything
+// when it must end.
 package main
 
 import (
@@ -45,15 +45,19 @@ func run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(folder)
-	phone, err := listen(ctx, out, language())
+	phone, err := listen(ctx, out)
 	if err != nil {
 		return err
 	}
 	defer phone.Close()
 
-	exporter, prometheus, manager := address(ctx, "10069"), address(ctx, "9090"), address(ctx, "9093")
-	c := stack.Stack{Webhook: phone.url, Alertmanager: manager, Scrapes: fmt.Sprintf(scrapes, exporter)}
+	exporter, prometheus, manager, relay := address(ctx, "10069"), address(ctx, "9090"), address(ctx, "9093"), address(ctx, "10070")
+	c := stack.Stack{Webhook: "http://" + relay + "/alertmanager/phone", Deadman: phone.url + deadman, Alertmanager: manager, Scrapes: fmt.Sprintf(scrapes, exporter)}
 	prometheusConfig, managerConfig, err := c.Write(folder)
+	if err != nil {
+		return err
+	}
+	relayConfig, err := writeRelay(folder, phone.url+messages, language())
 	if err != nil {
 		return err
 	}
@@ -61,7 +65,11 @@ func run(ctx context.Context, out io.Writer) error {
 	defer programs.end()
 	for _, start := range []func() error{
 		func() error {
-			return programs.start("demo", "bin/rainbond-exporter", nil, "demo", "--web.listen-address="+exporter)
+			return programs.start("demo", "bin/rainbond-exporter", nil, "demo", "--web.listen-address="+exporter,
+				"--alerting.prometheus-url=http://"+prometheus, "--alerting.alertmanager-url=http://"+manager, "--alerting.relay-url=http://"+relay)
+		},
+		func() error {
+			return programs.start("relay", "bin/rainbond-exporter", nil, "relay", "--config.file="+relayConfig, "--web.listen-address="+relay)
 		},
 		func() error {
 			return programs.start("alertmanager", "tools/bin/alertmanager", nil, "--config.file="+managerConfig,
@@ -80,7 +88,7 @@ func run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, welcome, exporter, prometheus, manager, grafana, folder)
+	fmt.Fprintf(out, welcome, exporter, prometheus, manager, relay, grafana, folder)
 	select {
 	case err := <-programs.ended:
 		return err
@@ -91,9 +99,10 @@ func run(ctx context.Context, out io.Writer) error {
 }
 
 const welcome = `
-demo          http://%s                 break something here (up in some seconds)
+demo          http://%s                 break something here, or send a test message (up in some seconds)
 Prometheus    http://%s/api/v1/alerts   what is pending and what fires; built without pages
 Alertmanager  http://%s                 what was sent, and what is inhibited
+relay         http://%s/metrics         what it posted to the chat
 Grafana       %s
 logs          %s
 
@@ -101,6 +110,15 @@ Messages appear below, at the pace that ships: a page comes some 75 s after the 
 its end some minutes after the repair. Ctrl-C ends everything.
 
 `
+
+// writeRelay writes the configuration of the relay, and returns its path.
+func writeRelay(folder, url, lang string) (string, error) {
+	config := filepath.Join(folder, "relay.yaml")
+	if err := os.WriteFile(filepath.Join(folder, "phone-url"), []byte(url), 0o600); err != nil {
+		return "", err
+	}
+	return config, os.WriteFile(config, fmt.Appendf(nil, "receivers: [{name: phone, type: webhook, url_file: phone-url, lang: %s}]\n", lang), 0o600)
+}
 
 // address is on loopback, with the usual port where nobody has it.
 func address(ctx context.Context, port string) string {

@@ -3,6 +3,7 @@
 package stack
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,14 +15,15 @@ import (
 // A Stack contains what differs from the files that ship.
 type Stack struct {
 	Webhook      string              // the URL that gets the messages
+	Deadman      string              // the URL that gets the Watchdog; "": Webhook
 	Alertmanager string              // its address, for Prometheus
 	Scrapes      string              // the rest of Prometheus' configuration
 	Edit         func([]byte) []byte // is done to the rules and to Alertmanager's configuration; nil: nothing
 }
 
 // urlFile is where Alertmanager's configuration sets in which file a
-// receiver's address is.
-var urlFile = regexp.MustCompile(`(?m)^([ -]*url_file: *)(\S+)`)
+// receiver's address is: webhook-url or deadman-url.
+var urlFile = regexp.MustCompile(`(?m)^([ -]*url_file: *)\S+/(\S+)`)
 
 // Write writes everything into the folder and returns the paths of the two
 // configurations.
@@ -37,7 +39,8 @@ func (s Stack) Write(folder string) (prometheus, alertmanager string, err error)
 	}
 	for path, text := range map[string][]byte{
 		in("webhook-url"): []byte(s.Webhook),
-		alertmanager:      urlFile.ReplaceAll(edit(rules.Alertmanager), []byte("${1}"+in("webhook-url"))),
+		in("deadman-url"): []byte(cmp.Or(s.Deadman, s.Webhook)),
+		alertmanager:      urlFile.ReplaceAll(edit(rules.Alertmanager), []byte("${1}"+in("${2}"))),
 		filepath.Join(in("templates"), "rainbond.tmpl"): rules.Messages,
 		in("rainbond.rules.yaml"):                       edit(rules.Rules),
 		prometheus: fmt.Appendf(nil, `
