@@ -131,7 +131,7 @@ stack: build ## the chart's alerting stack: installed on a real API server, run 
 	@tools/build etcd kube-apiserver kubectl helm prometheus alertmanager
 	@go test -tags e2e -count=1 -v -timeout 30m -run '^TestTheStack$$' ./test/e2e -stack.table=../../docs/stack.md
 
-sync: ## makes the dashboards, copies them and the rules into the chart, and makes the chart's README
+sync: ## makes the dashboards, copies them and the rules into the chart, and makes the chart's README and the guide in HTML
 	@tools/sync
 
 panels: build ## every panel of the dashboards, drawn with Grafana's own components, into dist/panels; and their types (PICTURES=1 takes those of the documentation)

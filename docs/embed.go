@@ -1,5 +1,5 @@
 // Package docs contains the guide, embedded so that the exporter can serve it
-// at an air-gapped site.
+// at an air-gapped site. The exporter serves the HTML; tests read the Markdown.
 package docs
 
 import _ "embed"
@@ -14,3 +14,14 @@ var GuideZH []byte
 //
 //go:embed guide.en.md
 var GuideEN []byte
+
+// PageZH is GuideZH in HTML: the list of contents, the line <!-- text --> and the
+// text. make sync writes it.
+//
+//go:embed guide.zh.html
+var PageZH []byte
+
+// PageEN is GuideEN in HTML.
+//
+//go:embed guide.en.html
+var PageEN []byte

@@ -111,7 +111,7 @@ func (f *flags) serve(ctx context.Context, extension *extension) error {
 		prober: func() func(context.Context, fault.Region) fault.Trace {
 			return withoutVerdict(f.probe(&probe.Prober{Resolver: f.resolver}))
 		}}
-	page := &web.Site{Collect: collect, Doctor: evaluator, Links: f.external(), Panels: extension.panels, Style: extension.style, Guide: map[string][]byte{"zh": docs.GuideZH, "en": docs.GuideEN}, FrameAncestor: f.frameAncestor, ExternalURL: f.webURL}
+	page := &web.Site{Collect: collect, Doctor: evaluator, Links: f.external(), Panels: extension.panels, Style: extension.style, Guide: map[string][]byte{"zh": docs.PageZH, "en": docs.PageEN}, FrameAncestor: f.frameAncestor, ExternalURL: f.webURL}
 	if f.prometheusURL != "" {
 		page.Alerting = (&alerting.Reader{Prometheus: f.prometheusURL, Alertmanager: f.alertmanagerURL, Client: &http.Client{}, Now: time.Now}).Read
 	}

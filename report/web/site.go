@@ -35,8 +35,8 @@ type Site struct {
 	// Collect returns a snapshot. It is asked for each page, with collectTimeout.
 	Collect func(context.Context) (collector.Snapshot, error)
 	Doctor  *doctor.Doctor
-	// Guide is the guide in Markdown by language. A line <a id="…"></a> above
-	// a heading is its anchor, in addition to the one that GitHub gives it.
+	// Guide is the guide by language, in HTML that is not escaped: the list of
+	// contents, the line <!-- text --> and the text.
 	Guide map[string][]byte
 	// Links are the URLs of pages elsewhere. Without Links.Guide, the status
 	// page links to the guide of this site.

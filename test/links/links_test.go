@@ -132,7 +132,7 @@ var projectPage = regexp.MustCompile(`https://github\.com/rainbond-exporter/rain
 // TestLinksOfTheGuide follows the links of /guide in the browser's way, and the section of each alert on both pages.
 func TestLinksOfTheGuide(t *testing.T) {
 	all := files(t)
-	site := &web.Site{Guide: map[string][]byte{"en": docs.GuideEN, "zh": docs.GuideZH}}
+	site := &web.Site{Guide: map[string][]byte{"en": docs.PageEN, "zh": docs.PageZH}}
 	d, err := doctor.New(rules.Rules, rules.Alertmanager)
 	if err != nil {
 		t.Fatal(err)
