@@ -73,15 +73,15 @@ clients: ## real programs: MariaDB as the console's database; curl, openssl and 
 # In another installation: make faults INSTALLATION=quick, with or without ROW, into the table of installations of that page.
 # INSTALLATION=all runs a ROW in all of them at once; without a ROW it runs them one after the other, four hours.
 INSTALLATIONS := quick host kubernetes managed remote-console namespace v5
-FAULTS = ../../bin/faults.test -test.run '^TestFaults$$' -test.timeout 80m -test.parallel 200 $(if $(INTERVAL),-interval=$(INTERVAL))
+FAULTS = ../../bin/faults.test -test.run '^TestFaults$$' -test.timeout 80m -test.parallel 200 $(if $(INTERVAL),-interval=$(INTERVAL)) $(if $(ENGINE),-engine=$(ENGINE))
 # Every collector, noise, two faults at once, a cause and its symptom; what takes longest begins first.
 FAULTS_CI := tls-go-distrusts,api-one-miss,watch-kube-down,component-half,api-5xx,api-dropped,api-reset,api-one-other-failure,api-pod-down,cert-rotated-broken,cert-rotated-latent,cert-one-failure,cert-secret-gone,cert-crlf,node-role-bare-key,node-role-none,disk-takes-api,disk-readonly,two-regions,two-faults,tls-scanner,component-rolling,node-role-empty-value,api-wrong-peer,watch-db-locked,two-scrapers,quick/cert-crlf,quick/api-refused-pod-ready,host/cert-rotated-latent,kubernetes/node-role-bare-key,managed/api-dropped,remote-console/api-pod-down,namespace/component-gone,v5/cert-ca-stale
 
 faults: build ## every fault at the pace that ships, one page each: half an hour (ROW=name plays one, INSTALLATION=quick another platform)
-	@tools/build prometheus promtool alertmanager amtool
+	@tools/build prometheus promtool alertmanager amtool $(filter vmalert,$(ENGINE))
 	@go test -tags e2e,faults -c -o bin/faults.test ./test/e2e
-	@cd test/e2e && $(if $(ROW)$(filter-out all,$(INSTALLATION)),\
-		$(FAULTS) $(if $(ROW),-quick -row=$(ROW)) $(if $(INSTALLATION),$(if $(INTERVAL),,-record) -installation=$(INSTALLATION)),\
+	@cd test/e2e && $(if $(ROW)$(filter-out all,$(INSTALLATION))$(INTERVAL)$(ENGINE),\
+		$(FAULTS) $(if $(ROW),-quick -row=$(ROW)) $(if $(INSTALLATION)$(INTERVAL)$(ENGINE),-record) $(if $(INSTALLATION),-installation=$(INSTALLATION)),\
 		$(if $(INSTALLATION),for i in default $(INSTALLATIONS); do $(FAULTS) -record -installation=$$i || failed=1; done; test -z "$$failed",$(FAULTS) -record))
 
 faults-ci: build ## some of the faults, in eleven minutes

@@ -72,6 +72,7 @@ func shipped(t testing.TB, name string) []byte {
 // alerting is Prometheus, Alertmanager and the person at the other end.
 type alerting struct {
 	prometheus string // its URL
+	manager    string // Alertmanager's URL
 	person     *person
 	processes  []*process
 }
@@ -96,8 +97,8 @@ scrape_configs: [{job_name: rainbond-exporter, static_configs: [{targets: [%[2]s
 // ships. Scrapes is what Prometheus' configuration contains in addition.
 func beginAlerting(t testing.TB, folder, logs string, edit func([]byte) []byte, scrapes string, flags ...string) *alerting {
 	t.Helper()
-	a := &alerting{person: newPerson(t)}
 	manager := freeAddress(t)
+	a := &alerting{person: newPerson(t), manager: "http://" + manager}
 	prometheus, config, err := stack.Stack{Webhook: a.person.server.URL, Alertmanager: manager, Scrapes: scrapes, Edit: edit}.Write(folder)
 	must(t, err)
 	a.processes = append(a.processes, begin(t, logs, "alertmanager", tool(t, "alertmanager"), "--config.file="+config, "--storage.path="+filepath.Join(folder, "alertmanager"),

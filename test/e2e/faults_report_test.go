@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"log/slog"
@@ -302,7 +303,7 @@ func (r *results) record(t testing.TB, page string) {
 			result.Seconds = append(result.Seconds, int(h.fired.Seconds()+0.5))
 		}
 		if o.place.Name != "" {
-			measured.Add(o.place.Name, o.name, result)
+			measured.Add(cmp.Or(setting(), o.place.Name), o.name, result)
 		}
 	}
 	must(t, measured.Write(measuredFile))

@@ -68,6 +68,10 @@ func admit(t testing.TB, faults []breakage) ([]*patient, []*ward) {
 		name := fmt.Sprintf("ward-%d", i)
 		at := sub(t, folder, name)
 		w.remember(t, at, faults)
+		if *engine == "vmalert" {
+			w.beginVMAlert(t, at, sub(t, logs, name))
+			continue
+		}
 		w.alerting = beginAlerting(t, at, sub(t, logs, name), edited(t), w.scrapes())
 	}
 	for _, w := range wards {
@@ -92,6 +96,25 @@ func (w *ward) remember(t testing.TB, folder string, faults []breakage) {
 			}
 		}
 	}
+}
+
+// beginVMAlert lets vmalert evaluate the rules, with the samples of a Prometheus that has no rules
+// and stores what vmalert records.
+func (w *ward) beginVMAlert(t testing.TB, folder, logs string) {
+	t.Helper()
+	without := func(text []byte) []byte {
+		if bytes.Equal(text, rules.Rules) {
+			return []byte("groups: []\n")
+		}
+		return text
+	}
+	w.alerting = beginAlerting(t, folder, logs, without, w.scrapes(), "--web.enable-remote-write-receiver")
+	file := filepath.Join(folder, "vmalert.rules.yaml")
+	write(t, file, edited(t)(rules.Rules))
+	listen := freeAddress(t)
+	w.processes = append(w.processes, begin(t, logs, "vmalert", tool(t, "vmalert"), "-rule="+file, "-evaluationInterval="+rowInterval.String(), "-rule.evalDelay=0s",
+		"-datasource.url="+w.prometheus, "-remoteRead.url="+w.prometheus, "-remoteWrite.url="+w.prometheus, "-notifier.url="+w.manager, "-httpListenAddr="+listen))
+	until(t, time.Minute, "vmalert is ready", func() error { _, err := get("http://" + listen + "/health"); return err })
 }
 
 // edited makes the rules the variant for the interval, and changes nothing in the rest of what ships.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -19,7 +20,12 @@ const (
 	InProcess = "in-process"
 	EndToEnd  = "end-to-end"
 	Soak      = "soak"
+	Settings  = "settings"
 )
+
+// settings are the other intervals and engines with which the faults of the default installation
+// are measured, by their name in the results.
+var settings = []string{"60s", "vmalert", "vmalert-60s"}
 
 // Replace returns the page with another text in the section of that name, which
 // is between two comments.
@@ -33,9 +39,14 @@ func Replace(page, section, text string) (string, error) {
 	return before + begin + "\n" + strings.TrimSpace(text) + "\n\n" + end + after, nil
 }
 
-// Page returns docs/faults.md with all three sections.
+// Page returns docs/faults.md with all its sections.
 func Page(page string, measured Results) (string, error) {
-	for section, text := range map[string]string{InProcess: Expected(), EndToEnd: measured.Table(measured.rows()), Soak: measured.Table([]string{Soak})} {
+	for section, text := range map[string]string{
+		InProcess: Expected(),
+		EndToEnd:  measured.Table(measured.rows(installations()), installations()),
+		Soak:      measured.Table([]string{Soak}, installations()),
+		Settings:  measured.Table(measured.rows(settings), append([]string{demo.Default}, settings...)),
+	} {
 		var err error
 		if page, err = Replace(page, section, text); err != nil {
 			return "", err
@@ -44,29 +55,35 @@ func Page(page string, measured Results) (string, error) {
 	return page, nil
 }
 
-// rows returns the measured rows: the scenarios of the demo in their order, then
-// the others.
-func (r Results) rows() []string {
-	var all, others []string
-	for _, s := range demo.Scenarios {
-		all = append(all, s.Name)
-	}
-	for _, results := range r {
-		for row := range results {
-			if row != Soak && !slices.Contains(all, row) && !slices.Contains(others, row) {
-				others = append(others, row)
-			}
+// rows returns the rows that are measured in some of the columns: the scenarios
+// of the demo in their order, then the others.
+func (r Results) rows(columns []string) []string {
+	measured := map[string]bool{}
+	for _, column := range columns {
+		for row := range r[column] {
+			measured[row] = row != Soak
 		}
 	}
-	slices.Sort(others)
-	return append(all, others...)
+	var all []string
+	for _, s := range demo.Scenarios {
+		if measured[s.Name] {
+			all = append(all, s.Name)
+			delete(measured, s.Name)
+		}
+	}
+	for _, row := range slices.Sorted(maps.Keys(measured)) {
+		if measured[row] {
+			all = append(all, row)
+		}
+	}
+	return all
 }
 
 // Expected returns the table of the alerts that a test of check expects in each
 // installation, and below it why a fault cannot occur.
 func Expected() string {
 	var table strings.Builder
-	header(&table, "| fault | default: one collection |")
+	header(&table, "| fault | default: one collection |", installations())
 	var reasons []string
 	note := func(reason string) int {
 		if !slices.Contains(reasons, reason) {
@@ -95,13 +112,22 @@ func Expected() string {
 	return table.String()
 }
 
-// header writes the head of a table with the installations as columns.
-func header(table *strings.Builder, first string) {
-	table.WriteString(first)
+// installations are the names of the demo's installations.
+func installations() []string {
+	var all []string
 	for _, i := range demo.Installations {
-		fmt.Fprintf(table, " %s |", i.Name)
+		all = append(all, i.Name)
 	}
-	table.WriteString("\n" + strings.Repeat("|---", strings.Count(first, "|")-1+len(demo.Installations)) + "|\n")
+	return all
+}
+
+// header writes the head of a table.
+func header(table *strings.Builder, first string, columns []string) {
+	table.WriteString(first)
+	for _, column := range columns {
+		fmt.Fprintf(table, " %s |", column)
+	}
+	table.WriteString("\n" + strings.Repeat("|---", strings.Count(first, "|")-1+len(columns)) + "|\n")
 }
 
 func names(alerts []string) string {
@@ -111,7 +137,7 @@ func names(alerts []string) string {
 	return strings.Join(alerts, ", ")
 }
 
-// Results are measured results by installation and row.
+// Results are measured results by column, which is an installation or a setting, and row.
 type Results map[string]map[string]Result
 
 // A Result is what a row came to.
@@ -136,11 +162,11 @@ func Read(path string) (Results, error) {
 }
 
 // Add sets the result of a row.
-func (r Results) Add(installation, row string, result Result) {
-	if r[installation] == nil {
-		r[installation] = map[string]Result{}
+func (r Results) Add(column, row string, result Result) {
+	if r[column] == nil {
+		r[column] = map[string]Result{}
 	}
-	r[installation][row] = result
+	r[column][row] = result
 }
 
 // Write writes the results to a file that Read reads.
@@ -152,22 +178,17 @@ func (r Results) Write(path string) error {
 	return os.WriteFile(path, append(text, '\n'), 0o644)
 }
 
-// Table returns the results of the given rows with the installations as
-// columns.
-func (r Results) Table(rows []string) string {
+// Table returns the results of the given rows, with these columns.
+func (r Results) Table(rows, columns []string) string {
 	var table strings.Builder
-	header(&table, "| row |")
+	header(&table, "| row |", columns)
 	for _, row := range rows {
-		var cells []string
-		measured := false
-		for _, i := range demo.Installations {
-			result, ok := r[i.Name][row]
-			measured = measured || ok
-			cells = append(cells, result.cell(ok))
+		fmt.Fprintf(&table, "| %s |", row)
+		for _, column := range columns {
+			result, ok := r[column][row]
+			fmt.Fprintf(&table, " %s |", result.cell(ok))
 		}
-		if measured {
-			fmt.Fprintf(&table, "| %s | %s |\n", row, strings.Join(cells, " | "))
-		}
+		table.WriteString("\n")
 	}
 	return table.String()
 }
