@@ -15,6 +15,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/rainbond-exporter/rainbond-exporter/rules"
+	"github.com/rainbond-exporter/rainbond-exporter/rules/variant"
 )
 
 // A promtoolFile is a file of promtool tests.
@@ -163,6 +164,43 @@ func twice(test promtoolTest) promtoolTest {
 	return test
 }
 
+// TestFlatRulesFireTheSame runs the promtool tests with the rules of vmalert,
+// which have no recording rules.
+func TestFlatRulesFireTheSame(t *testing.T) {
+	text, err := variant.Generate(variant.Options{Format: variant.VMAlert})
+	must(t, err)
+	if strings.Contains(string(text), "record:") {
+		t.Error("there is a recording rule")
+	}
+	runTests(t, text, func(test promtoolTest) bool { return test.last() <= 30*time.Minute }, func(test promtoolTest) promtoolTest {
+		test.Exprs = slices.DeleteFunc(test.Exprs, func(e promtoolExpr) bool { return !strings.Contains(e.Expr, "ALERTS") })
+		return test
+	})
+}
+
+// runTests runs the promtool tests that are chosen, after a change, with the rules.
+func runTests(t *testing.T, text []byte, chosen func(promtoolTest) bool, change func(promtoolTest) promtoolTest) {
+	t.Helper()
+	var file promtoolFile
+	must(t, yaml.Unmarshal([]byte(read(t, "rainbond.test.yaml")), &file))
+	var tests []promtoolTest
+	for _, test := range file.Tests {
+		if len(test.Exprs) > 0 && chosen(test) {
+			tests = append(tests, change(test))
+		}
+	}
+	if len(tests) < 25 {
+		t.Fatalf("only %d tests", len(tests))
+	}
+	file.Tests, file.Rules = tests, []string{"rules.yaml"}
+	folder := t.TempDir()
+	tested, err := yaml.Marshal(file)
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(folder, "test.yaml"), tested, 0o644))
+	must(t, os.WriteFile(filepath.Join(folder, "rules.yaml"), text, 0o644))
+	runs(t, "promtool", "test", "rules", filepath.Join(folder, "test.yaml"))
+}
+
 var allVariants = flag.Bool("all-variants", false, "run each promtool test in each variant, which takes minutes")
 
 // TestRulesHoldNextToAnotherPlatform runs the promtool tests again with a
@@ -183,27 +221,12 @@ func TestRulesHoldNextToAnotherPlatform(t *testing.T) {
 	}
 	for name, change := range variants {
 		t.Run(name, func(t *testing.T) {
-			var file promtoolFile
-			must(t, yaml.Unmarshal([]byte(read(t, "rainbond.test.yaml")), &file))
-			var tests []promtoolTest
-			for _, test := range file.Tests {
+			runTests(t, rules.Rules, func(test promtoolTest) bool {
 				// Tests that are not about one platform.
 				global := strings.Contains(test.Name, "Watchdog") || strings.Contains(test.Name, "no target") || strings.Contains(test.Name, "two platforms") ||
 					slices.ContainsFunc(test.Input, func(s promtoolSeries) bool { return strings.Contains(s.Series, "cluster=") })
-				if len(test.Exprs) > 0 && !global && (*allVariants || test.last() <= 30*time.Minute) {
-					tests = append(tests, change(test))
-				}
-			}
-			if len(tests) < 25 {
-				t.Fatalf("only %d tests", len(tests))
-			}
-			file.Tests, file.Rules = tests, []string{"rules.yaml"}
-			folder := t.TempDir()
-			text, err := yaml.Marshal(file)
-			must(t, err)
-			must(t, os.WriteFile(filepath.Join(folder, "test.yaml"), text, 0o644))
-			must(t, os.WriteFile(filepath.Join(folder, "rules.yaml"), rules.Rules, 0o644))
-			runs(t, "promtool", "test", "rules", filepath.Join(folder, "test.yaml"))
+				return !global && (*allVariants || test.last() <= 30*time.Minute)
+			}, change)
 		})
 	}
 }

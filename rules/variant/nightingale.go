@@ -154,7 +154,7 @@ func inline(p parser.Parser, expr parser.Expr, recorded map[string]parser.Expr) 
 		}
 	case *parser.MatrixSelector:
 		if name := e.VectorSelector.(*parser.VectorSelector).Name; recorded[name] != nil {
-			return nil, fmt.Errorf("a range of the recording rule %s; expected an instant: Nightingale has no recording rules", name)
+			return nil, fmt.Errorf("a range of the recording rule %s; expected an instant, because it cannot be inlined", name)
 		}
 	case *parser.ParenExpr:
 		e.Expr = replace(e.Expr)
@@ -178,7 +178,7 @@ func inline(p parser.Parser, expr parser.Expr, recorded map[string]parser.Expr) 
 // select: they are marked with a label, which is removed again.
 func selected(p parser.Parser, selector *parser.VectorSelector, by parser.Expr) (parser.Expr, error) {
 	if selector.OriginalOffset != 0 {
-		return nil, fmt.Errorf("an offset of the recording rule %s; expected none: Nightingale has no recording rules", selector.Name)
+		return nil, fmt.Errorf("an offset of the recording rule %s; expected none, because it cannot be inlined", selector.Name)
 	}
 	text := "(" + by.String() + ")"
 	for _, m := range selector.LabelMatchers {

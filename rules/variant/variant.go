@@ -19,16 +19,17 @@ import (
 
 // The formats of a variant.
 const (
-	Prometheus     = "prometheus"     // a rule file of Prometheus, Thanos, Mimir or vmalert
+	Prometheus     = "prometheus"     // a rule file of Prometheus, Thanos or Mimir
 	PrometheusRule = "prometheusrule" // an object of the Prometheus Operator
-	VMRule         = "vmrule"         // an object of the VictoriaMetrics Operator
+	VMAlert        = "vmalert"        // a rule file of vmalert, without recording rules
+	VMRule         = "vmrule"         // the same as an object of the VictoriaMetrics Operator
 	Nightingale    = "nightingale"    // alert rules for the import of Nightingale, as JSON
 	Alertmanager   = "alertmanager"   // alertmanager.yaml
 	Templates      = "templates"      // templates/rainbond.tmpl
 )
 
 // Formats are all formats, the default first.
-var Formats = []string{Prometheus, PrometheusRule, VMRule, Nightingale, Alertmanager, Templates}
+var Formats = []string{Prometheus, PrometheusRule, VMAlert, VMRule, Nightingale, Alertmanager, Templates}
 
 // Langs are the languages of the texts, the default first.
 var Langs = []string{"both", "en", "zh"}
@@ -72,8 +73,13 @@ func Generate(o Options) ([]byte, error) {
 	text = forInterval(text, o.Interval)
 	text = o.withLinks(text)
 	text = inLanguage(text, o.Lang)
-	if o.Format == Nightingale {
+	switch o.Format {
+	case Nightingale:
 		return o.nightingale(text)
+	case VMAlert, VMRule:
+		if text, err = flat(text); err != nil {
+			return nil, err
+		}
 	}
 	return []byte(asObject(text, o.Format)), nil
 }

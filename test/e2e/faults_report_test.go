@@ -25,6 +25,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/rainbond-exporter/rainbond-exporter/demo"
+	"github.com/rainbond-exporter/rainbond-exporter/rules/variant"
 	"github.com/rainbond-exporter/rainbond-exporter/test/matrix"
 )
 
@@ -47,7 +48,7 @@ type route struct {
 func readFiles(t testing.TB) *files {
 	t.Helper()
 	f := &files{}
-	groups, errs := rulefmt.Parse(edited(t)(shipped(t, "rainbond.rules.yaml")), false, model.UTF8Validation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
+	groups, errs := rulefmt.Parse(edited(t, variant.Prometheus)(shipped(t, "rainbond.rules.yaml")), false, model.UTF8Validation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
 	for _, err := range errs {
 		t.Fatal(err)
 	}

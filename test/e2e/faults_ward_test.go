@@ -72,7 +72,7 @@ func admit(t testing.TB, faults []breakage) ([]*patient, []*ward) {
 			w.beginVMAlert(t, at, sub(t, logs, name))
 			continue
 		}
-		w.alerting = beginAlerting(t, at, sub(t, logs, name), edited(t), w.scrapes())
+		w.alerting = beginAlerting(t, at, sub(t, logs, name), edited(t, variant.Prometheus), w.scrapes())
 	}
 	for _, w := range wards {
 		until(t, 2*time.Minute, "every scrape succeeds", w.scrapesAll)
@@ -110,20 +110,20 @@ func (w *ward) beginVMAlert(t testing.TB, folder, logs string) {
 	}
 	w.alerting = beginAlerting(t, folder, logs, without, w.scrapes(), "--web.enable-remote-write-receiver")
 	file := filepath.Join(folder, "vmalert.rules.yaml")
-	write(t, file, edited(t)(rules.Rules))
+	write(t, file, edited(t, variant.VMAlert)(rules.Rules))
 	listen := freeAddress(t)
 	w.processes = append(w.processes, begin(t, logs, "vmalert", tool(t, "vmalert"), "-rule="+file, "-evaluationInterval="+rowInterval.String(), "-rule.evalDelay=0s",
 		"-datasource.url="+w.prometheus, "-remoteRead.url="+w.prometheus, "-remoteWrite.url="+w.prometheus, "-notifier.url="+w.manager, "-httpListenAddr="+listen))
 	until(t, time.Minute, "vmalert is ready", func() error { _, err := get("http://" + listen + "/health"); return err })
 }
 
-// edited makes the rules the variant for the interval, and changes nothing in the rest of what ships.
-func edited(t testing.TB) func([]byte) []byte {
+// edited makes the rules the variant of that format for the interval, and changes nothing in the rest of what ships.
+func edited(t testing.TB, format string) func([]byte) []byte {
 	return func(text []byte) []byte {
 		if !bytes.Equal(text, rules.Rules) {
 			return text
 		}
-		text, err := variant.Generate(variant.Options{Interval: *rowInterval})
+		text, err := variant.Generate(variant.Options{Format: format, Interval: *rowInterval})
 		must(t, err)
 		return text
 	}
