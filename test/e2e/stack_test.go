@@ -27,13 +27,20 @@ var stackTable = flag.String("stack.table", "", "break more regions in TestTheSt
 const (
 	mostUntilMessage = 5 * time.Minute
 	mostMemory       = 256 << 20 // bytes, of everything with one region
+
+	mostUntilResolved = 3 * time.Minute // from the repair: a scrape, an evaluation, group_interval
+	testMessage       = 2 * time.Minute
 )
 
 // stackFaults are scenarios of the demo, each in a region of its own. The first one exists before the chart is installed.
 var stackFaults = []string{"api-pod-down", "api-dropped", "cert-rotated-broken", "disk-readonly", "api-reset"}
 
+// repairedFault is the scenario of a region that is repaired after its message.
+const repairedFault = "api-refused-pod-ready"
+
 // TestTheStack installs the chart with alerting.enabled on a real API server and runs what is installed: Prometheus, Alertmanager and
-// the relay with the arguments and files of the pod. The exporters are demos, and the robot is a server that records messages.
+// the relay with the arguments and files of the pod. The exporters are demos. The messages go to a server that records them, and to
+// the robots of each vendor.
 func TestTheStack(t *testing.T) {
 	folder, logs := t.TempDir(), logFolder(t)
 	h := newSite(t, newCluster(t, sub(t, folder, "kube"), logs), folder, logs)
@@ -41,6 +48,7 @@ func TestTheStack(t *testing.T) {
 	if *stackTable == "" {
 		faults = faults[:1]
 	}
+	robots := newRobots(t)
 	robot := &chat{summaries: map[string]string{}}
 	server := httptest.NewServer(robot)
 	t.Cleanup(server.Close)
@@ -52,12 +60,13 @@ func TestTheStack(t *testing.T) {
 	pod.addresses["127.0.0.1:9093"], pod.addresses["127.0.0.1:10070"] = manager, relay
 	binary := built(t, "../../bin/rainbond-exporter", "make build")
 	var exporter *process
-	for i, fault := range faults {
+	for i, fault := range append(slices.Clone(faults), repairedFault) {
 		address, scenario := freeAddress(t), "healthy"
-		if i == 0 {
+		if i == 0 || fault == repairedFault {
 			scenario = fault
 		}
-		p := begin(t, logs, "demo-"+fault, binary, "demo", "--web.listen-address="+address, "--rsa-bits=2048", "--scenario="+scenario)
+		p := begin(t, logs, "demo-"+fault, binary, "demo", "--web.listen-address="+address, "--rsa-bits=2048", "--scenario="+scenario,
+			"--alerting.prometheus-url=http://"+prometheus, "--alerting.alertmanager-url=http://"+manager, "--alerting.relay-url=http://"+relay)
 		pod.targets[fault] = address
 		if i == 0 {
 			exporter = p
@@ -72,6 +81,10 @@ func TestTheStack(t *testing.T) {
 	h.do(t, "", tool(t, "kubectl"), "--namespace="+monitoring, "create", "secret", "generic", "robot", "--from-literal=url="+server.URL)
 	values := []string{"--namespace=" + monitoring, "--set=alerting.enabled=true", "--set=alerting.receivers.webhook.existingSecret=robot",
 		"--set=alerting.language=en", "--set=alerting.persistence.enabled=true"}
+	for _, r := range robots {
+		h.do(t, "", tool(t, "kubectl"), append([]string{"--namespace=" + monitoring}, r.secret()...)...)
+		values = append(values, r.values()...)
+	}
 	h.do(t, "", tool(t, "helm"), append([]string{"install", chartRelease, chartFolder}, values...)...)
 	read := func() {
 		list, _ := h.do(t, "", tool(t, "kubectl"), "--namespace="+monitoring, "get", "deployments,configmaps,secrets", "--output=json")
@@ -117,6 +130,13 @@ func TestTheStack(t *testing.T) {
 		message(fault, begun, "the fault")
 	}
 
+	// The same fault reaches the robots of each vendor, which check the signatures.
+	until(t, mostUntilMessage, "each robot has posted the faults", func() error {
+		return errors.Join(posted(robots, faults[0], 0), posted(robots, repairedFault, 0))
+	})
+	play(t, pod.targets[repairedFault], "healthy")
+	repaired := time.Now()
+
 	memory, parts := 0, ""
 	for _, p := range append(running, exporter) {
 		bytes := resident(t, p)
@@ -134,6 +154,8 @@ func TestTheStack(t *testing.T) {
 	must(t, err)
 	must(t, answer.Body.Close())
 
+	pressTest(t, pod.targets[repairedFault])
+
 	// Changed rules are loaded without a restart.
 	const disabled = "RainbondNodeDiskFilling"
 	h.do(t, "", tool(t, "helm"), append([]string{"upgrade", chartRelease, chartFolder, "--set=rules.disabled={" + disabled + "}"}, values...)...)
@@ -146,6 +168,13 @@ func TestTheStack(t *testing.T) {
 		return err
 	})
 	progress("changed rules loaded after %s", seconds(took))
+
+	until(t, testMessage, "the page reports that the test message has arrived", func() error { return arrived(pod.targets[repairedFault]) })
+	if err := tested(robots); err != nil {
+		t.Error(err)
+	}
+	until(t, mostUntilResolved, "each robot has posted that the fault is over", func() error { return posted(robots, repairedFault, 1) })
+	progress("%s: resolved message at each robot %s after the repair", repairedFault, seconds(time.Since(repaired)))
 
 	// An upgrade with another image replaces the pod.
 	for _, p := range running {
