@@ -269,7 +269,7 @@ func TestBadOptionsAreRejected(t *testing.T) {
 		options variant.Options
 		want    string
 	}{
-		{variant.Options{Format: "thanos"}, `--format: unknown value "thanos"; expected prometheus, prometheusrule, vmrule, nightingale, alertmanager, templates`},
+		{variant.Options{Format: "thanos"}, `--format: unknown value "thanos"; expected prometheus, prometheusrule, vmalert, vmrule, nightingale, alertmanager, templates`},
 		{variant.Options{Lang: "de"}, `--lang: unknown value "de"; expected both, en, zh`},
 		{variant.Options{Identity: []string{"cluster"}}, `--identity: "cluster" lacks rainbond_region; expected for example cluster,rainbond_region`},
 		{variant.Options{Identity: []string{""}}, `--identity: "" is not a label name; expected letters, digits and underscores`},
