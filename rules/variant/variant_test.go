@@ -216,34 +216,54 @@ func TestPromtoolAcceptsEveryVariant(t *testing.T) {
 		options = append(options, variant.Options{Format: format})
 	}
 	for _, o := range options {
-		text := generate(t, o)
-		if o.Format != "" { // the spec of the object is a rule file
-			var object struct {
-				APIVersion string `yaml:"apiVersion"`
-				Kind       string
-				Metadata   struct{ Name string }
-				Spec       yaml.Node
-			}
-			if err := yaml.Unmarshal([]byte(text), &object); err != nil {
-				t.Fatal(err)
-			}
-			if object.APIVersion == "" || object.Kind == "" || object.Metadata.Name == "" {
-				t.Errorf("%s: %+v", o.Format, object)
-			}
-			spec, err := yaml.Marshal(&object.Spec)
-			if err != nil {
-				t.Fatal(err)
-			}
-			text = string(spec)
-		}
-		path := filepath.Join(t.TempDir(), "rules.yaml")
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		path := ruleFile(t, o)
 		if out, err := exec.CommandContext(t.Context(), promtool, "check", "rules", "--lint=all", "--lint-fatal", path).CombinedOutput(); err != nil {
 			t.Errorf("%+v: %v\n%s", o, err, out)
 		}
 	}
+}
+
+// TestVMAlertLoadsItsVariants lets vmalert parse the expressions as MetricsQL
+// and expand the templates.
+func TestVMAlertLoadsItsVariants(t *testing.T) {
+	vmalert := tool(t, "vmalert")
+	for _, o := range []variant.Options{{Format: variant.VMAlert}, {Format: variant.VMAlert, Lang: "zh", Interval: time.Minute}, {Format: variant.VMRule}} {
+		path := ruleFile(t, o)
+		if out, err := exec.CommandContext(t.Context(), vmalert, "-dryRun", "-rule="+path).CombinedOutput(); err != nil {
+			t.Errorf("%+v: %v\n%s", o, err, out)
+		}
+	}
+}
+
+// ruleFile writes a variant as a rule file: the spec, if it is an object of an
+// operator.
+func ruleFile(t *testing.T, o variant.Options) string {
+	t.Helper()
+	text := generate(t, o)
+	if o.Format == variant.PrometheusRule || o.Format == variant.VMRule {
+		var object struct {
+			APIVersion string `yaml:"apiVersion"`
+			Kind       string
+			Metadata   struct{ Name string }
+			Spec       yaml.Node
+		}
+		if err := yaml.Unmarshal([]byte(text), &object); err != nil {
+			t.Fatal(err)
+		}
+		if object.APIVersion == "" || object.Kind == "" || object.Metadata.Name == "" {
+			t.Errorf("%s: %+v", o.Format, object)
+		}
+		spec, err := yaml.Marshal(&object.Spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = string(spec)
+	}
+	path := filepath.Join(t.TempDir(), "rules.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 func TestAmtoolAcceptsEveryIdentity(t *testing.T) {
