@@ -76,8 +76,7 @@ func TestTheButtonReportsWhereTheTestMessageStops(t *testing.T) {
 					t.Errorf("before the test:\n%s", html)
 				}
 				press(t, tour, http.MethodPost, "same-origin", http.StatusSeeOther)
-				press(t, tour, http.MethodPost, "same-origin", http.StatusSeeOther) // one test at a time
-				time.Sleep(testTimeout + time.Second)                               //nolint:forbidigo // the clock is simulated
+				time.Sleep(testTimeout + time.Second) //nolint:forbidigo // the clock is simulated
 				synctest.Wait()
 				html := string(tour.chain.panel("en"))
 				for _, want := range test.want {
@@ -127,6 +126,10 @@ func TestTheButtonShowsARunningTest(t *testing.T) {
 			if !strings.Contains(html, want) {
 				t.Errorf("no %s in\n%s", want, html)
 			}
+		}
+		press(t, tour, http.MethodPost, "none", http.StatusSeeOther)
+		if synctest.Wait(); lost.posts != 1 {
+			t.Errorf("%d alerts were sent, expected one test at a time", lost.posts)
 		}
 		end() // the process ends
 		synctest.Wait()
