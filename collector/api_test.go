@@ -185,7 +185,7 @@ func TestFrozenKubernetesAPIDoesNotBlameTheGateway(t *testing.T) {
 	const showTime, readyTime = 20 * time.Millisecond, 5 * time.Second
 	frozen := func(ctx context.Context, _ fault.Region) fault.Trace {
 		trace := fault.Trace{Phase: fault.Processing, Status: 200}
-		time.Sleep(showTime)
+		time.Sleep(showTime) //nolint:forbidigo // the clock is simulated
 		select {
 		case <-time.After(readyTime):
 			trace.Ready = map[string]bool{fault.AllChecks: false}
