@@ -289,6 +289,9 @@ func (p Path) vendor(ctx context.Context, client *http.Client, id string) (Detai
 			}
 			accepted = append(accepted, r.Receiver)
 		}
+		if accepted == nil {
+			return Detail{}, nil
+		}
 		return detail("message accepted: %s", "消息已被接受：%s", strings.Join(accepted, ", ")), nil
 	})
 	if late, ok := errors.AsType[Detail](err); ok && late == (Detail{}) {

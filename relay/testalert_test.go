@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -19,6 +20,8 @@ type path struct {
 	receivers       string // of the alert, as JSON
 	silenced        string
 	lost            bool // Alertmanager does not call the relay
+	forgets         bool // the relay restarts after it has reported the alert
+	reports         int  // of the relay
 	relay           http.Handler
 	alert           map[string]any
 }
@@ -26,8 +29,15 @@ type path struct {
 func (p *path) RoundTrip(req *http.Request) (*http.Response, error) {
 	return inProcess{http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		switch {
+		case strings.HasPrefix(req.URL.Path, "/test-alert/") && p.forgets && p.reports > 0:
+			fmt.Fprint(w, `[]`)
 		case strings.HasPrefix(req.URL.Path, "/test-alert/"):
-			p.relay.ServeHTTP(w, req)
+			reply := httptest.NewRecorder()
+			if p.relay.ServeHTTP(reply, req); len(reply.Body.Bytes()) > len("[]\n") {
+				p.reports++
+			}
+			w.WriteHeader(reply.Code)
+			_, _ = w.Write(reply.Body.Bytes())
 		case req.URL.Path == "/api/v1/rules":
 			fmt.Fprint(w, p.rules)
 		case req.URL.Path == "/api/v1/alertmanagers":
@@ -77,6 +87,8 @@ func TestTestAlertReportsWhereItStops(t *testing.T) {
 			"rules true 2 alert rules, RainbondWatchdog fires, 1 Alertmanager; alertmanager true; route false the alert is silenced or inhibited by s1"},
 		"lost": {path{rules: loaded, managers: managers, receivers: ops, lost: true}, secret,
 			"rules true 2 alert rules, RainbondWatchdog fires, 1 Alertmanager; alertmanager true; route true receivers: page; relay false the relay has not received the alert; check the webhook_configs of this receiver, and alertmanager_notifications_failed_total"},
+		"forgotten": {path{rules: loaded, managers: managers, receivers: ops, forgets: true}, secret,
+			"rules true 2 alert rules, RainbondWatchdog fires, 1 Alertmanager; alertmanager true; route true receivers: page; relay true received for ops (dingtalk); vendor false the relay has forgotten the alert"},
 		"wrong key": {path{rules: loaded, managers: managers, receivers: ops}, "SEC-another",
 			"rules true 2 alert rules, RainbondWatchdog fires, 1 Alertmanager; alertmanager true; route true receivers: page; relay true received for ops (dingtalk); vendor false ops: rejected: code 310000: sign not match"},
 	} {
