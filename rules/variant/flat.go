@@ -2,15 +2,20 @@ package variant
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"regexp"
 
+	"github.com/prometheus/common/model"
+	labelset "github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v3"
 )
 
-// flat replaces the recording rules of a rule file by their expressions. vmalert
-// reads a recorded series back from a database, one evaluation later than
-// Prometheus, so an alert would fire for a fault that has ended.
+// flat replaces the recording rules of a rule file by their expressions.
+// Nightingale has none. vmalert reads a recorded series back from a database, one
+// evaluation later than Prometheus, so an alert would fire for a fault that has
+// ended.
 func flat(text string) (string, error) {
 	var file yaml.Node
 	if err := yaml.Unmarshal([]byte(text), &file); err != nil {
@@ -54,4 +59,64 @@ func field(mapping *yaml.Node, key string) *yaml.Node {
 		}
 	}
 	return nil
+}
+
+// inline replaces the recording rules in an expression by their expressions.
+func inline(p parser.Parser, expr parser.Expr, recorded map[string]parser.Expr) (parser.Expr, error) {
+	var err error
+	replace := func(e parser.Expr) parser.Expr {
+		replaced, wrong := inline(p, e, recorded)
+		err = errors.Join(err, wrong)
+		return replaced
+	}
+	switch e := expr.(type) {
+	case *parser.VectorSelector:
+		if by, ok := recorded[e.Name]; ok {
+			return selected(p, e, by)
+		}
+	case *parser.MatrixSelector:
+		if name := e.VectorSelector.(*parser.VectorSelector).Name; recorded[name] != nil {
+			return nil, fmt.Errorf("a range of the recording rule %s; expected an instant, because it cannot be inlined", name)
+		}
+	case *parser.ParenExpr:
+		e.Expr = replace(e.Expr)
+	case *parser.UnaryExpr:
+		e.Expr = replace(e.Expr)
+	case *parser.SubqueryExpr:
+		e.Expr = replace(e.Expr)
+	case *parser.AggregateExpr:
+		e.Expr = replace(e.Expr)
+	case *parser.BinaryExpr:
+		e.LHS, e.RHS = replace(e.LHS), replace(e.RHS)
+	case *parser.Call:
+		for i := range e.Args {
+			e.Args[i] = replace(e.Args[i])
+		}
+	}
+	return expr, err
+}
+
+// selected returns the series of an expression that the matchers of a selector
+// select: they are marked with a label, which is removed again.
+func selected(p parser.Parser, selector *parser.VectorSelector, by parser.Expr) (parser.Expr, error) {
+	if selector.OriginalOffset != 0 {
+		return nil, fmt.Errorf("an offset of the recording rule %s; expected none, because it cannot be inlined", selector.Name)
+	}
+	text := "(" + by.String() + ")"
+	for _, m := range selector.LabelMatchers {
+		if m.Name == model.MetricNameLabel {
+			continue
+		}
+		value := m.Value
+		if m.Type == labelset.MatchEqual || m.Type == labelset.MatchNotEqual {
+			value = regexp.QuoteMeta(value)
+		}
+		operator := "and"
+		if m.Type == labelset.MatchNotEqual || m.Type == labelset.MatchNotRegexp {
+			operator = "unless"
+		}
+		const mark = `label_replace(vector(1), "selected", "1", "", "")`
+		text = fmt.Sprintf(`label_replace(label_replace(%s, "selected", "1", %q, %q) %s on (selected) %s, "selected", "", "", "")`, text, m.Name, value, operator, mark)
+	}
+	return p.ParseExpr(text)
 }

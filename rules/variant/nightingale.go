@@ -6,14 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"regexp"
 	"slices"
 	"strings"
 	"text/template/parse"
 	"time"
 
 	"github.com/prometheus/common/model"
-	labelset "github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -65,27 +63,16 @@ var n9eSeverity = map[string]int{"critical": 1, "warning": 2, "info": 3}
 // the texts may use. Its value is a string, so that comparisons with it fail.
 var N9eFunctions = []string{"and", "or", "not", "eq", "ne", "printf", "urlquery", "reReplaceAll", "match", "humanize", "humanize1024", "humanizeDuration", "humanizePercentage"}
 
-// nightingale converts a rule file of Prometheus into alert rules of Nightingale.
+// nightingale converts a rule file without recording rules into alert rules of
+// Nightingale.
 func (o Options) nightingale(text string) ([]byte, error) {
-	p := parser.NewParser(parser.Options{})
-	groups, errs := rulefmt.Parse([]byte(text), false, model.UTF8Validation, p, slog.New(slog.DiscardHandler))
+	groups, errs := rulefmt.Parse([]byte(text), false, model.UTF8Validation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	all, recorded, names := []N9eRule{}, map[string]parser.Expr{}, map[string]int{}
+	all, names := []N9eRule{}, map[string]int{}
 	for _, group := range groups.Groups {
 		for _, r := range group.Rules {
-			expr, err := p.ParseExpr(r.Expr)
-			if err == nil {
-				expr, err = inline(p, expr, recorded)
-			}
-			if err != nil {
-				return nil, fmt.Errorf("rule %s: %w", r.Alert+r.Record, err)
-			}
-			if r.Record != "" {
-				recorded[r.Record] = expr
-				continue
-			}
 			severity, ok := n9eSeverity[r.Labels["severity"]]
 			if !ok {
 				continue
@@ -98,7 +85,7 @@ func (o Options) nightingale(text string) ([]byte, error) {
 			rule := N9eRule{
 				Cate: "prometheus", Prod: "metric", DatasourceIDs: []int64{0}, Name: name, Severity: severity,
 				PromForDuration: int(time.Duration(r.For).Seconds()), PromEvalInterval: int(o.Interval.Seconds()),
-				RuleConfig:  N9eConfig{[]N9eQuery{{expr.String(), severity}}},
+				RuleConfig:  N9eConfig{[]N9eQuery{{r.Expr, severity}}},
 				EnableStime: "00:00", EnableEtime: "23:59", EnableDaysOfWeek: []string{"0", "1", "2", "3", "4", "5", "6"},
 				NotifyRecovered: 1, NotifyRepeatStep: 60, RecoverDuration: int(time.Duration(r.KeepFiringFor).Seconds()),
 				Callbacks: []string{}, RunbookURL: r.Annotations["runbook_url"], AppendTags: []string{"alertname=" + r.Alert}, Annotations: map[string]string{},
@@ -108,6 +95,7 @@ func (o Options) nightingale(text string) ([]byte, error) {
 			}
 			slices.Sort(rule.AppendTags)
 			for name, text := range r.Annotations {
+				var err error
 				if rule.Annotations[name], err = simplified(text); err != nil {
 					return nil, fmt.Errorf("rule %s: %s: %w", r.Alert, name, err)
 				}
@@ -137,66 +125,6 @@ func note(annotations map[string]string) string {
 		}
 	}
 	return strings.TrimRight(fits, "\n")
-}
-
-// inline replaces the recording rules in an expression by their expressions.
-func inline(p parser.Parser, expr parser.Expr, recorded map[string]parser.Expr) (parser.Expr, error) {
-	var err error
-	replace := func(e parser.Expr) parser.Expr {
-		replaced, wrong := inline(p, e, recorded)
-		err = errors.Join(err, wrong)
-		return replaced
-	}
-	switch e := expr.(type) {
-	case *parser.VectorSelector:
-		if by, ok := recorded[e.Name]; ok {
-			return selected(p, e, by)
-		}
-	case *parser.MatrixSelector:
-		if name := e.VectorSelector.(*parser.VectorSelector).Name; recorded[name] != nil {
-			return nil, fmt.Errorf("a range of the recording rule %s; expected an instant, because it cannot be inlined", name)
-		}
-	case *parser.ParenExpr:
-		e.Expr = replace(e.Expr)
-	case *parser.UnaryExpr:
-		e.Expr = replace(e.Expr)
-	case *parser.SubqueryExpr:
-		e.Expr = replace(e.Expr)
-	case *parser.AggregateExpr:
-		e.Expr = replace(e.Expr)
-	case *parser.BinaryExpr:
-		e.LHS, e.RHS = replace(e.LHS), replace(e.RHS)
-	case *parser.Call:
-		for i := range e.Args {
-			e.Args[i] = replace(e.Args[i])
-		}
-	}
-	return expr, err
-}
-
-// selected returns the series of an expression that the matchers of a selector
-// select: they are marked with a label, which is removed again.
-func selected(p parser.Parser, selector *parser.VectorSelector, by parser.Expr) (parser.Expr, error) {
-	if selector.OriginalOffset != 0 {
-		return nil, fmt.Errorf("an offset of the recording rule %s; expected none, because it cannot be inlined", selector.Name)
-	}
-	text := "(" + by.String() + ")"
-	for _, m := range selector.LabelMatchers {
-		if m.Name == model.MetricNameLabel {
-			continue
-		}
-		value := m.Value
-		if m.Type == labelset.MatchEqual || m.Type == labelset.MatchNotEqual {
-			value = regexp.QuoteMeta(value)
-		}
-		operator := "and"
-		if m.Type == labelset.MatchNotEqual || m.Type == labelset.MatchNotRegexp {
-			operator = "unless"
-		}
-		const mark = `label_replace(vector(1), "selected", "1", "", "")`
-		text = fmt.Sprintf(`label_replace(label_replace(%s, "selected", "1", %q, %q) %s on (selected) %s, "selected", "", "", "")`, text, m.Name, value, operator, mark)
-	}
-	return p.ParseExpr(text)
 }
 
 // withoutTimestamp removes a time that not every version of Nightingale formats.

@@ -73,13 +73,13 @@ func Generate(o Options) ([]byte, error) {
 	text = forInterval(text, o.Interval)
 	text = o.withLinks(text)
 	text = inLanguage(text, o.Lang)
-	switch o.Format {
-	case Nightingale:
-		return o.nightingale(text)
-	case VMAlert, VMRule:
+	if slices.Contains([]string{VMAlert, VMRule, Nightingale}, o.Format) {
 		if text, err = flat(text); err != nil {
 			return nil, err
 		}
+	}
+	if o.Format == Nightingale {
+		return o.nightingale(text)
 	}
 	return []byte(asObject(text, o.Format)), nil
 }
