@@ -8,6 +8,64 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+// monitors are the sections that docs/compatibility.md calls MONITOR.
+var monitors = map[string][]string{
+	"K": {"prometheus.monitor", "prometheus.scrapeconfig"},
+	"B": {"serviceMonitor"},
+	"N": {"prometheus.monitor", "prometheus.podMonitor"},
+}
+
+// TestEveryValueOfOtherCharts expects a row in docs/compatibility.md for each
+// value of testdata/peers.yaml, or for a section that contains it, and no row
+// for a value that is not there.
+func TestEveryValueOfOtherCharts(t *testing.T) {
+	var charts map[string]yaml.Node
+	if err := yaml.Unmarshal([]byte(read(t, "testdata/peers.yaml")), &charts); err != nil {
+		t.Fatal(err)
+	}
+	quoted := regexp.MustCompile("`([^`]+)`")
+	for chart, sections := range monitors {
+		node := charts[chart]
+		exists := map[string]bool{}
+		for _, path := range pathsOf(nil, &node) {
+			exists[strings.Join(path, ".")] = true
+		}
+		if len(exists) < 150 {
+			t.Fatalf("%s has %d values in testdata/peers.yaml, expected all of them", chart, len(exists))
+		}
+		has := map[string]bool{}
+		for _, row := range peers(t, "compatibility.md") {
+			if !strings.Contains(row[1], chart) {
+				continue
+			}
+			for _, name := range quoted.FindAllStringSubmatch(row[2], -1) {
+				value := strings.TrimSuffix(name[1], ".*")
+				found := false
+				for _, section := range sections {
+					theirs := strings.Replace(value, "MONITOR", section, 1)
+					has[theirs] = true
+					found = found || exists[theirs]
+				}
+				if !found {
+					t.Errorf("docs/compatibility.md: chart %s has no value %s", chart, value)
+				}
+			}
+		}
+		for value := range exists {
+			covered := false
+			for path := value; path != "" && !covered; path = path[:max(0, strings.LastIndexByte(path, '.'))] {
+				covered = has[path]
+			}
+			for path := range has { // a section of which the values have rows
+				covered = covered || strings.HasPrefix(path, value+".")
+			}
+			if !covered {
+				t.Errorf("docs/compatibility.md: no row for %s of chart %s", value, chart)
+			}
+		}
+	}
+}
+
 // TestTheValuesOfOtherCharts expects that docs/compatibility.md names values
 // that exist, a reason where there is none, and each value of another chart
 // once; and the same values on the Chinese page.

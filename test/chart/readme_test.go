@@ -28,7 +28,8 @@ $ helm upgrade --install rainbond-exporter oci://ghcr.io/rainbond-exporter/chart
 ` + "```" + `
 
 The defaults work on a stock Rainbond; features that need an operator are off. [Install](../../docs/install.md) has commands for
-kube-prometheus-stack, plain Prometheus, a stock Rainbond, a console in another cluster, and air-gapped sites.
+kube-prometheus-stack, plain Prometheus, a stock Rainbond, a console in another cluster, and air-gapped sites. The folder
+[examples](examples) has values for kube-prometheus-stack, OpenShift, Argo CD and Flux, air-gapped sites, and mirrors in China.
 [Hardening](../../docs/hardening.md) lists all permissions, [How to](../../docs/how-to.md) shows how to change thresholds and add
 receivers. A wrong value is refused with a message that names its path.
 

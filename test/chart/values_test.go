@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -238,6 +239,54 @@ func TestExamplesRender(t *testing.T) {
 				t.Errorf("%s %s: %s", helm, filepath.Base(example), complaint)
 			} else if err := strictYAML(rendered); err != nil {
 				t.Errorf("%s %s: %v", helm, filepath.Base(example), err)
+			}
+		}
+	}
+}
+
+// TestMirrorExamplesReplaceEveryImage expects that no image comes from its
+// original registry, also with the alerting stack and Grafana, and that
+// docs/install.md names the mirrors of each image.
+func TestMirrorExamplesReplaceEveryImage(t *testing.T) {
+	image := regexp.MustCompile(`(?m)^ *(?:- )?image: "?([^"\s]+)"?$`)
+	with := []string{"--values=testdata/good/alerting-short.yaml", "--set=alerting.grafana.enabled=true"}
+	rendered, complaint := template(t, "helm", with...)
+	if complaint != "" {
+		t.Fatal(complaint)
+	}
+	var originals []string
+	for _, found := range image.FindAllStringSubmatch(rendered, -1) {
+		originals = append(originals, found[1])
+	}
+	if len(originals) < 5 {
+		t.Fatalf("%d images: %q", len(originals), originals)
+	}
+	pages := map[string]string{"install.md": read(t, root+"/docs/install.md"), "install.zh.md": read(t, root+"/docs/install.zh.md")}
+	for example, mirror := range map[string]*regexp.Regexp{
+		"air-gapped.yaml": regexp.MustCompile(`^registry\.example\.com$`),
+		"china.yaml":      regexp.MustCompile(`^(ghcr|quay|docker)\.(nju\.edu\.cn|m\.daocloud\.io)$`),
+	} {
+		rendered, complaint := template(t, "helm", append(with, "--values="+folder+"/examples/"+example)...)
+		if complaint != "" {
+			t.Fatal(complaint)
+		}
+		images := image.FindAllStringSubmatch(rendered, -1)
+		if len(images) != len(originals) {
+			t.Fatalf("%s: %d images, expected %d", example, len(images), len(originals))
+		}
+		for i, found := range images {
+			registry, path, _ := strings.Cut(found[1], "/")
+			original, want, _ := strings.Cut(originals[i], "/")
+			if !mirror.MatchString(registry) || path != want {
+				t.Errorf("%s: image %s; expected %s in a registry like %s", example, found[1], want, mirror)
+			}
+			if example == "china.yaml" {
+				repository, _, _ := strings.Cut(path, ":")
+				for name, text := range pages {
+					if !strings.Contains(text, "`"+original+"/"+repository+"`") || !strings.Contains(text, "`"+registry+"/"+repository+"`") {
+						t.Errorf("docs/%s does not name %s and its mirror in %s", name, repository, registry)
+					}
+				}
 			}
 		}
 	}
