@@ -36,30 +36,13 @@ const (
 // fresh process at each size: the whole cluster role, and in addition what the
 // Kubernetes API alone can answer, which is what kube-state-metrics could export.
 func BenchmarkScale(b *testing.B) {
-	folder, logs := b.TempDir(), logFolder(b)
-	c := newCluster(b, sub(b, folder, "kube"), logs)
-	policy, trail := filepath.Join(folder, "audit.yaml"), filepath.Join(folder, "audit.log")
-	write(b, policy, []byte(audited))
-	c.server.kill()
-	c.start = append(c.start, "--audit-policy-file="+policy, "--audit-log-path="+trail)
-	c.run(b)
-	k, g := newKubelet(b, c.ca), generation(b)
-	api := &regionAPI{t: b, address: freeAddress(b), folder: sub(b, folder, "rbd-api"), logs: logs}
-	population := &population{platform: newPlatform(b, c, k, api.address, g)}
-	api.log = k.runs(namespace, podOf("rbd-api"), "rbd-api")
-	api.mount(g)
-	api.start(b)
-	population.employ(b, folder, logs)
+	s := newScale(b)
+	s.population.employ(b, s.folder, s.logs)
 	sizes := []int{100, 1000, 5000}
-	population.grow(b, sizes[0])
-	population.fill(b, podsHere, podsElsewhere)
-	kubeconfig := filepath.Join(folder, "kubeconfig")
-	write(b, kubeconfig, c.kubeconfig(b, c.token(b, namespace, account)))
-	elsewhere := filepath.Join(folder, "elsewhere.yaml")
-	write(b, elsewhere, []byte("regions: [{name: elsewhere, url: 'https://127.0.0.1:8443', ca_file: ca.pem, cert_file: client.pem, key_file: client.key.pem}]\n"))
-	s := scale{population: population, trail: trail, logs: logs, kubeconfig: kubeconfig, elsewhere: elsewhere}
+	s.population.grow(b, sizes[0])
+	s.population.fill(b, podsHere, podsElsewhere)
 	for _, s.n = range sizes {
-		population.grow(b, s.n)
+		s.population.grow(b, s.n)
 		b.Run(fmt.Sprint("nodes=", s.n), func(b *testing.B) {
 			for b.Loop() {
 				s.whole(b)
@@ -68,6 +51,7 @@ func BenchmarkScale(b *testing.B) {
 			b.ReportMetric(0, "ns/op")
 		})
 	}
+	c := s.population.cluster
 	c.server.kill()
 	c.start = append(c.start, "--feature-gates=WatchList=false") // as servers before 1.32 are
 	c.run(b)
@@ -79,13 +63,51 @@ func BenchmarkScale(b *testing.B) {
 	})
 }
 
+// BenchmarkClusterRole measures the memory of the cluster role with one region,
+// on a cluster of a few nodes, after the same scrapes as BenchmarkScale.
+func BenchmarkClusterRole(b *testing.B) {
+	s := newScale(b)
+	for b.Loop() {
+		e, _ := s.start(b, "exporter")
+		e.scrapes(b)
+		e.scrapesFor(b, stretch)
+		b.ReportMetric(mebibytes(b, e, "VmRSS"), "MiB-cluster")
+		e.kill()
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
 // A scale is one size of the cluster.
 type scale struct {
 	population       *population
 	n                int
+	folder           string
 	trail            string // the audit log
 	logs, kubeconfig string
 	elsewhere        string // a configuration that knows nothing of this cluster's region
+}
+
+// newScale starts a cluster with the nodes and pods of the platform only, and
+// one region.
+func newScale(b *testing.B) scale {
+	b.Helper()
+	folder, logs := b.TempDir(), logFolder(b)
+	c := newCluster(b, sub(b, folder, "kube"), logs)
+	policy, trail := filepath.Join(folder, "audit.yaml"), filepath.Join(folder, "audit.log")
+	write(b, policy, []byte(audited))
+	c.server.kill()
+	c.start = append(c.start, "--audit-policy-file="+policy, "--audit-log-path="+trail)
+	c.run(b)
+	k, g := newKubelet(b, c.ca), generation(b)
+	api := &regionAPI{t: b, address: freeAddress(b), folder: sub(b, folder, "rbd-api"), logs: logs}
+	platform := newPlatform(b, c, k, api.address, g)
+	api.log = k.runs(namespace, podOf("rbd-api"), "rbd-api")
+	api.mount(g)
+	api.start(b)
+	kubeconfig, elsewhere := filepath.Join(folder, "kubeconfig"), filepath.Join(folder, "elsewhere.yaml")
+	write(b, kubeconfig, c.kubeconfig(b, c.token(b, namespace, account)))
+	write(b, elsewhere, []byte("regions: [{name: elsewhere, url: 'https://127.0.0.1:8443', ca_file: ca.pem, cert_file: client.pem, key_file: client.key.pem}]\n"))
+	return scale{population: &population{platform: platform}, n: len(nodes), folder: folder, trail: trail, logs: logs, kubeconfig: kubeconfig, elsewhere: elsewhere}
 }
 
 // whole measures the whole cluster role.
