@@ -44,8 +44,8 @@ RACE ?= ./alerting/... ./cmd/... ./collector/... ./console/... ./demo/... ./doct
 race: ## the tests of the packages with goroutines, with the race detector (needs a C compiler)
 	@CGO_ENABLED=1 go test -race -timeout 90m $(RACE)
 
-promtool: ## promtool, amtool and vmalert on the rules and the routes
-	@tools/build promtool promtool-2.20 promtool-2.35 prometheus prometheus-2.20 amtool vmalert
+promtool: ## promtool, amtool, vmalert, and the rule checkers of Thanos and Mimir, on the rules and the routes
+	@tools/build promtool promtool-2.20 promtool-2.53 prometheus prometheus-2.20 amtool vmalert thanos-rules mimir-rules
 	@tools/noskip ./rules ./rules/variant
 
 documents: ## the commands and YAML of the documentation, with amtool, promtool and kubectl

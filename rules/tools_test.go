@@ -38,7 +38,8 @@ func runs(t *testing.T, name string, args ...string) string {
 }
 
 // TestTheRealToolsAccept runs amtool and promtool where they have been built:
-// the newest, the one of rbd-monitor, and an old one that knows such tests.
+// the newest, the one of rbd-monitor, and 2.53; and the rule checkers of Thanos
+// and Mimir.
 func TestTheRealToolsAccept(t *testing.T) {
 	for _, line := range []string{
 		"promtool check rules --lint=all --lint-fatal rainbond.rules.yaml",
@@ -48,7 +49,9 @@ func TestTheRealToolsAccept(t *testing.T) {
 		"promtool test rules relay.test.yaml",
 		"promtool-2.20 check rules rainbond.rules.yaml",
 		"promtool-2.20 check rules rbd-monitor.rules.yaml",
-		"promtool-2.35 test rules rainbond.test.yaml",
+		"promtool-2.53 test rules rainbond.test.yaml",
+		"thanos-rules rainbond.rules.yaml relay.rules.yaml rbd-monitor.rules.yaml",
+		"mimir-rules rainbond.rules.yaml relay.rules.yaml rbd-monitor.rules.yaml",
 		"amtool check-config alertmanager.yaml",
 	} {
 		t.Run(line, func(t *testing.T) {
