@@ -38,8 +38,7 @@ type api struct {
 type tally struct {
 	probes   float64
 	failures map[fault.Failure]float64 // only failures that have occurred
-	inARow   float64                   // failures since the last success
-	succeeds bool                      // whether any probe has succeeded
+	inARow   float64                   // failures since the last success or the start
 	duration prometheus.Histogram
 }
 
@@ -61,9 +60,7 @@ func (c *tally) export(r *Report, region string) {
 	for _, f := range fault.Failures {
 		r.addSample("rainbond_api_probe_failures_total", c.failures[f], region, string(f.Phase), string(f.Reason))
 	}
-	if c.succeeds {
-		r.addSample(ConsecutiveFailures, c.inARow, region)
-	}
+	r.addSample(ConsecutiveFailures, c.inARow, region)
 	r.Metrics = append(r.Metrics, c.duration)
 }
 
@@ -306,7 +303,7 @@ func (a *api) count(name string, failure fault.Failure, failed bool, t fault.Tra
 		c.failures[failure]++
 		c.inARow++
 	} else {
-		c.inARow, c.succeeds = 0, true
+		c.inARow = 0
 	}
 }
 

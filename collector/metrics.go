@@ -48,7 +48,7 @@ var Catalogue = []Metric{
 	{SlugAPI, "rainbond_api_probe_failed", "Whether the last probe of the region API failed in this phase for this reason.", gauge, []string{labelRegion, "phase", "reason"}},
 	{SlugAPI, "rainbond_api_probes_total", "Total probes of the region API.", counter, []string{labelRegion}},
 	{SlugAPI, "rainbond_api_probe_failures_total", "Total failed probes of the region API, by phase and reason.", counter, []string{labelRegion, "phase", "reason"}},
-	{SlugAPI, ConsecutiveFailures, "Failed probes of the region API since the last successful one. Absent until a probe has succeeded since the exporter started.", gauge, []string{labelRegion}},
+	{SlugAPI, ConsecutiveFailures, "Failed probes of the region API since the last successful one, or since the exporter started.", gauge, []string{labelRegion}},
 	{SlugAPI, "rainbond_api_probe_duration_seconds", "Duration of probes of the region API, including failed probes.", histogram, []string{labelRegion}},
 	{SlugAPI, "rainbond_api_probe_phase_seconds", "Duration of each phase of the last probe. A phase that did not finish is absent, never 0.", gauge, []string{labelRegion, "phase"}},
 	{SlugAPI, "rainbond_api_direct_up", "Whether rbd-api answers correctly at its own Service, bypassing the gateway, with any client certificate. Requested only while the console's route fails; absent otherwise, and if the Service is unknown.", gauge, []string{labelRegion}},

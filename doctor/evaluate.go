@@ -133,7 +133,9 @@ func (d *Doctor) raise(ctx context.Context, r rule, s promql.Sample, store *samp
 		Sent:     Sent{Labels: full.Map(), Annotations: map[string]string{}, For: r.holds},
 	}
 	for name, text := range r.annotations {
-		f.Sent.Annotations[name] = expand(text)
+		if text := expand(text); text != "" {
+			f.Sent.Annotations[name] = text
+		}
 	}
 	texts := f.Sent.Annotations
 	f.Section, f.Dashboard, f.RunbookURL = texts["section"], texts["dashboard"], texts["runbook_url"]

@@ -132,9 +132,9 @@ func (r *rule) inspect(expr parser.Expr, recorded map[string]rule) {
 		switch n := node.(type) {
 		case *parser.SubqueryExpr:
 			r.needsHistory = true
-		case *parser.MatrixSelector: // the minimum and the maximum of one value are the value
+		case *parser.MatrixSelector:
 			call, ok := path[len(path)-1].(*parser.Call)
-			r.needsHistory = r.needsHistory || !ok || call.Func.Name != "min_over_time" && call.Func.Name != "max_over_time"
+			r.needsHistory = r.needsHistory || !ok || !slices.Contains(ofOne, call.Func.Name)
 		case *parser.Call:
 			r.absent = r.absent || n.Func.Name == "absent"
 		case *parser.VectorSelector:
@@ -147,13 +147,24 @@ func (r *rule) inspect(expr parser.Expr, recorded map[string]rule) {
 	})
 }
 
-// alertsMetric contains the alerts of the previous evaluation in Prometheus.
-const alertsMetric = "ALERTS"
+// ofOne are the functions over time that one collection can evaluate: of one
+// value, the result is the value.
+var ofOne = []string{"min_over_time", "max_over_time", "sum_over_time"}
+
+// Metrics that a single evaluation does not have: the alerts of the previous
+// evaluation in Prometheus, and the regions whose exporter is gone.
+const (
+	alertsMetric = "ALERTS"
+	goneMetric   = "rainbond_region_role:rainbond_exporter_gone:timestamp"
+)
 
 // selects records one selector: the metrics of the catalogue and the recording rules
 // that it selects, and what its labels leave of them. A selector of neither reads
 // what no collector exports.
 func (r *rule) selects(n *parser.VectorSelector, recorded map[string]rule) {
+	if n.Name == alertsMetric || n.Name == goneMetric || n.Name == r.record && r.record != "" {
+		return // a single evaluation has no earlier results
+	}
 	known := false
 	for _, m := range collector.Catalogue {
 		if Selects(n, m) {
@@ -173,7 +184,7 @@ func (r *rule) selects(n *parser.VectorSelector, recorded map[string]rule) {
 			r.absent = r.absent || source.absent
 		}
 	}
-	if !known && n.Name != alertsMetric { // a single evaluation has no earlier alerts
+	if !known {
 		r.needsHistory = true
 	}
 }

@@ -34,24 +34,24 @@ type link struct{ name, url string }
 
 // phrases are the texts of messages in a language.
 type phrases struct {
-	critical, warning, info, resolved, test   string
-	resolvedAlert, over, duration, several    string
-	rest                                      string
-	guide, dashboard, document, status, colon string
-	minutes, hours                            string
+	critical, warning, info, resolved, test             string
+	resolvedAlert, over, duration, several              string
+	rest                                                string
+	guide, dashboard, document, status, colon, lastSeen string
+	minutes, hours                                      string
 }
 
 var texts = map[string]phrases{
 	"zh": {
 		critical: "【紧急】", warning: "【警告】", info: "【提示】", resolved: "【恢复】", test: "【测试】",
 		resolvedAlert: "已恢复：%s", over: "已恢复", duration: "（持续 %s）", several: "%s 等 %d 条", rest: "… 另有 %d 条告警，见状态页",
-		guide: "排查手册", dashboard: "图表", document: "文档", status: "状态页", colon: "：",
+		guide: "排查手册", dashboard: "图表", document: "文档", status: "状态页", colon: "：", lastSeen: "（最后采集于 %s）",
 		minutes: "%d 分钟", hours: "%d 小时 %d 分钟",
 	},
 	"en": {
 		critical: "[PAGE] ", warning: "[WARN] ", info: "[INFO] ", resolved: "[OK] ", test: "[TEST] ",
 		resolvedAlert: "Resolved: %s", over: "Resolved", duration: " (after %s)", several: "%s, and %d more", rest: "… and %d more alerts, see the status page",
-		guide: "Guide", dashboard: "Dashboard", document: "Documentation", status: "Status page", colon: ": ",
+		guide: "Guide", dashboard: "Dashboard", document: "Documentation", status: "Status page", colon: ": ", lastSeen: " (last seen %s)",
 		minutes: "%d min", hours: "%d h %d min",
 	},
 }

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -64,7 +65,11 @@ const maxText = 32 << 10
 // summary describes the alert in one line.
 func (a alert) summary(lang string) string {
 	line := strings.Join(strings.Fields(a.text(lang, "summary")), " ")
-	return cmp.Or(line, printable(a.Labels["alertname"]), "?")
+	line = cmp.Or(line, printable(a.Labels["alertname"]), "?")
+	if seen := printable(a.Annotations["last_seen"]); seen != "" && !a.resolved() {
+		line += fmt.Sprintf(texts[lang].lastSeen, seen)
+	}
+	return line
 }
 
 // printable removes control characters, except line breaks, and characters that

@@ -219,6 +219,33 @@ func TestTheFirstScreenOfEveryMessageHoldsWhatMatters(t *testing.T) {
 	}
 }
 
+// The text of an alert whose exporter is gone says when it reported last, and
+// does not show that time as a value.
+func TestAMessageSaysWhenTheExporterWasLastSeen(t *testing.T) {
+	for _, r := range alerts(t) {
+		if strings.HasPrefix(r.Annotations["section"], "watch-") {
+			continue
+		}
+		a := sent(t, r, variants(r)[0], seenNow, false)
+		for lang, want := range map[string]string{"en": "last seen 1970-01-01 00:00:01", "zh": "最后采集于 1970-01-01 00:00:01"} {
+			if text := rendered(t, "rainbond."+lang+".text", a); !strings.Contains(text, want) {
+				t.Errorf("%s (%s) does not say %q:\n%s", r.Alert, lang, want, text)
+			}
+			if text := rendered(t, "rainbond."+lang+".text", sent(t, r, variants(r)[0], nothingNow, false)); strings.Contains(text, want[:9]) {
+				t.Errorf("%s (%s) is marked while its exporter works:\n%s", r.Alert, lang, text)
+			}
+		}
+		for name, text := range r.Annotations {
+			data := promtemplate.AlertTemplateData(typical, nil, "", promql.Sample{F: 1_800_000_000})
+			text = "{{$labels := .Labels}}{{$value := .Value}}" + text
+			got, err := promtemplate.NewTemplateExpander(t.Context(), text, name, data, 0, nothingNow, &url.URL{}, nil).Expand()
+			if r.Alert != "RainbondNodeDown" && (err != nil || strings.Contains(got, "1.8") || strings.Contains(got, "180000") || strings.Contains(got, "20833d")) {
+				t.Errorf("%s: %s shows the time as a value: %v: %s", r.Alert, name, err, got)
+			}
+		}
+	}
+}
+
 // Three alerts of one group: each with its first step and its link.
 func TestThreeAlertsInAMessageFit(t *testing.T) {
 	for _, r := range alerts(t) {

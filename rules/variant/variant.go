@@ -189,13 +189,14 @@ func replaceGroups(of *regexp.Regexp, text string, with func(groups []string) st
 var (
 	alertLine = regexp.MustCompile(`^ +- alert: (\S+)`)
 	forLine   = regexp.MustCompile(`^( +for: )(\S+)$`)
-	// probeAlerts fire when the same failure occurs in several probes.
-	probeAlerts = []string{"RainbondRegionUnreachable", "RainbondRegionPortClosed", "RainbondRegionAPIDown", "RainbondRegionTLSFailing"}
+	// atOnce are the alerts about the probe, which fire after the second failed
+	// probe, and their causes that another exporter reports.
+	atOnce = []string{"RainbondRegionUnreachable", "RainbondRegionPortClosed", "RainbondRegionAPIDown", "RainbondRegionTLSFailing", "RainbondNodeDiskPressure", "RainbondNodeDown"}
 )
 
-// forInterval adapts the rules to a longer scrape interval: no alert fires
-// after a single scrape, two failures in turn are held, and so is everything
-// that one lost scrape hides.
+// forInterval adapts the rules to a longer scrape interval: each window has as
+// many scrapes as before, and no alert that a single scrape can mislead fires
+// after one.
 func forInterval(text string, interval time.Duration) string {
 	if interval <= DefaultInterval {
 		return text
@@ -212,16 +213,14 @@ func forInterval(text string, interval time.Duration) string {
 			alert = m[1]
 		}
 		if m := forLine.FindStringSubmatch(line); m != nil {
-			least := interval
-			if slices.Contains(probeAlerts, alert) {
-				least = 2 * interval
+			lines[i] = m[1] + atLeast(interval, m[2])
+			if slices.Contains(atOnce, alert) && m[2] == model.Duration(DefaultInterval).String() {
+				lines[i] = m[1] + "0s"
 			}
-			lines[i] = m[1] + atLeast(least, m[2])
 		}
 	}
 	return strings.NewReplacer(
-		"(rainbond_api_probe_failed[29s])", "(rainbond_api_probe_failed["+atLeast(2*interval-time.Second, "29s")+"])",
-		"(rainbond_api_probe_failed[1m])", "(rainbond_api_probe_failed["+atLeast(2*interval+DefaultInterval, "1m")+"])",
+		"(rainbond_api_probe_failed[1m])", "(rainbond_api_probe_failed["+atLeast(4*interval, "1m")+"])",
 		"(rainbond_certificate_mismatch[1m])", "(rainbond_certificate_mismatch["+atLeast(2*interval+DefaultInterval, "1m")+"])",
 		"(rainbond_api_up[1m])", "(rainbond_api_up["+atLeast(2*interval+DefaultInterval, "1m")+"])",
 		"(rainbond_api_clock_skew_seconds[1m])", "(rainbond_api_clock_skew_seconds["+atLeast(2*interval+DefaultInterval, "1m")+"])",

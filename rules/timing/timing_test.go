@@ -1,0 +1,644 @@
+// Package timing tests the rules at each pair of a scrape interval and an
+// evaluation interval while exporters and Prometheus restart, and while probes
+// and scrapes are lost.
+package timing
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/rainbond-exporter/rainbond-exporter/rules/variant"
+	"github.com/rainbond-exporter/rainbond-exporter/test/matrix"
+)
+
+var (
+	update = flag.Bool("update", false, "run all pairs of intervals, and write the tables into docs instead of comparing them")
+	all    = flag.Bool("all", false, "run all pairs of intervals, which takes minutes")
+)
+
+// Times of a run. The faults begin just after a scrape, which is just after an
+// evaluation.
+const (
+	history  = -130 * time.Minute // of the disks
+	warm     = -2 * time.Minute
+	onset    = 2 * time.Second
+	repaired = 24 * time.Minute
+	end      = 28 * time.Minute
+	outage   = 90 * time.Second // of Prometheus
+	never    = time.Duration(1 << 61)
+)
+
+// A role of an exporter. Each region has an exporter in the cluster and one on
+// its node; one exporter next to the console probes all regions.
+type role string
+
+const (
+	console role = "console"
+	cluster role = "cluster"
+	node    role = "node"
+)
+
+// values are values of series of one region.
+type values map[string]float64
+
+// A fault is one region with a fault.
+type fault struct {
+	region  string
+	alert   string   // the alert that must fire
+	others  []string // alerts that may fire too
+	failure string   // phase/reason of the probe, if it fails
+	role    role     // of changes
+	changes values
+	fills   bool // the disk fills
+}
+
+// probed reports whether the alert is about the probe.
+func (f fault) probed() bool { return f.failure != "" && f.changes == nil }
+
+var faults = []fault{
+	{region: "healthy"},
+	{region: "unreachable", alert: "RainbondRegionUnreachable", failure: "connect/dropped"},
+	{region: "closed", alert: "RainbondRegionPortClosed", failure: "connect/refused"},
+	{region: "down", alert: "RainbondRegionAPIDown", failure: "processing/status"},
+	{region: "tls", alert: "RainbondRegionTLSFailing", failure: "tls/server_wrong_name"},
+	{
+		region: "mismatch", alert: "RainbondConsoleCertificateMismatch", others: []string{"RainbondRegionTLSFailing"}, failure: "tls/client_refused",
+		role: console, changes: values{`rainbond_certificate_mismatch{kind="client", place="console", reference="served"}`: 1},
+	},
+	{
+		region: "expiring", alert: "RainbondCertificateExpiring",
+		role: console, changes: values{`rainbond_certificate_not_after_timestamp_seconds{place="served", kind="server"}`: float64(start.Unix() + 10*86400)},
+	},
+	{
+		region: "component", alert: "RainbondComponentNotReady",
+		role: cluster, changes: values{`rainbond_component_ready{component="rbd-app-ui", kind="Deployment"}`: 0},
+	},
+	{
+		region: "nodedown", alert: "RainbondNodeDown", others: []string{"RainbondComponentNotReady"},
+		role: cluster, changes: values{
+			`rainbond_node_down_since_timestamp_seconds{node="n"}`:                 float64(start.Unix()),
+			`rainbond_node_down_pods{node="n", component="rbd-gateway"}`:           1,
+			`rainbond_component_ready{component="rbd-gateway", kind="Deployment"}`: 0,
+		},
+	},
+	{
+		region: "filling", alert: "RainbondNodeDiskFilling",
+		role: node, changes: values{`rainbond_node_root_used_ratio{node="n"}`: 0.81, `rainbond_node_root_avail_bytes{node="n"}`: 19},
+	},
+	{
+		region: "near", alert: "RainbondNodeDiskEvictionNear", others: []string{"RainbondNodeDiskFilling"},
+		role: node, changes: values{`rainbond_node_root_used_ratio{node="n"}`: 0.94, `rainbond_node_root_avail_bytes{node="n"}`: 6},
+	},
+	{region: "pace", alert: "RainbondNodeDiskEvictionNear", others: []string{"RainbondNodeDiskFilling"}, fills: true},
+}
+
+// steady are the series of a healthy region.
+var steady = map[role]values{
+	console: {
+		`rainbond_certificate_mismatch{kind="client", place="console", reference="served"}`: 0,
+		`rainbond_certificate_mismatch{kind="server", place="served", reference="console"}`: 0,
+		`rainbond_certificate_not_after_timestamp_seconds{place="served", kind="server"}`:   float64(start.Unix() + 365*86400),
+		`rainbond_api_clock_skew_seconds`:                                                   0,
+	},
+	cluster: {
+		`rainbond_component_desired{component="rbd-api", kind="Deployment"}`:     1,
+		`rainbond_component_ready{component="rbd-api", kind="Deployment"}`:       1,
+		`rainbond_component_desired{component="rbd-gateway", kind="Deployment"}`: 1,
+		`rainbond_component_ready{component="rbd-gateway", kind="Deployment"}`:   1,
+		`rainbond_component_desired{component="rbd-app-ui", kind="Deployment"}`:  1,
+		`rainbond_component_ready{component="rbd-app-ui", kind="Deployment"}`:    1,
+		`rainbond_nodes{role="worker"}`:                                          3,
+		`rainbond_node_role_required`:                                            0,
+		`rainbond_certificate_rotation_pending`:                                  0,
+	},
+	node: {
+		`rainbond_node_root_size_bytes{node="n"}`:  100,
+		`rainbond_node_root_avail_bytes{node="n"}`: 50,
+		`rainbond_node_root_used_ratio{node="n"}`:  0.5,
+		`rainbond_node_root_inodes{node="n"}`:      100,
+		`rainbond_node_root_inodes_free{node="n"}`: 90,
+		`rainbond_node_root_read_only{node="n"}`:   0,
+	},
+}
+
+// collectors are the collectors of each role.
+var collectors = map[role][]string{console: {"api", "cert"}, cluster: {"tls", "node_role", "component"}, node: {"disk"}}
+
+// An event happens several times in a run, to all exporters at once; to one of
+// each pair if there are pairs.
+type event struct {
+	name      string
+	lostProbe bool
+	lost      int  // scrapes
+	restart   bool // the exporter starts again after the lost scrapes
+	upgrade   bool // and has another label instance
+	stop      bool // Prometheus does not run for outage
+	turns     bool // two backends with different faults respond in turn
+	pairs     bool // two exporters of each kind
+}
+
+var events = []event{
+	{name: "nothing"},
+	{name: "one probe is lost", lostProbe: true},
+	{name: "one scrape is lost", lost: 1},
+	{name: "the exporter restarts, one scrape is lost", lost: 1, restart: true},
+	{name: "the exporter restarts, two scrapes are lost", lost: 2, restart: true},
+	{name: "the exporter is upgraded and has another `instance`", lost: 1, restart: true, upgrade: true},
+	{name: "Prometheus restarts within 90 s", stop: true},
+	{name: "two backends fail in turn, for different reasons", turns: true},
+	{name: "one of a pair of exporters restarts", lost: 2, restart: true, pairs: true},
+	{name: "one of a pair of exporters is upgraded", lost: 1, restart: true, upgrade: true, pairs: true},
+}
+
+// occurs returns the scrapes at which an event begins: while alerts with a short
+// and with a long `for` are pending, and while all fire.
+func (e event) occurs(scrape time.Duration) []int {
+	times := []time.Duration{3 * scrape, 3*scrape + 3*time.Minute, 11 * time.Minute, 20 * time.Minute}
+	if e.stop || e.lostProbe { // three lost probes in an hour are a fault
+		times = []time.Duration{times[0], times[3]}
+	}
+	var at []int
+	for _, t := range times {
+		at = append(at, int(t/scrape))
+	}
+	return at
+}
+
+type pair struct{ scrape, evaluation time.Duration }
+
+func (p pair) String() string {
+	return fmt.Sprintf("%d / %d", int(p.scrape.Seconds()), int(p.evaluation.Seconds()))
+}
+
+// pairs are all pairs of intervals.
+func pairs() (all []pair) {
+	for _, scrape := range []time.Duration{15, 30, 60} {
+		for _, evaluation := range []time.Duration{15, 30, 60} {
+			all = append(all, pair{scrape * time.Second, evaluation * time.Second})
+		}
+	}
+	return all
+}
+
+// A message is what Alertmanager receives about one alert, which ends at until
+// if no other message follows.
+type message struct{ at, until time.Duration }
+
+// run returns the messages by the labels of the alert.
+func run(t *testing.T, e event, p pair, rules []byte) map[string][]message {
+	t.Helper()
+	received := map[string][]message{}
+	prometheus := newServer(t, rules, p.evaluation, func(alert string, at, until time.Duration) {
+		received[alert] = append(received[alert], message{at, until})
+	})
+	exporters := newExporters(prometheus.store, e)
+	for at := history; at < warm; at += time.Minute {
+		for _, x := range exporters {
+			if x.role == node {
+				x.scrape(at, false)
+			}
+		}
+	}
+	begins := e.occurs(p.scrape)
+	down, restarted := never, false
+	for at := warm; at <= end; at += time.Second {
+		if at >= down && at < down+outage {
+			continue
+		}
+		if at%p.evaluation == 0 {
+			restarted = at >= down
+			prometheus.evaluate(t, at, restarted)
+			if restarted {
+				down = never
+			}
+		}
+		if (at-time.Second)%p.scrape != 0 {
+			continue
+		}
+		n := int((at - time.Second) / p.scrape)
+		i := -1 // the last event that has begun
+		for i+1 < len(begins) && begins[i+1] <= n {
+			i++
+		}
+		since := never
+		if i >= 0 {
+			since = time.Duration(n - begins[i])
+		}
+		if e.stop && since == 0 {
+			down = at + time.Second
+		}
+		for _, x := range exporters {
+			switch affected := !e.pairs || x.replica == i%2; {
+			case affected && since < time.Duration(e.lost):
+				x.lose(at)
+			default:
+				x.scrape(at, e.lostProbe && since == 0)
+			}
+		}
+	}
+	return received
+}
+
+// An exporter is one target.
+type exporter struct {
+	store    store
+	event    event
+	role     role
+	replica  int
+	regions  []fault
+	starts   int            // number of starts
+	inARow   map[string]int // failed probes, by region
+	probes   map[string]int
+	failures map[string]int
+	last     map[uint64]labels.Labels // series of the previous scrape
+}
+
+func newExporters(s store, e event) (all []*exporter) {
+	replicas := 1
+	if e.pairs {
+		replicas = 2
+	}
+	for replica := range replicas {
+		all = append(all, &exporter{store: s, event: e, role: console, replica: replica, regions: faults})
+		for i := range faults {
+			for _, r := range []role{cluster, node} {
+				all = append(all, &exporter{store: s, event: e, role: r, replica: replica, regions: faults[i : i+1]})
+			}
+		}
+	}
+	for _, x := range all {
+		x.begin()
+	}
+	return all
+}
+
+func (x *exporter) begin() {
+	x.starts++
+	x.inARow, x.probes, x.failures = map[string]int{}, map[string]int{}, map[string]int{}
+}
+
+// target are the labels job and instance.
+func (x *exporter) target() string {
+	start := 0
+	if x.event.upgrade {
+		start = x.starts
+	}
+	return fmt.Sprintf(`job="rainbond-exporter", instance="%s-%s-%d-%d"`, x.role, x.regions[0].region, x.replica, start)
+}
+
+// lose loses a scrape: Prometheus marks all series as stale.
+func (x *exporter) lose(at time.Duration) {
+	current := map[uint64]labels.Labels{}
+	if !x.event.upgrade { // the target still exists
+		x.put(current, at, "up", 0)
+	}
+	x.finish(current, at)
+	if x.event.restart && len(current) <= 1 {
+		x.begin()
+	}
+}
+
+func (x *exporter) finish(current map[uint64]labels.Labels, at time.Duration) {
+	for hash, lset := range x.last {
+		if _, ok := current[hash]; !ok {
+			x.store.add(lset, ms(at), stale)
+		}
+	}
+	x.last = current
+}
+
+// put adds a sample of the target. The series has the form of PromQL, with all
+// labels but those of the target.
+func (x *exporter) put(current map[uint64]labels.Labels, at time.Duration, text string, v float64) {
+	name, rest, _ := strings.Cut(strings.TrimSuffix(text, "}"), "{")
+	lset := parsed(name + "{" + strings.TrimPrefix(rest+", "+x.target(), ", ") + "}")
+	current[lset.Hash()] = lset
+	x.store.add(lset, ms(at), v)
+}
+
+var known sync.Map // labels by text
+
+func parsed(text string) labels.Labels {
+	if found, ok := known.Load(text); ok {
+		return found.(labels.Labels)
+	}
+	lset, err := promParser.ParseMetric(text)
+	if err != nil {
+		panic(err)
+	}
+	known.Store(text, lset)
+	return lset
+}
+
+func (x *exporter) scrape(at time.Duration, lostProbe bool) {
+	current := map[uint64]labels.Labels{}
+	x.put(current, at, "up", 1)
+	for _, name := range collectors[x.role] {
+		x.put(current, at, fmt.Sprintf(`rainbond_collector_success{collector=%q}`, name), 1)
+		x.put(current, at, fmt.Sprintf(`rainbond_collector_last_collection_timestamp_seconds{collector=%q}`, name), float64(ms(at))/1000)
+	}
+	for _, f := range x.regions {
+		now := maps.Clone(steady[x.role])
+		broken := at >= onset && at < repaired
+		if broken && x.role == f.role {
+			maps.Copy(now, f.changes)
+		}
+		if f.region == "filling" && x.role == node && !broken {
+			now[`rainbond_node_root_used_ratio{node="n"}`], now[`rainbond_node_root_avail_bytes{node="n"}`] = 0.79, 21
+		}
+		if f.fills && x.role == node && at < repaired { // 10% in an hour
+			used := 0.75 + 0.1*(at-onset).Hours()
+			now[`rainbond_node_root_used_ratio{node="n"}`] = used
+			now[`rainbond_node_root_avail_bytes{node="n"}`] = 100 * (1 - used)
+		}
+		if x.role == console {
+			x.probe(now, f, broken, lostProbe)
+		}
+		for series, v := range now {
+			x.put(current, at, within(series, f.region), v)
+		}
+	}
+	x.finish(current, at)
+}
+
+// within adds the label of the region.
+func within(series, region string) string {
+	name, rest, _ := strings.Cut(strings.TrimSuffix(series, "}"), "{")
+	return name + "{" + strings.TrimPrefix(rest+", ", ", ") + fmt.Sprintf("rainbond_region=%q}", region)
+}
+
+// probe adds the series of a probe.
+func (x *exporter) probe(all values, f fault, broken, lost bool) {
+	failure := ""
+	if broken {
+		failure = f.failure
+	}
+	other := "processing/status"
+	if f.failure == other {
+		other = "connect/refused"
+	}
+	x.probes[f.region]++
+	switch {
+	case lost:
+		failure = "connect/other"
+		if broken && f.region == "unreachable" {
+			failure = "tls/other"
+		}
+	case failure != "" && x.event.turns && x.probes[f.region]%2 == 0:
+		failure = other
+	}
+	if strings.HasPrefix(failure, "connect/") { // nothing is served
+		delete(all, `rainbond_certificate_mismatch{kind="client", place="console", reference="served"}`)
+		delete(all, `rainbond_certificate_mismatch{kind="server", place="served", reference="console"}`)
+		delete(all, `rainbond_api_clock_skew_seconds`)
+	}
+	x.inARow[f.region]++
+	all[`rainbond_api_up`] = 0
+	if failure == "" {
+		x.inARow[f.region] = 0
+		all[`rainbond_api_up`] = 1
+	} else {
+		x.failures[f.region]++
+	}
+	if x.probes[f.region] > x.failures[f.region] { // one has succeeded
+		all[`rainbond_api_consecutive_failures`] = float64(x.inARow[f.region])
+	}
+	all[`rainbond_api_probes_total`] = float64(x.probes[f.region])
+	for _, one := range []string{f.failure, "processing/status", "connect/refused", "connect/other", "tls/other"} {
+		phase, reason, ok := strings.Cut(one, "/")
+		if !ok {
+			continue
+		}
+		v := 0.0
+		if one == failure {
+			v = 1
+		}
+		all[fmt.Sprintf(`rainbond_api_probe_failed{phase=%q, reason=%q}`, phase, reason)] = v
+	}
+	all[`rainbond_api_probe_failures_total{phase="all", reason="all"}`] = float64(x.failures[f.region])
+}
+
+// bound is the longest time from the fault to the alert if nothing else happens.
+func (f fault) bound(p pair, wait time.Duration) time.Duration {
+	scrapes := 1
+	if f.probed() {
+		scrapes = 2
+	}
+	rounds := (wait + p.evaluation - 1) / p.evaluation
+	return time.Duration(scrapes)*p.scrape + p.evaluation + rounds*p.evaluation
+}
+
+// delay is by how much an event may delay an alert.
+func (f fault) delay(e event, p pair, wait time.Duration) time.Duration {
+	switch {
+	case e.stop && wait >= grace: // Prometheus waits so long before it fires
+		return outage + grace
+	case e.stop: // `for` starts again
+		return outage + wait + p.scrape + p.evaluation
+	case e.turns && f.probed():
+		return 2 * p.scrape
+	}
+	return 0
+}
+
+// verdict returns after how long the alert of a fault fires, and what is wrong.
+func (f fault) verdict(e event, received map[string][]message, bound time.Duration) (fired time.Duration, wrong []string) {
+	var alerts []string
+	for text, all := range received {
+		lset, err := promParser.ParseMetric(text)
+		if err != nil {
+			return 0, []string{err.Error()}
+		}
+		name := lset.Get(model.AlertNameLabel)
+		switch {
+		case name == "RainbondWatchdog" || lset.Get("rainbond_region") != f.region:
+			continue
+		case name == f.alert:
+			alerts = append(alerts, text)
+		case !slices.Contains(f.others, name) && (!e.turns || f.failure == "" || !slices.Contains([]string{"RainbondRegionAPIDown", "RainbondRegionPortClosed"}, name)):
+			wrong = append(wrong, fmt.Sprintf("false alert after %s: %s", all[0].at-onset, text))
+		}
+		for i, m := range all {
+			switch {
+			case m.at < onset:
+				wrong = append(wrong, fmt.Sprintf("before the fault: %s", text))
+			case m.at == m.until && m.at < repaired:
+				wrong = append(wrong, fmt.Sprintf("resolved after %s: %s", m.at-onset, text))
+			case i > 0 && m.at > all[i-1].until && all[i-1].at < all[i-1].until:
+				wrong = append(wrong, fmt.Sprintf("expired after %s: %s", all[i-1].until-onset, text))
+			}
+		}
+		if last := all[len(all)-1]; last.at < last.until {
+			wrong = append(wrong, fmt.Sprintf("not resolved %s after the repair: %s", end-repaired, text))
+		}
+	}
+	if f.alert == "" {
+		return 0, wrong
+	}
+	if len(alerts) != 1 {
+		return 0, append(wrong, fmt.Sprintf("%d alerts %s, want one: %q", len(alerts), f.alert, alerts))
+	}
+	fired = received[alerts[0]][0].at - onset
+	if fired > bound {
+		wrong = append(wrong, fmt.Sprintf("%s fires after %s, want %s", f.alert, fired, bound))
+	}
+	return fired, wrong
+}
+
+// waits returns the `for` of the alert of each fault.
+func waits(t *testing.T, text []byte) map[string]time.Duration {
+	t.Helper()
+	all := map[string]time.Duration{}
+	for _, r := range newServer(t, text, time.Minute, nil).rules {
+		for _, f := range faults {
+			if r.Alert == f.alert && r.Labels["measure"] == f.measure() && (r.Labels["severity"] == "warning") == (f.region == "filling") {
+				all[f.region] = max(all[f.region], time.Duration(r.For))
+			}
+		}
+	}
+	return all
+}
+
+// measure is the label of RainbondNodeDiskEvictionNear.
+func (f fault) measure() string {
+	switch {
+	case f.fills:
+		return "pace"
+	case f.alert == "RainbondNodeDiskEvictionNear":
+		return "space"
+	}
+	return ""
+}
+
+// title names the alert in a table.
+func (f fault) title() string {
+	switch f.region {
+	case "component", "nodedown", "expiring", "mismatch":
+		return f.alert + ", critical"
+	case "near":
+		return f.alert + ", space"
+	case "pace":
+		return f.alert + ", within 4 h"
+	}
+	return f.alert
+}
+
+// TestTiming runs each event at pairs of equal intervals, with -update at all pairs.
+func TestTiming(t *testing.T) {
+	rows, alerts, bounds := map[string]string{}, map[string]string{}, map[string]string{}
+	var mu sync.Mutex
+	t.Run("runs", func(t *testing.T) {
+		for _, p := range pairs() {
+			text, err := variant.Generate(variant.Options{Interval: p.scrape})
+			if err != nil {
+				t.Fatal(err)
+			}
+			wait := waits(t, text)
+			for _, f := range faults {
+				bounds[f.title()+p.String()] = seconds(f.bound(p, wait[f.region]))
+			}
+			if p.scrape != p.evaluation && !*update && !*all {
+				continue
+			}
+			for _, e := range events {
+				t.Run(fmt.Sprintf("%s, %s", e.name, p), func(t *testing.T) {
+					t.Parallel()
+					received := run(t, e, p, text)
+					mu.Lock()
+					defer mu.Unlock()
+					var slowest time.Duration
+					for _, f := range faults {
+						fired, wrong := f.verdict(e, received, f.bound(p, wait[f.region])+f.delay(e, p, wait[f.region]))
+						for _, one := range wrong {
+							t.Errorf("%s: %s", f.region, one)
+						}
+						if f.probed() {
+							slowest = max(slowest, fired)
+						}
+						if e.name == events[0].name {
+							alerts[f.title()+p.String()] = seconds(fired)
+						}
+					}
+					rows[e.name+p.String()] = seconds(slowest)
+				})
+			}
+		}
+	})
+	if t.Failed() {
+		return
+	}
+	var names, titles []string
+	for _, e := range events {
+		names = append(names, e.name)
+	}
+	for _, f := range faults[1:] {
+		titles = append(titles, f.title())
+	}
+	compare(t, "../../docs/faults.md", "timing", table("event", names, rows)+"\n"+table("alert", titles, alerts))
+	compare(t, "../../docs/alerts.md", "bounds", table("alert", titles, bounds))
+	compare(t, "../../docs/alerts.zh.md", "bounds", table("告警", titles, bounds))
+}
+
+func seconds(d time.Duration) string { return fmt.Sprint(int(d.Seconds())) }
+
+// table has a column for each pair. Cells that did not run are empty.
+func table(title string, rows []string, cells map[string]string) string {
+	head, line := "| "+title+" |", "|---|"
+	for _, p := range pairs() {
+		head, line = head+" "+p.String()+" |", line+"---|"
+	}
+	text := head + "\n" + line + "\n"
+	for _, row := range rows {
+		text += "| " + row + " |"
+		for _, p := range pairs() {
+			text += " " + cells[row+p.String()] + " |"
+		}
+		text += "\n"
+	}
+	return text
+}
+
+// compare compares a section of a page with the text, cell by cell where the
+// text has one.
+func compare(t *testing.T, path, section, text string) {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(content)
+	if *update {
+		if page, err = matrix.Replace(page, section, text); err == nil {
+			err = os.WriteFile(path, []byte(page), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	_, rest, _ := strings.Cut(page, "<!-- begin "+section+" -->\n\n")
+	written, _, _ := strings.Cut(rest, "\n<!-- end "+section+" -->")
+	got, want := strings.Split(strings.TrimSpace(written), "\n"), strings.Split(strings.TrimSpace(text), "\n")
+	if len(got) != len(want) {
+		t.Fatalf("%s, section %s: %d lines, want %d: go test ./rules/timing -update", path, section, len(got), len(want))
+	}
+	for i := range want {
+		g, w := strings.Split(got[i], "|"), strings.Split(want[i], "|")
+		for j := range w {
+			if len(g) != len(w) || strings.TrimSpace(w[j]) != "" && g[j] != w[j] {
+				t.Errorf("%s, section %s: %s, want %s: go test ./rules/timing -update", path, section, got[i], want[i])
+				break
+			}
+		}
+	}
+}
