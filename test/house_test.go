@@ -34,6 +34,7 @@ var mayImport = map[string][]string{
 	"report":          {"collector", "doctor"},
 	"rules/variant":   {"report", "rules"},
 	"rules/lint":      {"collector", "doctor", "rules"},
+	"rules/timing":    {},
 	"demo":            {"fault", "demo/pki"},
 	"tour":            {"collector", "demo", "doctor", "relay", "report", "report/web", "rules"},
 

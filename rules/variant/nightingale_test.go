@@ -52,7 +52,7 @@ func TestNightingaleImports(t *testing.T) {
 			}
 			names[r.Name] = true
 			interval := max(o.Interval, variant.DefaultInterval)
-			if r.Severity < 1 || r.Severity > 3 || len(r.RuleConfig.Queries) != 1 || r.RuleConfig.Queries[0].Severity != r.Severity || r.PromForDuration < int(interval.Seconds()) || r.PromEvalInterval != int(interval.Seconds()) {
+			if r.Severity < 1 || r.Severity > 3 || len(r.RuleConfig.Queries) != 1 || r.RuleConfig.Queries[0].Severity != r.Severity || r.PromForDuration != 0 && r.PromForDuration < int(interval.Seconds()) || r.PromEvalInterval != int(interval.Seconds()) {
 				t.Errorf("%s: %+v", r.Name, r)
 			}
 			for _, tag := range r.AppendTags {
