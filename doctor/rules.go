@@ -151,18 +151,18 @@ func (r *rule) inspect(expr parser.Expr, recorded map[string]rule) {
 // value, the result is the value.
 var ofOne = []string{"min_over_time", "max_over_time", "sum_over_time"}
 
-// Metrics that a single evaluation does not have: the alerts of the previous
-// evaluation in Prometheus, and the regions whose exporter is gone.
+// What a single evaluation does not have: the alerts of the previous evaluation
+// in Prometheus, and the regions and nodes whose exporter is gone.
 const (
 	alertsMetric = "ALERTS"
-	goneMetric   = "rainbond_region_role:rainbond_exporter_gone:timestamp"
+	goneMetrics  = "_exporter_gone:timestamp"
 )
 
 // selects records one selector: the metrics of the catalogue and the recording rules
 // that it selects, and what its labels leave of them. A selector of neither reads
 // what no collector exports.
 func (r *rule) selects(n *parser.VectorSelector, recorded map[string]rule) {
-	if n.Name == alertsMetric || n.Name == goneMetric || n.Name == r.record && r.record != "" {
+	if n.Name == alertsMetric || strings.HasSuffix(n.Name, goneMetrics) || n.Name == r.record && r.record != "" {
 		return // a single evaluation has no earlier results
 	}
 	known := false

@@ -19,7 +19,7 @@ func TestRulesPrintsTheVariantOfItsFlags(t *testing.T) {
 		{[]string{"--format=vmrule", "--lang=en"}, healthy, "kind: VMRule"},
 		{[]string{"--format=nightingale", "--lang=zh"}, healthy, `"name": "RainbondRegionUnreachable"`},
 		{[]string{"--web.external-url=https://e.example.com"}, healthy, `guide_url: "https://e.example.com/guide?lang=en#api-slow"`},
-		{[]string{"--interval=1m"}, healthy, "rainbond_api_probe_failed[1m59s]"},
+		{[]string{"--interval=1m"}, healthy, "rainbond_api_probe_failed[4m]"},
 		{[]string{"--namespace=rainbond"}, healthy, "$ kubectl -n rainbond get"},
 		{[]string{"--kubectl=docker exec rainbond kubectl", "--format=vmrule"}, healthy, "$ docker exec rainbond kubectl -n rbd-system get"},
 		{[]string{"--kubectl={{ kubectl }}"}, unknown, `--kubectl: "{{ kubectl }}"; expected a command such as "docker exec rainbond kubectl"`},

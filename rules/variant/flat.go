@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
+	"time"
 
 	"github.com/prometheus/common/model"
 	labelset "github.com/prometheus/prometheus/model/labels"
@@ -15,8 +17,10 @@ import (
 // flat replaces the recording rules of a rule file by their expressions.
 // Nightingale has none. vmalert reads a recorded series back from a database, one
 // evaluation later than Prometheus, so an alert would fire for a fault that has
-// ended.
-func flat(text string) (string, error) {
+// ended. A recording rule that reads its own earlier result holds it for a minute
+// or two scrapes. With alerts, the alerts that read ALERTS are stored and can be
+// held; Nightingale does not store them.
+func flat(text string, interval time.Duration, alerts bool) (string, error) {
 	var file yaml.Node
 	if err := yaml.Unmarshal([]byte(text), &file); err != nil {
 		return "", err
@@ -25,24 +29,31 @@ func flat(text string) (string, error) {
 	recorded := map[string]parser.Expr{}
 	for _, group := range field(file.Content[0], "groups").Content {
 		rules := field(group, "rules")
-		var alerts []*yaml.Node
+		var kept []*yaml.Node
 		for _, rule := range rules.Content {
-			source := field(rule, "expr")
+			source, name := field(rule, "expr"), field(rule, "record")
 			expr, err := p.ParseExpr(source.Value)
+			if err == nil && name != nil {
+				expr, err = heldBriefly(p, expr, name.Value, max(time.Minute, 2*interval+DefaultInterval))
+			}
+			if err == nil && !alerts {
+				expr = withoutAlerts(expr)
+			}
 			if err == nil {
 				expr, err = inline(p, expr, recorded)
 			}
 			if err != nil {
 				return "", fmt.Errorf("line %d: %w", source.Line, err)
 			}
-			if name := field(rule, "record"); name != nil {
+			if name != nil {
 				recorded[name.Value] = expr
 				continue
 			}
 			source.Value, source.Style = expr.String(), yaml.SingleQuotedStyle
-			alerts = append(alerts, rule)
+			setLastSeen(field(rule, "annotations"), expr)
+			kept = append(kept, rule)
 		}
-		rules.Content = alerts
+		rules.Content = kept
 	}
 	var out bytes.Buffer
 	e := yaml.NewEncoder(&out)
@@ -59,6 +70,60 @@ func field(mapping *yaml.Node, key string) *yaml.Node {
 		}
 	}
 	return nil
+}
+
+// heldBriefly replaces what a recording rule reads of its own earlier results by
+// the last result within a window.
+func heldBriefly(p parser.Parser, expr parser.Expr, record string, window time.Duration) (parser.Expr, error) {
+	or, ok := expr.(*parser.BinaryExpr)
+	if !ok || or.Op != parser.LOR || !reads(or.RHS, record) {
+		return expr, nil
+	}
+	earlier, err := p.ParseExpr(fmt.Sprintf("last_over_time((%s)[%s:%s])", or.LHS, model.Duration(window), model.Duration(DefaultInterval)))
+	if err != nil {
+		return nil, err
+	}
+	or.RHS, err = inline(p, or.RHS, map[string]parser.Expr{record: earlier})
+	return or, err
+}
+
+// withoutAlerts removes the alternatives that read ALERTS.
+func withoutAlerts(expr parser.Expr) parser.Expr {
+	or, ok := expr.(*parser.BinaryExpr)
+	if !ok || or.Op != parser.LOR || !reads(or.RHS, alertsSeries) {
+		return expr
+	}
+	return or.LHS
+}
+
+const alertsSeries = "ALERTS"
+
+// reads reports whether an expression selects series of this name.
+func reads(expr parser.Expr, name string) bool {
+	found := false
+	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+		s, ok := node.(*parser.VectorSelector)
+		found = found || ok && s.Name == name
+		return nil
+	})
+	return found
+}
+
+// setLastSeen writes the annotation last_seen without recording rules: the value
+// of an alert that ALERTS holds is the time of the last collection, except that of
+// RainbondNodeDown. Other alerts are not held for long.
+func setLastSeen(annotations *yaml.Node, expr parser.Expr) {
+	const key = "last_seen"
+	if !reads(expr, alertsSeries) || reads(expr, "rainbond_node_down_since_timestamp_seconds") {
+		for i := 0; i < len(annotations.Content); i += 2 {
+			if annotations.Content[i].Value == key {
+				annotations.Content = slices.Delete(annotations.Content, i, i+2)
+				return
+			}
+		}
+	} else if seen := field(annotations, key); seen != nil {
+		*seen = yaml.Node{Kind: yaml.ScalarNode, Value: "{{ if gt $value 1000000000.0 }}{{ $value | humanizeTimestamp }}{{ end }}", Style: yaml.SingleQuotedStyle}
+	}
 }
 
 // inline replaces the recording rules in an expression by their expressions.

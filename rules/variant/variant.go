@@ -74,7 +74,7 @@ func Generate(o Options) ([]byte, error) {
 	text = o.withLinks(text)
 	text = inLanguage(text, o.Lang)
 	if slices.Contains([]string{VMAlert, VMRule, Nightingale}, o.Format) {
-		if text, err = flat(text); err != nil {
+		if text, err = flat(text, o.Interval, o.Format != Nightingale); err != nil {
 			return nil, err
 		}
 	}
