@@ -29,7 +29,7 @@ func flat(text string, interval time.Duration, alerts bool) (string, error) {
 	recorded := map[string]parser.Expr{}
 	for _, group := range field(file.Content[0], "groups").Content {
 		rules := field(group, "rules")
-		var kept []*yaml.Node
+		var alerting []*yaml.Node
 		for _, rule := range rules.Content {
 			source, name := field(rule, "expr"), field(rule, "record")
 			expr, err := p.ParseExpr(source.Value)
@@ -51,9 +51,9 @@ func flat(text string, interval time.Duration, alerts bool) (string, error) {
 			}
 			source.Value, source.Style = expr.String(), yaml.SingleQuotedStyle
 			setLastSeen(field(rule, "annotations"), expr)
-			kept = append(kept, rule)
+			alerting = append(alerting, rule)
 		}
-		rules.Content = kept
+		rules.Content = alerting
 	}
 	var out bytes.Buffer
 	e := yaml.NewEncoder(&out)
