@@ -5,7 +5,10 @@ package dashboards
 
 import (
 	"bytes"
+	_ "embed"
 	"encoding/json"
+
+	"github.com/rainbond-exporter/rainbond-exporter/rules"
 )
 
 // Langs are the languages, and the directories of the files.
@@ -18,8 +21,15 @@ type translation func(en, zh string) string
 // cause.
 var sources = []func(translation) dashboard{overview, path, certificates, components, nodes}
 
-// Files returns the dashboards in one of Langs as JSON, by file name.
-func Files(lang string) (map[string][]byte, error) {
+// places are those of the labels in the files.
+//
+//go:embed identity.json
+var places []byte
+
+// Files returns the dashboards in one of Langs as JSON, by file name. The labels
+// identify a platform together with rules.RegionLabel; those of the files in en
+// and zh are rules.DefaultIdentity.
+func Files(lang string, labels []string) (map[string][]byte, error) {
 	tr := func(en, zh string) string {
 		if lang == "zh" {
 			return zh
@@ -36,7 +46,11 @@ func Files(lang string) (map[string][]byte, error) {
 		if err := e.Encode(d.grafana(tr)); err != nil {
 			return nil, err
 		}
-		files[d.uid+".json"] = text.Bytes()
+		identified, err := rules.Identify(text.String(), places, labels)
+		if err != nil {
+			return nil, err
+		}
+		files[d.uid+".json"] = []byte(identified)
 	}
 	return files, nil
 }
@@ -106,6 +120,8 @@ type column struct {
 	width  int
 	link   string // uid of the dashboard to which a cell links, for the row's region
 	hidden bool   // only for sorting
+	// platform columns are those of the labels that Files is called with.
+	platform bool
 }
 
 // A step is the colour of values from a number up; nil is the lowest.

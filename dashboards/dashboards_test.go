@@ -11,13 +11,20 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"github.com/rainbond-exporter/rainbond-exporter/rules"
 )
 
 var update = flag.Bool("update", false, "write the files instead of comparing them")
 
 func files(t *testing.T, lang string) map[string][]byte {
 	t.Helper()
-	all, err := Files(lang)
+	return filesFor(t, lang, rules.DefaultIdentity)
+}
+
+func filesFor(t *testing.T, lang string, identity []string) map[string][]byte {
+	t.Helper()
+	all, err := Files(lang, identity)
 	if err != nil {
 		t.Fatal(err)
 	}

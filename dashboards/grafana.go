@@ -161,7 +161,7 @@ func (t table) grafana(p panel) obj {
 	var asked, columns []column
 	for _, c := range t.columns {
 		if c.label == "rainbond_region" || c.label == "instance" {
-			columns = append(columns, column{title: "cluster", label: "cluster", width: 120})
+			columns = append(columns, column{title: "cluster", label: "cluster", width: 120, platform: true})
 		}
 		columns = append(columns, c)
 		if c.expr != "" {
@@ -240,7 +240,11 @@ func (c column) override() obj {
 		// A field that no row has is empty, and an empty value of a variable is All.
 		set("links", []obj{{"title": c.title, "url": "/d/" + c.link + "?${datasource:queryparam}&var-cluster=${__data.fields.cluster}&var-region=${__data.fields.rainbond_region}&${__url_time_range}"}})
 	}
-	return obj{"matcher": obj{"id": "byName", "options": c.title}, "properties": properties}
+	matcher := obj{"id": "byName", "options": c.title}
+	if c.platform {
+		matcher = obj{"id": "byRegexp", "options": "/^(" + c.title + ")$/"}
+	}
+	return obj{"matcher": matcher, "properties": properties}
 }
 
 // withQueries returns the common part of all panels with queries.

@@ -29,58 +29,96 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/rules"
 )
 
+// identityLists are lists of labels that identify a platform together with the
+// region.
+var identityLists = [][]string{{"cluster"}, {"tenant"}, {"tenant", "site"}, {"cluster", "tenant"}, {}}
+
 // TestQueriesAreScoped: every selector follows the variables of the identity
-// labels, and a grouping or a join that has the region has them too.
+// labels, and a grouping or a join that has the region has them too. No other
+// query has a label cluster.
 func TestQueriesAreScoped(t *testing.T) {
-	for _, m := range models(t, Langs[0]) {
-		for where, expr := range m.queries() {
-			for _, name := range rules.DefaultIdentity {
-				expr = strings.ReplaceAll(expr, "$"+name, "chosen")
+	for _, identity := range identityLists {
+		for _, m := range modelsFor(t, Langs[0], identity) {
+			for where, expr := range m.queries() {
+				scoped(t, identity, where, expr)
 			}
-			parsed, err := parser.NewParser(parser.Options{}).ParseExpr(variables.Replace(expr))
-			if err != nil {
-				t.Fatal(err)
-			}
-			scoped := func(list []string) {
-				for _, name := range rules.DefaultIdentity {
-					if slices.Contains(list, rules.RegionLabel) && !slices.Contains(list, name) {
-						t.Errorf("%s: (%s) lacks %s", where, strings.Join(list, ", "), name)
-					}
-				}
-			}
-			parser.Inspect(parsed, func(node parser.Node, _ []parser.Node) error {
-				switch node := node.(type) {
-				case *parser.AggregateExpr:
-					scoped(node.Grouping)
-				case *parser.BinaryExpr:
-					if node.VectorMatching != nil && node.VectorMatching.On {
-						scoped(node.VectorMatching.MatchingLabels)
-					}
-				case *parser.VectorSelector:
-					for _, name := range rules.DefaultIdentity {
-						if !slices.ContainsFunc(node.LabelMatchers, func(m *labels.Matcher) bool {
-							return m.Name == name && (m.Type == labels.MatchRegexp && m.Value == "chosen" || node.Name == "ALERTS" && m.Value == "")
-						}) {
-							t.Errorf("%s: %s does not follow $%s", where, node, name)
-						}
-					}
-				}
-				return nil
-			})
 		}
 	}
 }
 
-// TestLinksCarryThePlatform: links between dashboards and legends have the
-// identity labels.
+func scoped(t *testing.T, identity []string, where, expr string) {
+	t.Helper()
+	for _, name := range identity {
+		expr = strings.ReplaceAll(expr, "$"+name, "chosen-"+name)
+	}
+	parsed, err := parser.NewParser(parser.Options{}).ParseExpr(variables.Replace(expr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := func(list []string) {
+		for _, name := range identity {
+			if slices.Contains(list, rules.RegionLabel) && !slices.Contains(list, name) {
+				t.Errorf("%q: %s: (%s) lacks %s", identity, where, strings.Join(list, ", "), name)
+			}
+		}
+		if slices.Contains(list, "cluster") && !slices.Contains(identity, "cluster") {
+			t.Errorf("%q: %s: (%s) has cluster", identity, where, strings.Join(list, ", "))
+		}
+	}
+	parser.Inspect(parsed, func(node parser.Node, _ []parser.Node) error {
+		switch node := node.(type) {
+		case *parser.AggregateExpr:
+			listed(node.Grouping)
+		case *parser.BinaryExpr:
+			if node.VectorMatching != nil && node.VectorMatching.On {
+				listed(node.VectorMatching.MatchingLabels)
+			}
+		case *parser.VectorSelector:
+			var selected []string
+			for _, m := range node.LabelMatchers {
+				selected = append(selected, m.Name)
+			}
+			if slices.Contains(selected, "cluster") && !slices.Contains(identity, "cluster") {
+				t.Errorf("%q: %s: %s selects cluster", identity, where, node)
+			}
+			for _, name := range identity {
+				if !slices.ContainsFunc(node.LabelMatchers, func(m *labels.Matcher) bool {
+					return m.Name == name && (m.Type == labels.MatchRegexp && m.Value == "chosen-"+name || node.Name == "ALERTS" && m.Value == "")
+				}) {
+					t.Errorf("%q: %s: %s does not follow $%s", identity, where, node, name)
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// TestLinksCarryThePlatform: links between dashboards, legends, columns and
+// variables have the identity labels.
 func TestLinksCarryThePlatform(t *testing.T) {
-	for _, lang := range Langs {
-		for name, text := range files(t, lang) {
-			for _, m := range regexp.MustCompile(`"(?:url|legendFormat)": "(.*(?:&var-region=|\{\{rainbond_region\}\}).*)"`).FindAllStringSubmatch(string(text), -1) {
-				for _, label := range rules.DefaultIdentity {
-					if !strings.Contains(m[1], "&var-"+label+"=${__data.fields."+label+"}&") && !strings.Contains(m[1], "{{"+label+"}}") {
-						t.Errorf("%s/%s: %s lacks %s", lang, name, m[1], label)
+	for _, identity := range identityLists {
+		for _, lang := range Langs {
+			for name, text := range filesFor(t, lang, identity) {
+				where := fmt.Sprintf("%q: %s/%s", identity, lang, name)
+				for _, m := range regexp.MustCompile(`"(?:url|legendFormat)": "(.*(?:&var-region=|\{\{rainbond_region\}\}).*)"`).FindAllStringSubmatch(string(text), -1) {
+					for _, label := range identity {
+						if !strings.Contains(m[1], "&var-"+label+"=${__data.fields."+label+"}&") && !strings.Contains(m[1], "{{"+label+"}}") {
+							t.Errorf("%s: %s lacks %s", where, m[1], label)
+						}
 					}
+				}
+				columns := strings.Count(string(text), `"rainbond_region": "`)
+				for _, label := range identity {
+					if got := strings.Count(string(text), `"`+label+`": "`+label+`"`); got < columns {
+						t.Errorf("%s: %d columns %s, %d of regions", where, got, label, columns)
+					}
+					if got := strings.Count(string(text), `"definition": "label_values(rainbond_api_up, `+label+`)"`); got != 1 {
+						t.Errorf("%s: %d variables %s", where, got, label)
+					}
+				}
+				rest := strings.NewReplacer("/v2/cluster/ready", "", "this cluster", "", "the cluster", "").Replace(string(text))
+				if !slices.Contains(identity, "cluster") && regexp.MustCompile(`\bcluster\b`).MatchString(rest) {
+					t.Errorf("%s: cluster is left: %q", where, regexp.MustCompile(`.{0,40}\bcluster\b.{0,20}`).FindString(rest))
 				}
 			}
 		}
@@ -177,18 +215,52 @@ func TestPlatformsAndReplicas(t *testing.T) {
 	}
 }
 
+// TestPlatformsThatDifferInOneLabel: two platforms have the same cluster and the
+// same region, and different tenants. With the identity tenant, or cluster and
+// tenant, each is shown as if it were alone.
+func TestPlatformsThatDifferInOneLabel(t *testing.T) {
+	both := append(world(1, "c", "", "tenant", "t"), world(2, "c", "", "tenant", "n")...)
+	for _, identity := range [][]string{{"tenant"}, {"cluster", "tenant"}} {
+		for seed, tenant := range []string{1: "t", 2: "n"} {
+			if tenant == "" {
+				continue
+			}
+			alone := askFor(t, identity, world(seed, "c", "", "tenant", tenant), nil)
+			for where, answer := range askFor(t, identity, both, map[string]string{"cluster": "c", "tenant": tenant}) {
+				if answer != alone[where] {
+					t.Errorf("%q: %s shows of %s\n%s\nwant\n%s", identity, where, tenant, answer, alone[where])
+				}
+			}
+		}
+	}
+}
+
 // now is the time of the queries.
 var now = time.Unix(1800000000, 0)
 
 // ask returns the answers of all queries, without the label cluster.
 func ask(t *testing.T, all []storage.Series, chosen string) map[string]string {
 	t.Helper()
+	return askFor(t, rules.DefaultIdentity, all, map[string]string{"cluster": chosen})
+}
+
+// askFor returns the answers of all queries of the dashboards with an identity,
+// without its labels. A variable that is not chosen is All.
+func askFor(t *testing.T, identity []string, all []storage.Series, chosen map[string]string) map[string]string {
+	t.Helper()
 	engine := promql.NewEngine(promql.EngineOpts{MaxSamples: 1e7, Timeout: time.Minute, Parser: parser.NewParser(parser.Options{})})
 	slices.SortFunc(all, func(a, b storage.Series) int { return labels.Compare(a.Labels(), b.Labels()) })
 	answers := map[string]string{}
-	for _, m := range models(t, Langs[0]) {
+	for _, m := range modelsFor(t, Langs[0], identity) {
 		for where, expr := range m.queries() {
-			query, err := engine.NewInstantQuery(t.Context(), queryable(all), nil, variables.Replace(strings.ReplaceAll(expr, "$cluster", chosen)), now)
+			for _, name := range identity {
+				value, ok := chosen[name]
+				if !ok {
+					value = ".*"
+				}
+				expr = strings.ReplaceAll(expr, "$"+name, value)
+			}
+			query, err := engine.NewInstantQuery(t.Context(), queryable(all), nil, variables.Replace(expr), now)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -199,7 +271,7 @@ func ask(t *testing.T, all []storage.Series, chosen string) map[string]string {
 			}
 			var lines []string
 			for _, s := range vector {
-				lines = append(lines, fmt.Sprintf("%s %.6g", labels.NewBuilder(s.Metric).Del("cluster").Labels(), s.F))
+				lines = append(lines, fmt.Sprintf("%s %.6g", labels.NewBuilder(s.Metric).Del(identity...).Labels(), s.F))
 			}
 			slices.Sort(lines)
 			answers[where] = strings.Join(lines, "\n")

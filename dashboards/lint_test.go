@@ -14,6 +14,7 @@ import (
 
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
 	"github.com/rainbond-exporter/rainbond-exporter/docs"
+	"github.com/rainbond-exporter/rainbond-exporter/rules"
 )
 
 // The rules of grafana/dashboard-linter, by their names, and ours. Four of the
@@ -65,8 +66,13 @@ type source struct{ Type, UID string }
 
 func models(t *testing.T, lang string) []dashboardModel {
 	t.Helper()
+	return modelsFor(t, lang, rules.DefaultIdentity)
+}
+
+func modelsFor(t *testing.T, lang string, identity []string) []dashboardModel {
+	t.Helper()
 	var all []dashboardModel
-	named := files(t, lang)
+	named := filesFor(t, lang, identity)
 	for _, name := range slices.Sorted(maps.Keys(named)) {
 		var m dashboardModel
 		if err := json.Unmarshal(named[name], &m); err != nil {

@@ -69,7 +69,7 @@ type panel struct {
 // panels are those of all dashboards, by "UID?viewPanel=ID".
 func panels(t *testing.T, lang string) map[string]panel {
 	t.Helper()
-	files, err := dashboards.Files(lang)
+	files, err := dashboards.Files(lang, rules.DefaultIdentity)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ var mayImport = map[string][]string{
 	"fault":           {},
 	"rules":           {},
 	"docs":            {},
-	"dashboards":      {},
+	"dashboards":      {"rules"},
 	"demo/pki":        {},
 	"probe":           {"fault"},
 	"kube":            {"configfile", "fault"},

@@ -82,6 +82,7 @@ type flags struct {
 	checkRules  bool
 	checkConfig bool
 	rules       rulesFlags
+	dashboards  dashboardsFlags
 	timeout     time.Duration
 	watch       bool
 	interval    time.Duration
@@ -106,13 +107,14 @@ type flags struct {
 
 // The commands, as kingpin names them.
 const (
-	cmdServe     = "serve"
-	cmdCheck     = "check"
-	cmdDemoServe = "demo serve"
-	cmdDemoCheck = "demo check"
-	cmdRules     = "rules"
-	cmdRelay     = "relay"
-	cmdTestAlert = "test-alert"
+	cmdServe      = "serve"
+	cmdCheck      = "check"
+	cmdDemoServe  = "demo serve"
+	cmdDemoCheck  = "demo check"
+	cmdRules      = "rules"
+	cmdDashboards = "dashboards"
+	cmdRelay      = "relay"
+	cmdTestAlert  = "test-alert"
 )
 
 // self is the name of the program.
@@ -205,6 +207,8 @@ func parse(args []string, out io.Writer) (*flags, error) {
 	printed.Flag("check", "Check the rules instead, or those in FILE (--check=FILE), and print each mistake with its line. Exit status 1 if there is any.").BoolVar(&f.checkRules)
 	f.rules.add(printed)
 	printed.Arg("FILE", "A rule file to check, or a file of Alertmanager templates if its name ends in .tmpl.").StringVar(&f.rulesFile)
+
+	f.dashboards.add(app.Command(cmdDashboards, "Write the Grafana dashboards into a directory."))
 
 	relay := app.Command(cmdRelay, "Post the notifications of Alertmanager to group robots of DingTalk, Feishu and WeCom. See docs/relay.md.")
 	relay.Flag("config.file", "YAML file with the receivers.").PlaceHolder("FILE").Required().StringVar(&f.relayFile)

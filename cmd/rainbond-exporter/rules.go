@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -19,10 +20,9 @@ type rulesFlags struct {
 
 // add defines the flags that select a variant of the rules.
 func (r *rulesFlags) add(c *kingpin.CmdClause) {
-	identity := strings.Join(append(append([]string{}, rules.DefaultIdentity...), rules.RegionLabel), ",")
 	c.Flag("format", "What to print: "+strings.Join(variant.Formats, ", ")+".").Default(variant.Formats[0]).StringVar(&r.variant.Format)
 	c.Flag("lang", "Language of the texts: "+strings.Join(variant.Langs, ", ")+".").Default(variant.Langs[0]).StringVar(&r.variant.Lang)
-	c.Flag("identity", "Labels that identify a platform, comma-separated.").Default(identity).StringVar(&r.identity)
+	identityFlag(c, &r.identity)
 	c.Flag("namespace", "Namespace of the Rainbond platform, in the commands.").Default(rules.DefaultNamespace).StringVar(&r.variant.Platform.Namespace)
 	c.Flag("kubectl", "How to run kubectl, in the commands. Quick installation: \"docker exec rainbond kubectl\".").Default(rules.DefaultKubectl).StringVar(&r.variant.Platform.Kubectl)
 	c.Flag("interval", "Scrape interval of the exporter.").Default(variant.DefaultInterval.String()).SetValue(&duration{"interval", &r.variant.Interval})
@@ -38,4 +38,10 @@ func (r *rulesFlags) print(out io.Writer) error {
 	}
 	_, err = out.Write(text)
 	return err
+}
+
+// identityFlag defines the flag for the labels that identify a platform.
+func identityFlag(c *kingpin.CmdClause, labels *string) {
+	identity := append(slices.Clone(rules.DefaultIdentity), rules.RegionLabel)
+	c.Flag("identity", "Labels that identify a platform, comma-separated.").Default(strings.Join(identity, ",")).StringVar(labels)
 }

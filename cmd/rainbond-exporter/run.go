@@ -49,6 +49,8 @@ func (f *flags) do(ctx context.Context, out, errs io.Writer) (int, error) {
 			return f.lint(ctx, errs)
 		}
 		return healthy, f.rules.print(out)
+	case cmdDashboards:
+		return healthy, f.dashboards.write()
 	case cmdRelay:
 		return healthy, f.relay(ctx)
 	case cmdTestAlert:

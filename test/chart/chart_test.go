@@ -225,6 +225,9 @@ func TestTheChartCarriesWhatTheProjectShips(t *testing.T) {
 		"relay.rules.yaml":    root + "/rules/relay.rules.yaml",
 		"alertmanager.yaml":   root + "/rules/alertmanager.yaml",
 		"values.yaml":         folder + "/values.yaml",
+		"identity.json":       root + "/rules/identity.json",
+
+		"dashboards/identity.json": root + "/dashboards/identity.json",
 	}
 	dashboards, err := filepath.Glob(root + "/dashboards/??/*.json")
 	if err != nil || len(dashboards) == 0 {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/rainbond-exporter/rainbond-exporter/dashboards"
+	"github.com/rainbond-exporter/rainbond-exporter/rules"
 )
 
 // panelsFolder is the npm project that draws.
@@ -103,7 +104,7 @@ func TestEveryPanelHasItsAnswers(t *testing.T) {
 	must(t, os.MkdirAll(folder, 0o755))
 	var all []drawing
 	for _, lang := range dashboards.Langs {
-		files, err := dashboards.Files(lang)
+		files, err := dashboards.Files(lang, rules.DefaultIdentity)
 		must(t, err)
 		for _, name := range slices.Sorted(maps.Keys(files)) {
 			d := s.answered(t, files[name])

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/rainbond-exporter/rainbond-exporter/dashboards"
+	"github.com/rainbond-exporter/rainbond-exporter/rules"
 )
 
 // An estate is a Prometheus with our rules that scrapes demos: what Grafana would
@@ -163,7 +164,7 @@ type boardPanel struct {
 
 func boards(t testing.TB, lang string) []board {
 	t.Helper()
-	files, err := dashboards.Files(lang)
+	files, err := dashboards.Files(lang, rules.DefaultIdentity)
 	must(t, err)
 	var all []board
 	for _, name := range slices.Sorted(maps.Keys(files)) {

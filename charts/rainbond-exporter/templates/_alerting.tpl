@@ -30,7 +30,7 @@
 
 {{- /* The routes and inhibition rules of files/alertmanager.yaml, with the relay as the receiver of pages and of the channel. */ -}}
 {{- define "rainbond-exporter.alertmanagerConfig" -}}
-{{- $file := .Files.Get "files/alertmanager.yaml" | fromYaml -}}
+{{- $file := include "rainbond-exporter.identify" (dict "root" . "text" (.Files.Get "files/alertmanager.yaml") "places" "files/identity.json") | fromYaml -}}
 {{- $relay := list -}}
 {{- range include "rainbond-exporter.receivers" . | fromYamlArray -}}
 {{- $relay = append $relay (dict "url" (printf "http://127.0.0.1:10070/alertmanager/%s" .name) "send_resolved" true) -}}

@@ -9,7 +9,7 @@ empty, so that null leaves the field out. files/values.yaml is a copy of values.
 
 {{- define "rainbond-exporter.restore" -}}
 {{- $fields := list "podSecurityContext" "securityContext" "resources" "nodeSelector" "labels" "instanceSelector" -}}
-{{- $required := list "collectors" "worker" "controlPlane" "languages" "criticalComponents" -}}
+{{- $required := list "collectors" "worker" "controlPlane" "languages" "criticalComponents" "identity" -}}
 {{- range $key, $default := .defaults -}}
 {{- if kindIs "invalid" (index $.values $key) -}}
 {{- if has $key $fields -}}{{- $_ := set $.values $key dict -}}

@@ -1,3 +1,19 @@
+{{- /* A text with the labels of identity instead of cluster: (dict "root" $ "text" TEXT "places" FILE). The files identity.json list the places of cluster. */ -}}
+{{- define "rainbond-exporter.identify" -}}
+{{- $text := .text -}}
+{{- $labels := without .root.Values.identity "rainbond_region" -}}
+{{- if ne (join "," $labels) "cluster" -}}
+{{- range .root.Files.Get .places | fromJsonArray -}}
+{{- $place := . -}}
+{{- $each := list -}}
+{{- range $labels }}{{ $each = append $each (replace "LABEL" (printf "<%s>" .) $place.each) }}{{ end -}}
+{{- $text = regexReplaceAll .pattern $text (print (default "" .before) (join (default "" .between) $each) (default "" .after)) -}}
+{{- end -}}
+{{- range $labels }}{{ $text = replace (printf "<%s>" .) . $text }}{{ end -}}
+{{- end -}}
+{{- $text -}}
+{{- end -}}
+
 {{- /*
 The parts of files/rainbond.rules.yaml that values change: each piece of text with a threshold, and the form in which % is the value.
 With the default value, the text is unchanged. A missing piece fails the template: this table no longer matches the rules.
@@ -41,7 +57,8 @@ With the default value, the text is unchanged. A missing piece fails the templat
 {{- range $path, $value := $changed -}}
 {{- $text = replace (printf "<%s>" $path) $value $text -}}
 {{- end -}}
-{{- $text | replace "-n NAMESPACE" (printf "-n %s" .Release.Namespace) -}}
+{{- $text = $text | replace "-n NAMESPACE" (printf "-n %s" .Release.Namespace) -}}
+{{- include "rainbond-exporter.identify" (dict "root" . "text" $text "places" "files/identity.json") -}}
 {{- end -}}
 
 {{- /* The rule groups in the selected languages, without disabled alerts, with overrides, additional labels and complete links. */ -}}

@@ -30,6 +30,14 @@
 {{- fail "podDisruptionBudget.enabled: is true while neither cluster.enabled nor console.enabled is; drains skip DaemonSets" -}}
 {{- end -}}
 {{- end -}}
+{{- if not (has "rainbond_region" $v.identity) -}}
+{{- fail (printf "identity: [%s] lacks rainbond_region; expected for example [cluster, rainbond_region]" (join ", " $v.identity)) -}}
+{{- end -}}
+{{- range list "alertname" "severity" "job" "instance" "node" "mountpoint" "component" "collector" "role" "place" "kind" "reference" "reason" "phase" "class" "cause" "pods" "measure" "between" "renamed" "shared" "datasource" "region" "evicts_at" "guide" -}}
+{{- if has . $v.identity -}}
+{{- fail (printf "identity: the rules or the dashboards use the name %s; expected labels that identify a platform, such as cluster" .) -}}
+{{- end -}}
+{{- end -}}
 {{- if gt (int $v.rules.thresholds.certificateCriticalDays) (int $v.rules.thresholds.certificateWarningDays) -}}
 {{- fail "rules.thresholds.certificateCriticalDays: expected at most certificateWarningDays, so that the warning fires first" -}}
 {{- end -}}
