@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/prometheus/alertmanager/alert"
 	amtemplate "github.com/prometheus/alertmanager/template"
@@ -376,6 +377,35 @@ func TestAMessageWithVeryManyAlertsFits(t *testing.T) {
 		for lang, count := range map[string]string{"en": "41 in all", "zh": "共 41 条"} {
 			if text := rendered(t, "rainbond."+lang+".text", group...); len(text) > wecomLimit || !strings.Contains(text, count) {
 				t.Errorf("%s (%s): %d bytes:\n%s", r.Alert, lang, len(text), text)
+			}
+		}
+	}
+}
+
+// Values of identity labels may be long and Chinese: a message with one alert,
+// and with three, has at most 2,048 bytes, ends between characters, and each
+// alert has its link.
+func TestLongIdentitiesFit(t *testing.T) {
+	for _, value := range []string{strings.Repeat("platform-of-", 5), strings.Repeat("平台", 30)} {
+		for _, r := range alerts(t) {
+			for _, with := range variants(r) {
+				for lang := range marks {
+					for _, number := range []int{1, 3} {
+						var group []*alert.Alert
+						for i := range number {
+							set := maps.Clone(with)
+							set["cluster"], set["node"] = value, fmt.Sprintf("worker-%d", i)
+							if set[rules.RegionLabel] != "" {
+								set[rules.RegionLabel] = value
+							}
+							group = append(group, sent(t, r, set, seenNow, i > 0))
+						}
+						text := rendered(t, "rainbond."+lang+".text", group...)
+						if len(text) > wecomLimit || !utf8.ValidString(text) || strings.Count(text, "\nhttps://") != number {
+							t.Errorf("%s (%s), %d alerts: a message of %d bytes:\n%s", r.Alert, lang, number, len(text), text)
+						}
+					}
+				}
 			}
 		}
 	}
