@@ -3,7 +3,10 @@ package rules
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // The defaults of the commands in rainbond.rules.yaml.
@@ -19,14 +22,17 @@ type Platform struct {
 	Kubectl   string // how to run kubectl, such as "docker exec rainbond kubectl"
 }
 
+// validNamespace matches the names that Kubernetes accepts.
+var validNamespace = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+
 // Validate returns an error that names the flag, its value and what was
 // expected.
 func (p Platform) Validate() error {
-	for flag, value := range map[string]string{"namespace": p.Namespace, "kubectl": p.Kubectl} {
-		if strings.ContainsAny(value, "{}\"\\\n") || strings.TrimSpace(value) != value {
-			return fmt.Errorf("--%s: %q; expected %s", flag, value,
-				map[string]string{"namespace": "the namespace of the platform, such as rbd-system", "kubectl": "a command such as \"docker exec rainbond kubectl\""}[flag])
-		}
+	if p.Namespace != "" && !validNamespace.MatchString(p.Namespace) {
+		return fmt.Errorf("--namespace: %q; expected the namespace of the platform, such as rbd-system", p.Namespace)
+	}
+	if strings.ContainsFunc(p.Kubectl, unicode.IsControl) || strings.ContainsAny(p.Kubectl, "{}\"\\") || strings.TrimSpace(p.Kubectl) != p.Kubectl || !utf8.ValidString(p.Kubectl) {
+		return fmt.Errorf("--kubectl: %q; expected a command such as \"docker exec rainbond kubectl\"", p.Kubectl)
 	}
 	return nil
 }

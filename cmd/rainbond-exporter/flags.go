@@ -13,9 +13,11 @@ import (
 	"regexp"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -397,6 +399,9 @@ func (f *flags) validate() error {
 			return fmt.Errorf("--path.data: %q; expected an absolute path other than /, such as /data", data)
 		}
 	}
+	if f.command == cmdRules && f.rules.variant.Platform.Namespace == "" {
+		return errNoNamespace
+	}
 	if f.command == cmdRules && f.rulesFile != "" && !f.checkRules {
 		return fmt.Errorf("rules: unexpected %q; expected --check", f.rulesFile)
 	}
@@ -432,15 +437,29 @@ func (f *flags) validateRegion() error {
 		return err
 	}
 	if f.namespace == "" {
-		return errors.New("--namespace: is empty; expected the namespace of the platform, such as rbd-system")
+		return errNoNamespace
 	}
-	if f.regionName == "" || !utf8.ValidString(f.regionName) {
+	if !validName(f.regionName) {
 		return fmt.Errorf("--region.name: %q; expected the name of the region in its console, in UTF-8", f.regionName)
 	}
-	if u, err := url.Parse(f.directURL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-		return errors.New("--region.direct-url: not a URL; expected https://HOST:PORT")
+	if slices.Contains(f.roles, "node") && !validName(f.nodeName) {
+		return fmt.Errorf("--node.name: %q; expected the name of the node, in UTF-8", f.nodeName)
+	}
+	u, err := url.Parse(f.directURL)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return errors.New("--region.direct-url: not a URL; expected https://HOST:PORT, without user and query")
+	}
+	if port, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && (err != nil || port == 0) {
+		return fmt.Errorf("--region.direct-url: port %s; expected 1 to 65535", u.Port())
 	}
 	return nil
+}
+
+var errNoNamespace = errors.New("--namespace: is empty; expected the namespace of the platform, such as rbd-system")
+
+// validName reports whether a name can be a label value that people can read.
+func validName(name string) bool {
+	return name != "" && strings.TrimSpace(name) == name && utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl)
 }
 
 // minInterval is the minimum of --interval.
