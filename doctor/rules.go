@@ -88,8 +88,8 @@ func LoadRules(content []byte) (*rulefmt.RuleGroups, error) {
 }
 
 func parseRules(content []byte) ([]rule, error) {
-	file, err := LoadRules(content)
-	if err != nil {
+	var file rulefmt.RuleGroups
+	if err := yaml.Unmarshal(content, &file); err != nil {
 		return nil, err
 	}
 	var rules []rule
@@ -103,8 +103,8 @@ func parseRules(content []byte) ([]rule, error) {
 			maps.Copy(merged, r.Labels)
 			parsed := rule{record: r.Record, alert: r.Alert, text: strings.TrimSpace(r.Expr), labels: merged, annotations: r.Annotations, holds: time.Duration(r.For)}
 			expr, err := promParser.ParseExpr(r.Expr)
-			if err != nil { // rulefmt has parsed it before
-				return nil, err
+			if err != nil {
+				return nil, fmt.Errorf("%s%s: %w", r.Alert, r.Record, err)
 			}
 			parsed.inspect(expr, recorded)
 			rules = append(rules, parsed)
