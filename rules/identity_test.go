@@ -196,7 +196,13 @@ func runTests(t *testing.T, text []byte, chosen func(promtoolTest) bool, change 
 	if len(tests) < 25 {
 		t.Fatalf("only %d tests", len(tests))
 	}
-	file.Tests, file.Rules = tests, []string{"rules.yaml"}
+	promtool(t, text, tests)
+}
+
+// promtool runs tests with the rules.
+func promtool(t *testing.T, text []byte, tests []promtoolTest) {
+	t.Helper()
+	file := promtoolFile{Rules: []string{"rules.yaml"}, Interval: "15s", Tests: tests}
 	folder := t.TempDir()
 	tested, err := yaml.Marshal(file)
 	must(t, err)
@@ -232,5 +238,27 @@ func TestRulesHoldNextToAnotherPlatform(t *testing.T) {
 				return !global && (*allVariants || test.last() <= 30*time.Minute)
 			}, change)
 		})
+	}
+}
+
+// TestConsoleAndRegionOfDifferentClusters: the exporters of the console and of
+// the region have different values of cluster, as on two Prometheus servers. With
+// the label platform, which both scrape jobs set, a copy that differs fires once.
+// With cluster, the copies are not compared.
+func TestConsoleAndRegionOfDifferentClusters(t *testing.T) {
+	fingerprint := func(cluster, platform, place, sha256 string) promtoolSeries {
+		return promtoolSeries{fmt.Sprintf(`rainbond_certificate_info{cluster=%q, platform=%q, rainbond_region="rainbond", place=%q, kind="client", sha256=%q}`, cluster, platform, place, sha256), "1x20"}
+	}
+	firing := func(samples ...promtoolSample) []promtoolExpr {
+		return []promtoolExpr{{"4m", `ALERTS{alertname!~"RainbondWatchdog|RainbondExporterDown", alertstate="firing"}`, samples}}
+	}
+	drift := promtoolSample{`ALERTS{alertname="RainbondRegionCertificateDrift", alertstate="firing", between="copies", platform="p", rainbond_region="rainbond", severity="warning"}`, 1}
+	for label, want := range map[string][]promtoolExpr{"platform": firing(drift), "cluster": firing()} {
+		text, err := variant.Generate(variant.Options{Identity: []string{label, rules.RegionLabel}})
+		must(t, err)
+		promtool(t, text, []promtoolTest{{Name: label, Interval: "15s", Exprs: want, Input: []promtoolSeries{
+			fingerprint("office", "p", "console", "old"), fingerprint("site", "p", "region-config", "new"),
+			fingerprint("office", "q", "console", "same"), fingerprint("site-2", "q", "region-config", "same"),
+		}}})
 	}
 }

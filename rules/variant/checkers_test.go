@@ -3,14 +3,15 @@ package variant_test
 import (
 	"os/exec"
 	"testing"
+	"time"
 
 	"github.com/rainbond-exporter/rainbond-exporter/rules/variant"
 )
 
 // TestOtherCheckersAcceptTheVariants: the old promtools, and the rule checkers of
-// Thanos and Mimir, accept the rules for each identity, and for an interval.
+// Thanos and Mimir, accept the rules for each identity and other intervals.
 func TestOtherCheckersAcceptTheVariants(t *testing.T) {
-	options := []variant.Options{{Lang: "zh"}, {Format: variant.PrometheusRule}}
+	options := []variant.Options{{Interval: 20 * time.Second}, {Interval: time.Minute}, {Interval: variant.MaxInterval}, {Lang: "zh"}, {Format: variant.PrometheusRule}}
 	for _, identity := range identities {
 		options = append(options, variant.Options{Identity: identity})
 	}

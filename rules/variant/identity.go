@@ -11,6 +11,9 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/rules"
 )
 
+// reserved are the labels that the rules themselves set or group by.
+var reserved = []string{"alertname", "severity", "job", "instance", "node", "mountpoint", "component", "collector", "role", "place", "kind", "reference", "reason", "phase", "class", "cause", "pods", "measure", "between", "renamed", "shared"}
+
 // variableNames are the other variables of the dashboards. Each label of an
 // identity is a variable too.
 var variableNames = []string{"datasource", "region", "evicts_at", "guide"}

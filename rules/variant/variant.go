@@ -62,14 +62,18 @@ func Generate(o Options) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	identity := slices.DeleteFunc(slices.Clone(o.Identity), func(name string) bool { return name == rules.RegionLabel })
-	switch o.Format {
-	case Alertmanager:
-		return []byte(identify(string(rules.Alertmanager), identity)), nil
-	case Templates:
-		return []byte(identify(string(rules.Messages), identity)), nil
+	source := map[string][]byte{Alertmanager: rules.Alertmanager, Templates: rules.Messages}[o.Format]
+	if source == nil {
+		source = o.Platform.For(rules.Rules)
 	}
-	text := identify(string(o.Platform.For(rules.Rules)), identity)
+	labels, err := Labels(o.Identity)
+	if err != nil {
+		return nil, err
+	}
+	text, err := rules.Identify(string(source), rules.IdentityPlaces, labels)
+	if err != nil || o.Format == Alertmanager || o.Format == Templates {
+		return []byte(text), err
+	}
 	text = forInterval(text, o.Interval)
 	text = o.withLinks(text)
 	text = inLanguage(text, o.Lang)
@@ -83,9 +87,6 @@ func Generate(o Options) ([]byte, error) {
 	}
 	return []byte(asObject(text, o.Format)), nil
 }
-
-// reserved are the labels that the rules themselves set or group by.
-var reserved = []string{"alertname", "severity", "job", "instance", "node", "mountpoint", "component", "collector", "role", "place", "kind", "reference", "reason", "phase", "class", "cause", "pods", "measure", "between", "renamed", "shared"}
 
 // complete fills in the defaults and validates the options.
 func (o Options) complete() (Options, error) {
@@ -111,18 +112,8 @@ func (o Options) complete() (Options, error) {
 	if !slices.Contains(Langs, o.Lang) {
 		errs = append(errs, fmt.Errorf("--lang: unknown value %q; expected %s", o.Lang, strings.Join(Langs, ", ")))
 	}
-	for i, name := range o.Identity {
-		switch {
-		case !model.LegacyValidation.IsValidLabelName(name) || strings.HasPrefix(name, model.ReservedLabelPrefix):
-			errs = append(errs, fmt.Errorf("--identity: %q is not a label name; expected letters, digits and underscores", name))
-		case slices.Contains(reserved, name):
-			errs = append(errs, fmt.Errorf("--identity: the rules use the label %s; expected labels that identify a platform, such as cluster", name))
-		case slices.Contains(o.Identity[:i], name):
-			errs = append(errs, fmt.Errorf("--identity: %s occurs twice; expected each label once", name))
-		}
-	}
-	if !slices.Contains(o.Identity, rules.RegionLabel) {
-		errs = append(errs, fmt.Errorf("--identity: %q lacks %s; expected for example cluster,%[2]s", strings.Join(o.Identity, ","), rules.RegionLabel))
+	if _, err := Labels(o.Identity); err != nil {
+		errs = append(errs, err)
 	}
 	if o.Interval < time.Second || o.Interval > MaxInterval {
 		errs = append(errs, fmt.Errorf("--interval: %s; expected a scrape interval from 1s to %s: Prometheus forgets a sample after 5m, and a fault must be scraped twice", o.Interval, MaxInterval))
@@ -137,49 +128,6 @@ func (o Options) complete() (Options, error) {
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return o, errors.Join(errs...)
-}
-
-// The places of rules.DefaultIdentity in the files.
-var (
-	groupings  = regexp.MustCompile(`\b(by|on) \(cluster(, |\))`)
-	equals     = regexp.MustCompile(`(equal: \[|group_by: \[alertname, )cluster, `)
-	queries    = regexp.MustCompile(`cluster=%q(, |\})`)
-	prefix     = regexp.MustCompile(`\{\{ with (\$labels|\$\.CommonLabels)\.cluster \}\}\{\{ \. \}\}/\{\{ end \}\}`)
-	variables  = regexp.MustCompile(`\{\{ with \$labels\.cluster \}\}&var-cluster=\{\{ \. \| urlquery \}\}\{\{ end \}\}`)
-	arguments  = regexp.MustCompile(`([^h]) (\$labels|\.CommonLabels)\.cluster\b`) // not after with
-	titleParts = regexp.MustCompile(`%s/%s %s %s 99999`)
-)
-
-// identify replaces the labels of rules.DefaultIdentity with other labels.
-func identify(text string, labels []string) string {
-	if slices.Equal(labels, rules.DefaultIdentity) {
-		return text
-	}
-	each := func(form, separator string) string {
-		var all []string
-		for _, name := range labels {
-			all = append(all, strings.ReplaceAll(form, "LABEL", name))
-		}
-		return strings.Join(all, separator)
-	}
-	list := func(names, rest string) string { // rest is what follows the list: a comma, or its end
-		if names == "" && rest == ", " {
-			return ""
-		}
-		return names + rest
-	}
-	names := each("LABEL", ", ")
-	text = replaceGroups(groupings, text, func(g []string) string { return g[1] + " (" + list(names, g[2]) })
-	text = replaceGroups(equals, text, func(g []string) string { return g[1] + list(names, ", ") })
-	text = replaceGroups(queries, text, func(g []string) string { return list(each("LABEL=%q", ", "), g[1]) })
-	text = replaceGroups(prefix, text, func(g []string) string { return each("{{ with "+g[1]+".LABEL }}{{ . }}/{{ end }}", "") })
-	text = replaceGroups(variables, text, func([]string) string {
-		return each("{{ with $labels.LABEL }}&var-LABEL={{ . | urlquery }}{{ end }}", "")
-	})
-	text = replaceGroups(arguments, text, func(g []string) string { return g[1] + each(" "+g[2]+".LABEL", "") })
-	text = titleParts.ReplaceAllString(text, strings.Repeat("%s/", len(labels))+"%s %s %s 99999")
-	return strings.ReplaceAll(text, "by the labels cluster and rainbond_region. `rainbond-exporter rules --identity` replaces cluster\n# with other labels.",
-		"by the labels "+each("LABEL, ", "")+"rainbond_region (--identity).")
 }
 
 func replaceGroups(of *regexp.Regexp, text string, with func(groups []string) string) string {
@@ -205,7 +153,10 @@ func forInterval(text string, interval time.Duration) string {
 		if given, err := model.ParseDuration(text); err == nil && time.Duration(given) >= d {
 			return text
 		}
-		return model.Duration(d).String()
+		if d%time.Minute == 0 {
+			return model.Duration(d).String()
+		}
+		return fmt.Sprintf("%ds", int(d.Seconds())) // Prometheus 2.20 does not know 1m30s
 	}
 	lines, alert := strings.Split(text, "\n"), ""
 	for i, line := range lines {

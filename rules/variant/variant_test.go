@@ -299,7 +299,7 @@ func TestBadOptionsAreRejected(t *testing.T) {
 		{variant.Options{Identity: []string{""}}, `--identity: "" is not a label name; expected letters, digits and underscores`},
 		{variant.Options{Identity: []string{"my-cluster", "rainbond_region"}}, `--identity: "my-cluster" is not a label name; expected letters, digits and underscores`},
 		{variant.Options{Identity: []string{"__a", "rainbond_region"}}, `--identity: "__a" is not a label name; expected letters, digits and underscores`},
-		{variant.Options{Identity: []string{"node", "rainbond_region"}}, `--identity: the rules use the label node; expected labels that identify a platform, such as cluster`},
+		{variant.Options{Identity: []string{"node", "rainbond_region"}}, `--identity: the rules or the dashboards use the name node; expected labels that identify a platform, such as cluster`},
 		{variant.Options{Identity: []string{"a", "a", "rainbond_region"}}, `--identity: a occurs twice; expected each label once`},
 		{variant.Options{Interval: 5 * time.Minute}, `--interval: 5m0s; expected a scrape interval from 1s to 2m0s`},
 		{variant.Options{Interval: -time.Second}, `--interval: -1s; expected a scrape interval from 1s to 2m0s`},
