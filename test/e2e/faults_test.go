@@ -31,7 +31,7 @@ var (
 const (
 	soak         = 30 * time.Minute      // how long the healthy region is watched
 	settle       = 30 * time.Second      // after the last alert resolved, for late notifications
-	wantedMedian = 75 * time.Second      // from fault to page
+	wantedMedian = 60 * time.Second      // from fault to page
 	exampleRow   = "cert-rotated-broken" // whose page is shown as a person reads it
 	cacheMemory  = time.Minute           // for which the exporter takes a broken watch for none (region/cache.go)
 	spread       = 4 * time.Second       // from one row's fault to the next one's: no multiple of the scrape interval
