@@ -17,6 +17,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/rainbond-exporter/rainbond-exporter/rules/variant"
 )
 
 var update = flag.Bool("update", false, "write what is rendered over what is expected")
@@ -240,6 +242,11 @@ func TestTheChartCarriesWhatTheProjectShips(t *testing.T) {
 		if copied, err := os.ReadFile(folder + "/files/" + name); err != nil || string(copied) != read(t, path) {
 			t.Errorf("charts/rainbond-exporter/files/%s is not %s: make sync", name, filepath.Clean(path))
 		}
+	}
+	const flat = "rainbond.flat.rules.yaml"
+	shipped[flat] = "rainbond-exporter rules --format=vmalert"
+	if text, err := variant.Generate(variant.Options{Format: variant.VMAlert}); err != nil || string(text) != read(t, folder+"/files/"+flat) {
+		t.Errorf("charts/rainbond-exporter/files/%s is not what %s prints: make sync", flat, shipped[flat])
 	}
 	err = filepath.WalkDir(folder+"/files", func(path string, entry os.DirEntry, err error) error {
 		if name, _ := filepath.Rel(folder+"/files", path); err == nil && !entry.IsDir() && shipped[name] == "" {

@@ -31,6 +31,15 @@ func TestIdentity(t *testing.T) {
 				t.Errorf("the rules differ\n%s", firstDifference(strings.Join(want, "\n"), strings.Join(got, "\n")))
 			}
 
+			got, want := vmRuleOf(t, set), flatRules(t, identity...)
+			for i := range got {
+				got[i] = strings.ReplaceAll(got[i], " by () (", "(") // which the parser leaves out
+			}
+			slices.Sort(got)
+			if !slices.Equal(got, want) {
+				t.Errorf("the VMRule differs\n%s", firstDifference(strings.Join(want, "\n"), strings.Join(got, "\n")))
+			}
+
 			configured, err := variant.Generate(variant.Options{Identity: identity, Format: variant.Alertmanager})
 			if err != nil {
 				t.Fatal(err)

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/rainbond-exporter/rainbond-exporter/rules/variant"
 )
 
 // rulesOf is the rule file that the chart makes of these values.
@@ -67,12 +69,67 @@ func TestWithDefaultsTheRulesAreTheProjectsOwn(t *testing.T) {
 	}
 }
 
+// vmRuleOf returns the rules of the VMRule with these values.
+func vmRuleOf(t *testing.T, set ...string) []string {
+	t.Helper()
+	args := []string{"--show-only=templates/rules.yaml", "--set=rules.vmRule=true"}
+	for _, s := range set {
+		args = append(args, "--set="+s)
+	}
+	rendered, complaint := template(t, "helm", args...)
+	if complaint != "" {
+		t.Fatal(complaint)
+	}
+	var object struct{ Spec yaml.Node }
+	if err := yaml.Unmarshal([]byte(rendered), &object); err != nil {
+		t.Fatal(err)
+	}
+	text, err := yaml.Marshal(&object.Spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.Sorted(slices.Values(values(t, string(text))))
+}
+
+// flatRules returns the rules of vmalert for an identity.
+func flatRules(t *testing.T, identity ...string) []string {
+	t.Helper()
+	text, err := variant.Generate(variant.Options{Format: variant.VMAlert, Identity: identity})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.Sorted(slices.Values(values(t, strings.ReplaceAll(string(text), "-n NAMESPACE", "-n monitoring"))))
+}
+
+// TestTheVMRuleHasNoRecordingRules: vmalert would read them one evaluation late.
+func TestTheVMRuleHasNoRecordingRules(t *testing.T) {
+	want, got := flatRules(t), vmRuleOf(t)
+	if !slices.Equal(got, want) || slices.Contains(got, "record") {
+		t.Errorf("the VMRule differs from the rules of vmalert\n%s", firstDifference(strings.Join(want, "\n"), strings.Join(got, "\n")))
+	}
+	before := strings.Join(want, "\n")
+	for set, pieces := range map[string][]string{ // as TestEachThresholdChangesWhatItNamesAndNothingElse
+		"rules.thresholds.diskUsedRatio=0.7":         {"filesystem_used_ratio) > 0.8", "filesystem_used_ratio) > 0.7"},
+		"rules.thresholds.diskEvictionRatio=0.10":    {"0.05 + 0 *", "0.10 + 0 *"},
+		"rules.thresholds.diskEvictionDistance=0.05": {") + 0.03", ") + 0.05"},
+		"rules.thresholds.inodesFreeRatio=0.05":      {") < 0.1", ") < 0.05"},
+		"rules.thresholds.errorBudgetRatio=0.001":    {"* 0.005", "* 0.001"},
+		"rules.criticalComponents={rbd-api,rbd-hub}": {`~"rbd-api|rbd-gateway|rbd-db|rbd-app-ui"`, `~"rbd-api|rbd-hub"`},
+		"region.namespace=rainbond":                  {"-n rbd-system", "-n rainbond", "/namespaces/rbd-system/", "/namespaces/rainbond/"},
+	} {
+		want := slices.Sorted(strings.SplitSeq(strings.NewReplacer(pieces...).Replace(before), "\n"))
+		if got := vmRuleOf(t, set); !slices.Equal(got, want) || strings.Join(want, "\n") == before {
+			t.Errorf("%s\n%s", set, firstDifference(strings.Join(want, "\n"), strings.Join(got, "\n")))
+		}
+	}
+}
+
 func TestEachThresholdChangesWhatItNamesAndNothingElse(t *testing.T) {
 	before := strings.Join(values(t, rulesOf(t)), "\n")
 	for set, pieces := range map[string][]string{ // what becomes what
 		"rules.thresholds.diskUsedRatio=0.7":         {"filesystem_used_ratio) > 0.80", "filesystem_used_ratio) > 0.7"},
 		"rules.thresholds.diskEvictionRatio=0.10":    {"0.05 + 0 *", "0.10 + 0 *"},
-		"rules.thresholds.diskEvictionDistance=0.05": {"ratio:max + 0.03", "ratio:max + 0.05"},
+		"rules.thresholds.diskEvictionDistance=0.05": {" + 0.03", " + 0.05"},
 		"rules.thresholds.inodesFreeRatio=0.05":      {") < 0.10", ") < 0.05"},
 		"rules.thresholds.apiSeconds=2":              {"(rainbond_api_probe_phase_seconds)) > 1", "(rainbond_api_probe_phase_seconds)) > 2"},
 		"rules.thresholds.errorBudgetRatio=0.001":    {"* 0.005", "* 0.001"},

@@ -15,15 +15,16 @@
 {{- end -}}
 
 {{- /*
-The parts of files/rainbond.rules.yaml that values change: each piece of text with a threshold, and the form in which % is the value.
+The parts of the rules that values change: each piece of text with a threshold, and the form in which % is the value. The flat rules
+have a number of the piece without the last zero: flat.
 With the default value, the text is unchanged. A missing piece fails the template: this table no longer matches the rules.
 */ -}}
 {{- define "rainbond-exporter.replacements" -}}
-- {path: rules.thresholds.diskUsedRatio, default: "0.8", piece: "_filesystem_used_ratio) > 0.80", form: "_filesystem_used_ratio) > %"}
+- {path: rules.thresholds.diskUsedRatio, default: "0.8", piece: "_filesystem_used_ratio) > 0.80", flat: "_filesystem_used_ratio) > 0.8", form: "_filesystem_used_ratio) > %"}
 - {path: rules.thresholds.diskEvictionRatio, default: "0.05", piece: "(0.05 + 0 * ", form: "(% + 0 * "}
 - {path: rules.thresholds.diskEvictionRatio, default: "0.05", piece: " or 0.05 + 0 * ", form: " or % + 0 * "}
-- {path: rules.thresholds.diskEvictionDistance, default: "0.03", piece: "ratio:max + 0.03", form: "ratio:max + %"}
-- {path: rules.thresholds.inodesFreeRatio, default: "0.1", piece: ") < 0.10", form: ") < %"}
+- {path: rules.thresholds.diskEvictionDistance, default: "0.03", piece: " + 0.03", form: " + %"}
+- {path: rules.thresholds.inodesFreeRatio, default: "0.1", piece: ") < 0.10", flat: ") < 0.1", form: ") < %"}
 - {path: rules.thresholds.apiSeconds, default: "1", piece: "(rainbond_api_probe_phase_seconds)) > 1", form: "(rainbond_api_probe_phase_seconds)) > %"}
 - {path: rules.thresholds.errorBudgetRatio, default: "0.005", piece: " * 0.005", form: " * %"}
 - {path: rules.thresholds.certificateCriticalDays, default: "14", piece: "14 * 86400", form: "% * 86400"}
@@ -37,34 +38,38 @@ With the default value, the text is unchanged. A missing piece fails the templat
 - {path: region.kubectl, default: kubectl, piece: "&& kubectl ", form: "&& % "}
 {{- end -}}
 
+{{- /* The text of the rules: (dict "root" $ "flat" BOOL). The flat rules have no recording rules. */ -}}
 {{- define "rainbond-exporter.rulesText" -}}
-{{- $root := . -}}
-{{- $text := .Files.Get "files/rainbond.rules.yaml" -}}
+{{- $root := .root -}}
+{{- $flat := .flat -}}
+{{- $file := ternary "files/rainbond.flat.rules.yaml" "files/rainbond.rules.yaml" $flat -}}
+{{- $text := $root.Files.Get $file -}}
 {{- $changed := dict -}}
 {{- range include "rainbond-exporter.replacements" . | fromYamlArray -}}
-{{- if not (contains .piece $text) -}}
-{{- fail (printf "%s: files/rainbond.rules.yaml does not contain %q" .path .piece) -}}
+{{- $piece := ternary (default .piece .flat) .piece $flat -}}
+{{- if not (contains $piece $text) -}}
+{{- fail (printf "%s: %s does not contain %q" .path $file $piece) -}}
 {{- end -}}
 {{- $value := $root.Values -}}
 {{- range splitList "." .path }}{{ $value = index $value . }}{{ end -}}
 {{- if kindIs "slice" $value }}{{ $value = join "|" $value }}{{ end -}}
 {{- if ne (toString $value) .default -}}
 {{- $_ := set $changed .path (toString $value) -}}
-{{- $text = replace .piece (replace "%" (printf "<%s>" .path) .form) $text -}}
+{{- $text = replace $piece (replace "%" (printf "<%s>" .path) .form) $text -}}
 {{- end -}}
 {{- end -}}
 {{- /* Replaced in a second step, because the value of one threshold can be the piece of another. */ -}}
 {{- range $path, $value := $changed -}}
 {{- $text = replace (printf "<%s>" $path) $value $text -}}
 {{- end -}}
-{{- $text = $text | replace "-n NAMESPACE" (printf "-n %s" .Release.Namespace) -}}
-{{- include "rainbond-exporter.identify" (dict "root" . "text" $text "places" "files/identity.json") -}}
+{{- $text = $text | replace "-n NAMESPACE" (printf "-n %s" $root.Release.Namespace) -}}
+{{- include "rainbond-exporter.identify" (dict "root" $root "text" $text "places" "files/identity.json") -}}
 {{- end -}}
 
-{{- /* The rule groups in the selected languages, without disabled alerts, with overrides, additional labels and complete links. */ -}}
+{{- /* The rule groups in the selected languages, without disabled alerts, with overrides, additional labels and complete links: (dict "root" $ "flat" BOOL). */ -}}
 {{- define "rainbond-exporter.rules" -}}
-{{- $root := . -}}
-{{- $r := .Values.rules -}}
+{{- $root := .root -}}
+{{- $r := $root.Values.rules -}}
 {{- $file := include "rainbond-exporter.rulesText" . | fromYaml -}}
 {{- $known := list -}}
 {{- $groups := list -}}
