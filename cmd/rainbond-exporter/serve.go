@@ -44,13 +44,13 @@ const scrapeMargin = 500 * time.Millisecond
 // gcPercent is the garbage collection target in per cent of the live heap. A
 // handshake allocates more than a region keeps, so that with Go's default of
 // 100 half of the heap would be garbage.
-const gcPercent = 50
+const gcPercent = 30
 
 // ballast counts as live heap but is never written, so it uses no memory. It
-// delays garbage collection of the console role with few regions: half of its
+// delays garbage collection of the console role with few regions: a third of its
 // size is garbage that may accumulate. The cluster role has none: its memory
 // counts more than the fifth of the CPU time of a scrape that it would save.
-const ballast = 3 << 20
+const ballast = 5 << 20
 
 // shutdownGrace is the time for active requests at shutdown. The grace period of
 // a pod is 30 s by default.
