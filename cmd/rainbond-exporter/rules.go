@@ -31,6 +31,9 @@ func (r *rulesFlags) add(c *kingpin.CmdClause) {
 
 // print writes the rules that the flags select to out.
 func (r *rulesFlags) print(out io.Writer) error {
+	if r.variant.Interval == 0 { // the default of Generate
+		return fmt.Errorf("rules: --interval: 0s; expected a scrape interval from 1s to %s", variant.MaxInterval)
+	}
 	r.variant.Identity = strings.Split(r.identity, ",")
 	text, err := variant.Generate(r.variant)
 	if err != nil {

@@ -3,6 +3,7 @@ package chart
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/rainbond-exporter/rainbond-exporter/rules/lint"
 	"github.com/rainbond-exporter/rainbond-exporter/rules/variant"
 )
 
@@ -193,5 +195,56 @@ func TestTheTableOfThresholdsNamesEachValue(t *testing.T) {
 		if !strings.Contains(table, "`"+path[1]+"`") {
 			t.Errorf("docs/alerts.md does not name %s", path[1])
 		}
+	}
+}
+
+// TestOverrides: an override changes its alert and no other; null and an empty
+// map change nothing; promtool accepts the result.
+func TestOverrides(t *testing.T) {
+	before := rulesOf(t)
+	for _, same := range []string{"rules.overrides=null", "rules.overrides.RainbondNodeRootReadOnly=null"} {
+		if got := rulesOf(t, same); got != before {
+			t.Errorf("%s\n%s", same, firstDifference(before, got))
+		}
+	}
+	text := rulesOf(t, "rules.overrides.RainbondNodeRootReadOnly.for=1m30s,rules.overrides.RainbondNodeRootReadOnly.severity=info",
+		"rules.overrides.RainbondNodeRootReadOnly.labels.team=storage,rules.overrides.RainbondNodeRootReadOnly.annotations.summary=Read-only")
+	type rule struct {
+		Alert, For, Expr    string
+		Labels, Annotations map[string]string
+	}
+	parse := func(text string) map[string]rule {
+		var file struct{ Groups []struct{ Rules []rule } }
+		if err := yaml.Unmarshal([]byte(text), &file); err != nil {
+			t.Fatal(err)
+		}
+		all := map[string]rule{}
+		for _, group := range file.Groups {
+			for _, r := range group.Rules {
+				all[r.Alert+r.Expr] = r
+			}
+		}
+		return all
+	}
+	want := parse(before)
+	for key, r := range want {
+		if r.Alert == "RainbondNodeRootReadOnly" {
+			r.For = "1m30s"
+			r.Labels["severity"], r.Labels["team"], r.Annotations["summary"] = "info", "storage", "Read-only"
+			want[key] = r
+		}
+	}
+	if got := parse(text); !reflect.DeepEqual(got, want) || text == before {
+		t.Errorf("got\n%v\nwant\n%v", got, want)
+	}
+	path := filepath.Join(t.TempDir(), "rules.yml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, complaint := ran(t, tool(t, "promtool"), "check", "rules", "--lint=all", "--lint-fatal", path); complaint != "" {
+		t.Error(complaint)
+	}
+	if err := lint.Rules(t.Context(), []byte(text)); err != nil { // rules --check
+		t.Error(err)
 	}
 }

@@ -95,7 +95,13 @@ With the default value, the text is unchanged. A missing piece fails the templat
 {{- end -}}
 {{- $_ := set $rule "annotations" $a -}}
 {{- $_ := set $rule "labels" (merge (deepCopy $rule.labels) $r.alertLabels) -}}
-{{- with get $r.overrides $rule.alert -}}
+{{- $override := get $r.overrides $rule.alert -}}
+{{- with $override -}}
+{{- range $name := concat (list "alertname" "severity" "rainbond_region") $root.Values.identity -}}
+{{- if hasKey ($override.labels | default dict) $name -}}
+{{- fail (printf "rules.overrides.%s.labels: %s; expected other labels%s" $rule.alert $name (eq $name "severity" | ternary ", and the severity in rules.overrides.ALERT.severity" ", because it identifies the alert")) -}}
+{{- end -}}
+{{- end -}}
 {{- with .for }}{{ $_ := set $rule "for" . }}{{ end -}}
 {{- with .severity }}{{ $_ := set $rule.labels "severity" . }}{{ end -}}
 {{- $_ := set $rule "labels" (mergeOverwrite $rule.labels (.labels | default dict)) -}}
