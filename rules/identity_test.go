@@ -16,6 +16,7 @@ import (
 
 	"github.com/rainbond-exporter/rainbond-exporter/rules"
 	"github.com/rainbond-exporter/rainbond-exporter/rules/variant"
+	"github.com/rainbond-exporter/rainbond-exporter/test/matrix"
 )
 
 // A promtoolFile is a file of promtool tests.
@@ -213,31 +214,52 @@ func promtool(t *testing.T, text []byte, tests []promtoolTest) {
 
 var allVariants = flag.Bool("all-variants", false, "run each promtool test in each variant and longer tests with the flat rules, which takes minutes")
 
+var record = flag.Bool("record", false, "with -all-variants, write the numbers of passed tests into the table of docs/faults.md")
+
+// aboutOnePlatform reports whether a test can have another platform next to its
+// own.
+func aboutOnePlatform(test promtoolTest) bool {
+	return !strings.Contains(test.Name, "Watchdog") && !strings.Contains(test.Name, "no target") && !strings.Contains(test.Name, "two platforms") &&
+		!slices.ContainsFunc(test.Input, func(s promtoolSeries) bool { return strings.Contains(s.Series, "cluster=") })
+}
+
 // TestRulesHoldNextToAnotherPlatform runs the promtool tests again with a
 // faulty platform of the same name in the same Prometheus and a pair of
 // exporters; with -all-variants also the tests that are longer than half an
-// hour, and with each of these and a healthy platform alone. The tests of
-// rainbond.test.yaml themselves have one platform.
+// hour, and in each setting of the identity table of docs/faults.md.
 func TestRulesHoldNextToAnotherPlatform(t *testing.T) {
-	variants := map[string]func(promtoolTest) promtoolTest{
-		"a faulty platform and a pair of exporters": func(test promtoolTest) promtoolTest { return twice(withNeighbour(test, faulty)) },
+	if !*allVariants {
+		runTests(t, rules.Rules, func(test promtoolTest) bool { return aboutOnePlatform(test) && test.last() <= 30*time.Minute },
+			func(test promtoolTest) promtoolTest { return twice(withNeighbour(test, faulty)) })
+		return
 	}
-	if *allVariants {
-		variants = map[string]func(promtoolTest) promtoolTest{
-			"a healthy platform":  func(test promtoolTest) promtoolTest { return withNeighbour(test, healthy) },
-			"a faulty platform":   func(test promtoolTest) promtoolTest { return withNeighbour(test, faulty) },
-			"a pair of exporters": twice,
-		}
-	}
-	for name, change := range variants {
-		t.Run(name, func(t *testing.T) {
-			runTests(t, rules.Rules, func(test promtoolTest) bool {
-				// Tests that are not about one platform.
-				global := strings.Contains(test.Name, "Watchdog") || strings.Contains(test.Name, "no target") || strings.Contains(test.Name, "two platforms") ||
-					slices.ContainsFunc(test.Input, func(s promtoolSeries) bool { return strings.Contains(s.Series, "cluster=") })
-				return !global && (*allVariants || test.last() <= 30*time.Minute)
-			}, change)
+	same := func(test promtoolTest) promtoolTest { return test }
+	passed := map[string]int{}
+	for setting, change := range map[string]func(promtoolTest) promtoolTest{
+		matrix.Alone:   same,
+		matrix.Healthy: func(test promtoolTest) promtoolTest { return withNeighbour(test, healthy) },
+		matrix.Faulty:  func(test promtoolTest) promtoolTest { return withNeighbour(test, faulty) },
+		matrix.Pair:    twice,
+	} {
+		t.Run(setting, func(t *testing.T) {
+			number := 0
+			runTests(t, rules.Rules, func(test promtoolTest) bool { return setting == matrix.Alone || aboutOnePlatform(test) }, func(test promtoolTest) promtoolTest {
+				number++
+				return change(test)
+			})
+			if !t.Failed() {
+				passed[setting] = number
+			}
 		})
+	}
+	if *record && !t.Failed() {
+		const file = "../test/e2e/testdata/measured.json"
+		measured, err := matrix.Read(file)
+		must(t, err)
+		for setting, number := range passed {
+			measured.Add(setting, matrix.Promtool, matrix.Result{Passed: number})
+		}
+		must(t, measured.Write(file))
 	}
 }
 

@@ -232,8 +232,10 @@ func names(all []breakage) string {
 // A patient is a region that breaks, and the ward that watches it.
 type patient struct {
 	name     string
+	place    string // its installation
 	exporter *process
 	address  string
+	pair     bool // scraped as two exporters
 	ward     *ward
 	broken   bool // by scrapedTwice
 }

@@ -34,23 +34,11 @@ func admit(t testing.TB, faults []breakage) ([]*patient, []*ward) {
 	t.Helper()
 	folder, logs := t.TempDir(), logFolder(t)
 	progress("starting %d regions, each with its exporter", len(faults))
-	binary := built(t, filepath.Join("..", "..", "bin", "rainbond-exporter"), "make build")
 	var patients []*patient
-	ports := portsBelow(t, len(faults))
-	for i, f := range faults {
-		p := &patient{name: f.id(), address: ports[i]}
-		p.exporter = begin(t, logs, p.name, binary, "demo", "--rsa-bits=2048", "--installation="+f.place.Name, "--web.listen-address="+p.address, "--log.level=warn")
-		patients = append(patients, p)
+	for _, f := range faults {
+		patients = append(patients, &patient{name: f.id(), place: f.place.Name})
 	}
-	for _, p := range patients {
-		until(t, 5*time.Minute, p.name+" is ready", func() error {
-			if err := p.exporter.alive(); err != nil {
-				return err
-			}
-			_, err := get("http://" + p.address + "/-/ready")
-			return err
-		})
-	}
+	beginPatients(t, logs, patients)
 	shared := &ward{}
 	var wards []*ward
 	for i, f := range faults {
@@ -78,6 +66,26 @@ func admit(t testing.TB, faults []breakage) ([]*patient, []*ward) {
 		until(t, 2*time.Minute, "every scrape succeeds", w.scrapesAll)
 	}
 	return patients, wards
+}
+
+// beginPatients starts the demos, and returns when each is ready.
+func beginPatients(t testing.TB, logs string, patients []*patient) {
+	t.Helper()
+	binary := built(t, filepath.Join("..", "..", "bin", "rainbond-exporter"), "make build")
+	ports := portsBelow(t, len(patients))
+	for i, p := range patients {
+		p.address = ports[i]
+		p.exporter = begin(t, logs, p.name, binary, "demo", "--rsa-bits=2048", "--installation="+p.place, "--web.listen-address="+p.address, "--log.level=warn")
+	}
+	for _, p := range patients {
+		until(t, 5*time.Minute, p.name+" is ready", func() error {
+			if err := p.exporter.alive(); err != nil {
+				return err
+			}
+			_, err := get("http://" + p.address + "/-/ready")
+			return err
+		})
+	}
 }
 
 // remember gives a ward's Prometheus the past of its patients.
@@ -134,7 +142,13 @@ func edited(t testing.TB, format string) func([]byte) []byte {
 func (w *ward) scrapes() string {
 	var targets strings.Builder
 	for _, p := range w.patients {
-		fmt.Fprintf(&targets, "  - {targets: [%q], labels: {cluster: %q}}\n", p.address, p.name)
+		if !p.pair {
+			fmt.Fprintf(&targets, "  - {targets: [%q], labels: {cluster: %q}}\n", p.address, p.name)
+			continue
+		}
+		for _, instance := range []string{"ha-0", "ha-1"} {
+			fmt.Fprintf(&targets, "  - {targets: [%q], labels: {cluster: %q, instance: %q}}\n", p.address, p.name, instance)
+		}
 	}
 	return fmt.Sprintf(`
 global: {scrape_interval: %s, scrape_timeout: %s, evaluation_interval: %s}

@@ -21,7 +21,22 @@ const (
 	EndToEnd  = "end-to-end"
 	Soak      = "soak"
 	Settings  = "settings"
+	Identity  = "identity"
 )
+
+// The settings of the identity table, as in the results.
+const (
+	Alone   = "alone"
+	Healthy = "next-to-healthy"
+	Faulty  = "next-to-faulty"
+	Pair    = "pair"
+)
+
+// Identities are the settings of the identity table.
+var Identities = []string{Alone, Healthy, Faulty, Pair}
+
+// Promtool is the row of the identity table with the promtool tests of the rules.
+const Promtool = "promtool"
 
 // settings are the other intervals and engines with which the faults of the default installation
 // are measured, by their name in the results.
@@ -46,6 +61,7 @@ func Page(page string, measured Results) (string, error) {
 		EndToEnd:  measured.Table(measured.rows(installations()), installations()),
 		Soak:      measured.Table([]string{Soak}, installations()),
 		Settings:  measured.Table(measured.rows(settings), append([]string{demo.Default}, settings...)),
+		Identity:  measured.Table(measured.identityRows(), Identities),
 	} {
 		var err error
 		if page, err = Replace(page, section, text); err != nil {
@@ -61,7 +77,7 @@ func (r Results) rows(columns []string) []string {
 	measured := map[string]bool{}
 	for _, column := range columns {
 		for row := range r[column] {
-			measured[row] = row != Soak
+			measured[row] = row != Soak && row != Promtool
 		}
 	}
 	var all []string
@@ -77,6 +93,15 @@ func (r Results) rows(columns []string) []string {
 		}
 	}
 	return all
+}
+
+// identityRows returns the rows of the identity table.
+func (r Results) identityRows() []string {
+	rows := r.rows(Identities)
+	if r[Alone][Promtool].Passed > 0 {
+		rows = append([]string{Promtool}, rows...)
+	}
+	return rows
 }
 
 // Expected returns the table of the alerts that a test of check expects in each
@@ -146,6 +171,7 @@ type Result struct {
 	Messages int   `json:"messages,omitempty"` // that contained a firing alert
 	Wrong    bool  `json:"wrong,omitempty"`    // a notification was missing, late or wrong
 	Exit     *int  `json:"exit,omitempty"`     // exit code of check, of a soak
+	Passed   int   `json:"passed,omitempty"`   // promtool tests
 }
 
 // Read reads results; a file that does not exist has none.
@@ -201,6 +227,8 @@ func (r Result) cell(measured bool) string {
 		return "**wrong**"
 	case r.Exit != nil:
 		return fmt.Sprintf("%d notifications, `check` exits %d", r.Messages, *r.Exit)
+	case r.Passed > 0:
+		return fmt.Sprintf("%d pass", r.Passed)
 	case len(r.Seconds) == 0:
 		return "–"
 	}
