@@ -160,7 +160,7 @@ func (r *Receiver) variants(a alert, i, n int) []section {
 	short := brief
 	short.parts = nil
 	for _, p := range brief.parts {
-		short.parts = append(short.parts, part{p.label, cut(p.text, maxPart)})
+		short.parts = append(short.parts, part{p.label, cutSentence(p.text, maxPart)})
 	}
 	least.links = full.links[:min(1, len(full.links))]
 	return []section{full, brief, short, least}

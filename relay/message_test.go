@@ -214,3 +214,16 @@ func TestMarks(t *testing.T) {
 		}
 	}
 }
+
+func TestCutSentence(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"Short.", "Short."},
+		{"One sentence. Another sentence that is too long.", "One sentence. …"},
+		{"没有影响。控制台无法管理这个集群，正在运行的应用不受影响。", "没有影响。 …"},
+		{"a word without any end of a sentence", "a word without any …"},
+	} {
+		if got := cutSentence(c.text, 20); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}

@@ -83,6 +83,23 @@ func printable(text string) string {
 	}, strings.ToValidUTF8(text, ""))
 }
 
+// cutSentence returns at most n characters of text, which end after a sentence
+// if there is one.
+func cutSentence(text string, n int) string {
+	short := cut(text, n)
+	if short == text {
+		return text
+	}
+	end := strings.LastIndex(short, "。") + len("。")
+	if stop := strings.LastIndex(short, ". ") + len("."); stop > end || end < len("。") {
+		end = stop
+	}
+	if end <= len(".") {
+		return short
+	}
+	return short[:end] + " …"
+}
+
 // cut returns at most n characters of text.
 func cut(text string, n int) string {
 	if runes := []rune(text); len(runes) > n {
