@@ -8,7 +8,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/rainbond-exporter/rainbond-exporter/rules/lint"
@@ -122,6 +124,34 @@ func TestTheVMRuleHasNoRecordingRules(t *testing.T) {
 		want := slices.Sorted(strings.SplitSeq(strings.NewReplacer(pieces...).Replace(before), "\n"))
 		if got := vmRuleOf(t, set); !slices.Equal(got, want) || strings.Join(want, "\n") == before {
 			t.Errorf("%s\n%s", set, firstDifference(strings.Join(want, "\n"), strings.Join(got, "\n")))
+		}
+	}
+}
+
+// TestIntervalOfTheRules: the rules have the windows and the `for` of
+// rainbond-exporter rules --interval.
+func TestIntervalOfTheRules(t *testing.T) {
+	p := parser.NewParser(parser.Options{})
+	written := func(lines []string) []string { // the flat rules have 1m20s for 80s
+		for i, line := range lines {
+			if expr, err := p.ParseExpr(line); err == nil {
+				lines[i] = expr.String()
+			}
+		}
+		slices.Sort(lines)
+		return lines
+	}
+	for text, interval := range map[string]time.Duration{"5s": 5 * time.Second, "20s": 20 * time.Second, "1m": time.Minute, "120s": variant.MaxInterval} {
+		set := "scrape.interval=" + text
+		for format, got := range map[string][]string{variant.Prometheus: values(t, rulesOf(t, set)), variant.VMAlert: vmRuleOf(t, set)} {
+			text, err := variant.Generate(variant.Options{Format: format, Interval: interval})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := written(values(t, strings.ReplaceAll(string(text), "-n NAMESPACE", "-n monitoring")))
+			if got := written(got); !slices.Equal(got, want) {
+				t.Errorf("%s at %s\n%s", format, interval, firstDifference(strings.Join(want, "\n"), strings.Join(got, "\n")))
+			}
 		}
 	}
 }

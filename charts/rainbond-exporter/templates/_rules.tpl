@@ -63,12 +63,44 @@ With the default value, the text is unchanged. A missing piece fails the templat
 {{- $text = replace (printf "<%s>" $path) $value $text -}}
 {{- end -}}
 {{- $text = $text | replace "-n NAMESPACE" (printf "-n %s" $root.Release.Namespace) -}}
+{{- /* Each window has as many scrapes as at 15 s (forInterval in rules/variant). */ -}}
+{{- $interval := include "rainbond-exporter.seconds" $root.Values.scrape.interval | int -}}
+{{- if gt $interval 15 -}}
+{{- $two := add (mul 2 $interval) 15 | int -}}
+{{- $text = replace "(rainbond_api_probe_failed[1m])" (printf "(rainbond_api_probe_failed[%s])" (include "rainbond-exporter.atLeast" (list (mul 4 $interval | int) "1m"))) $text -}}
+{{- range list "(rainbond_certificate_mismatch" "(rainbond_api_up" "(rainbond_api_clock_skew_seconds" -}}
+{{- $text = replace (print . "[1m])") (printf "%s[%s])" . (include "rainbond-exporter.atLeast" (list $two "1m"))) $text -}}
+{{- end -}}
+{{- $text = replace "(rainbond_collector_success[2m])" (printf "(rainbond_collector_success[%s])" (include "rainbond-exporter.atLeast" (list $two "2m"))) $text -}}
+{{- $text = replace "[1m:15s]" (printf "[%s:15s]" (include "rainbond-exporter.atLeast" (list $two "1m"))) $text -}}
+{{- end -}}
 {{- include "rainbond-exporter.identify" (dict "root" $root "text" $text "places" "files/identity.json") -}}
+{{- end -}}
+
+{{- /* A duration such as 90s in seconds. */ -}}
+{{- define "rainbond-exporter.seconds" -}}
+{{- mulf (regexFind "[0-9]+" . | float64) (get (dict "ms" 0.001 "s" 1 "m" 60 "h" 3600) (regexFind "[a-z]+" .)) -}}
+{{- end -}}
+
+{{- /* The longer of two durations: (list SECONDS TEXT). Prometheus 2.20 does not know 1m30s. */ -}}
+{{- define "rainbond-exporter.atLeast" -}}
+{{- $seconds := index . 0 -}}
+{{- $text := index . 1 -}}
+{{- if ge (include "rainbond-exporter.seconds" $text | float64) (float64 $seconds) -}}
+{{- $text -}}
+{{- else if mod $seconds 60 -}}
+{{- printf "%ds" $seconds -}}
+{{- else -}}
+{{- printf "%dm" (div $seconds 60) -}}
+{{- end -}}
 {{- end -}}
 
 {{- /* The rule groups in the selected languages, without disabled alerts, with overrides, additional labels and complete links: (dict "root" $ "flat" BOOL). */ -}}
 {{- define "rainbond-exporter.rules" -}}
 {{- $root := .root -}}
+{{- $interval := include "rainbond-exporter.seconds" $root.Values.scrape.interval | int -}}
+{{- /* They fire after the second failed probe, which is late enough at a long interval; the others are causes. */ -}}
+{{- $atOnce := list "RainbondRegionUnreachable" "RainbondRegionPortClosed" "RainbondRegionAPIDown" "RainbondRegionTLSFailing" "RainbondNodeDiskPressure" "RainbondNodeDown" -}}
 {{- $r := $root.Values.rules -}}
 {{- $file := include "rainbond-exporter.rulesText" . | fromYaml -}}
 {{- $known := list -}}
@@ -78,6 +110,9 @@ With the default value, the text is unchanged. A missing piece fails the templat
 {{- range $rule := $group.rules -}}
 {{- if $rule.alert -}}
 {{- $known = append $known $rule.alert -}}
+{{- if and $rule.for (gt $interval 15) -}}
+{{- $_ := set $rule "for" (and (has $rule.alert $atOnce) (eq $rule.for "15s") | ternary "0s" (include "rainbond-exporter.atLeast" (list $interval $rule.for))) -}}
+{{- end -}}
 {{- $a := $rule.annotations -}}
 {{- if not (has "en" $r.languages) -}}
 {{- $_ := set $a "summary" $a.summary_zh -}}

@@ -30,6 +30,9 @@
 {{- fail "podDisruptionBudget.enabled: is true while neither cluster.enabled nor console.enabled is; drains skip DaemonSets" -}}
 {{- end -}}
 {{- end -}}
+{{- if gt (include "rainbond-exporter.seconds" $v.scrape.interval | float64) 120.0 -}}
+{{- fail (printf "scrape.interval: %s; expected at most 2m: Prometheus forgets a sample after 5m, and a fault must be scraped twice" $v.scrape.interval) -}}
+{{- end -}}
 {{- if not (has "rainbond_region" $v.identity) -}}
 {{- fail (printf "identity: [%s] lacks rainbond_region; expected for example [cluster, rainbond_region]" (join ", " $v.identity)) -}}
 {{- end -}}
