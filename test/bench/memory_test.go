@@ -33,7 +33,7 @@ func (s stage) exporter(b *testing.B, n int, collectors string) *peer {
 	if err := os.WriteFile(path, []byte(config.String()), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	return startPeer(b, binary, "serve", "--role=console", "--collectors="+collectors, "--config.file="+path, "--log.level=error")
+	return startPeer(b, binary, "serve", "--role=console", "--collectors="+collectors, "--config.file="+path, "--log.level=error", "--collection.timeout=5m")
 }
 
 // resident is what a process holds of the machine's memory, in MiB.
