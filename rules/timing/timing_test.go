@@ -75,6 +75,10 @@ var faults = []fault{
 		region: "mismatch", alert: "RainbondConsoleCertificateMismatch", others: []string{"RainbondRegionTLSFailing"}, failure: "tls/client_refused",
 		role: console, changes: values{`rainbond_certificate_mismatch{kind="client", place="console", reference="served"}`: 1},
 	},
+	{ // a console that verifies
+		region: "untrusted", alert: "RainbondConsoleCertificateMismatch", others: []string{"RainbondRegionTLSFailing"}, failure: "tls/server_untrusted",
+		role: console, changes: values{`rainbond_certificate_mismatch{kind="server", place="served", reference="console"}`: 1},
+	},
 	{
 		region: "expiring", alert: "RainbondCertificateExpiring",
 		role: console, changes: values{`rainbond_certificate_not_after_timestamp_seconds{place="served", kind="server"}`: float64(start.Unix() + 10*86400)},
@@ -410,9 +414,7 @@ func (x *exporter) probe(all values, f fault, broken, lost bool) {
 	} else {
 		x.failures[f.region]++
 	}
-	if x.probes[f.region] > x.failures[f.region] { // one has succeeded
-		all[`rainbond_api_consecutive_failures`] = float64(x.inARow[f.region])
-	}
+	all[`rainbond_api_consecutive_failures`] = float64(x.inARow[f.region])
 	all[`rainbond_api_probes_total`] = float64(x.probes[f.region])
 	for _, one := range []string{f.failure, "processing/status", "connect/refused", "connect/other", "tls/other"} {
 		phase, reason, ok := strings.Cut(one, "/")
@@ -445,8 +447,10 @@ func (f fault) delay(e event, p pair, wait time.Duration) time.Duration {
 		return outage + grace
 	case e.stop: // `for` starts again
 		return outage + wait + p.scrape + p.evaluation
-	case e.turns && f.probed():
+	case e.turns && f.failure != "":
 		return 2 * p.scrape
+	case e.restart && f.probed() && p.evaluation > p.scrape: // the failures are counted again
+		return 2 * p.evaluation
 	case p.evaluation > p.scrape: // nothing may be known at an evaluation, although other scrapes succeed
 		return p.evaluation
 	}
@@ -456,6 +460,7 @@ func (f fault) delay(e event, p pair, wait time.Duration) time.Duration {
 // verdict returns after how long the alert of a fault fires, and what is wrong.
 func (f fault) verdict(e event, received map[string][]message, bound time.Duration) (fired time.Duration, wrong []string) {
 	var alerts []string
+	symptom := end // a lost probe knows nothing of the certificates
 	for text, all := range received {
 		lset, err := promParser.ParseMetric(text)
 		if err != nil {
@@ -469,6 +474,8 @@ func (f fault) verdict(e event, received map[string][]message, bound time.Durati
 			alerts = append(alerts, text)
 		case !slices.Contains(f.others, name) && (!e.turns || f.failure == "" || !slices.Contains([]string{"RainbondRegionAPIDown", "RainbondRegionPortClosed"}, name)):
 			wrong = append(wrong, fmt.Sprintf("false alert after %s: %s", all[0].at-onset, text))
+		case name == "RainbondRegionTLSFailing":
+			symptom = min(symptom, all[0].at)
 		}
 		for i, m := range all {
 			switch {
@@ -491,6 +498,9 @@ func (f fault) verdict(e event, received map[string][]message, bound time.Durati
 		return 0, append(wrong, fmt.Sprintf("%d alerts %s, want one: %q", len(alerts), f.alert, alerts))
 	}
 	fired = received[alerts[0]][0].at - onset
+	if symptom < onset+fired && !e.lostProbe {
+		wrong = append(wrong, fmt.Sprintf("its symptom fires %s earlier", onset+fired-symptom))
+	}
 	if fired > bound {
 		wrong = append(wrong, fmt.Sprintf("%s fires after %s, want %s", f.alert, fired, bound))
 	}
@@ -527,6 +537,8 @@ func (f fault) title() string {
 	switch f.region {
 	case "component", "nodedown", "expiring", "mismatch":
 		return f.alert + ", critical"
+	case "untrusted":
+		return f.alert + ", critical, only the CA"
 	case "near":
 		return f.alert + ", space"
 	case "pace":

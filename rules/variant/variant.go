@@ -172,6 +172,7 @@ func forInterval(text string, interval time.Duration) string {
 	}
 	return strings.NewReplacer(
 		"(rainbond_api_probe_failed[1m])", "(rainbond_api_probe_failed["+atLeast(4*interval, "1m")+"])",
+		`reason=~"server_.+"}[1m]`, `reason=~"server_.+"}[`+atLeast(2*interval+DefaultInterval, "1m")+"]",
 		"(rainbond_certificate_mismatch[1m])", "(rainbond_certificate_mismatch["+atLeast(2*interval+DefaultInterval, "1m")+"])",
 		"(rainbond_api_up[1m])", "(rainbond_api_up["+atLeast(2*interval+DefaultInterval, "1m")+"])",
 		"(rainbond_api_clock_skew_seconds[1m])", "(rainbond_api_clock_skew_seconds["+atLeast(2*interval+DefaultInterval, "1m")+"])",

@@ -71,6 +71,7 @@ With the default value, the text is unchanged. A missing piece fails the templat
 {{- range list "(rainbond_certificate_mismatch" "(rainbond_api_up" "(rainbond_api_clock_skew_seconds" -}}
 {{- $text = replace (print . "[1m])") (printf "%s[%s])" . (include "rainbond-exporter.atLeast" (list $two "1m"))) $text -}}
 {{- end -}}
+{{- $text = replace "reason=~\"server_.+\"}[1m]" (printf "reason=~\"server_.+\"}[%s]" (include "rainbond-exporter.atLeast" (list $two "1m"))) $text -}}
 {{- $text = replace "(rainbond_collector_success[2m])" (printf "(rainbond_collector_success[%s])" (include "rainbond-exporter.atLeast" (list $two "2m"))) $text -}}
 {{- $text = replace "[1m:15s]" (printf "[%s:15s]" (include "rainbond-exporter.atLeast" (list $two "1m"))) $text -}}
 {{- end -}}
