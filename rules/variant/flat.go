@@ -18,8 +18,8 @@ import (
 // Nightingale has none. vmalert reads a recorded series back from a database, one
 // evaluation later than Prometheus, so an alert would fire for a fault that has
 // ended. A recording rule that reads its own earlier result holds it for a minute
-// or two scrapes. With alerts, the alerts that read ALERTS are stored and can be
-// held; Nightingale does not store them.
+// or two scrapes. Unless alerts is set, no alert reads ALERTS: vmalert stores that
+// series, Nightingale does not.
 func flat(text string, interval time.Duration, alerts bool) (string, error) {
 	var file yaml.Node
 	if err := yaml.Unmarshal([]byte(text), &file); err != nil {
