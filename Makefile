@@ -62,7 +62,7 @@ fuzz: ## some ten seconds for each parser that reads what others wrote (FUZZ=40 
 
 e2e: build ## real parts: API server, Prometheus, Alertmanager, webhook; MariaDB; curl, openssl, Python
 	@tools/build etcd kube-apiserver kubectl helm prometheus alertmanager promtool prometheus-2.20 amtool
-	@go test -tags e2e -count=1 -v -timeout 20m -skip '^(TestTheChart|TestWhileThingsBreak|TestUnknownIsNotDown|TestSoak|TestEveryPanelHasItsAnswers|TestTheDashboardsHaveGrafanasTypes)$$' ./test/e2e # make chart, breakage, panels
+	@go test -tags e2e -count=1 -v -timeout 20m -skip '^(TestTheChart|TestWhileThingsBreak|TestUnknownIsNotDown|TestSoak|TestEveryPanelHasItsAnswers|TestDataSources|TestTheDashboardsHaveGrafanasTypes)$$' ./test/e2e # make chart, breakage, panels
 	@$(MAKE) --no-print-directory clients
 
 clients: ## real programs: MariaDB as the console's database; curl, openssl and Python as clients of the region's API
@@ -134,12 +134,12 @@ stack: build ## the chart's alerting stack: installed on a real API server, run 
 sync: ## makes the dashboards, copies them and the rules into the chart, and makes the chart's README and the guide in HTML
 	@tools/sync
 
-panels: build ## every panel of the dashboards, drawn with Grafana's own components, into dist/panels; and their types (PICTURES=1 takes those of the documentation)
-	@tools/build prometheus
+panels: build ## the panels of the dashboards, drawn with Grafana's components, into dist/panels; their types in three versions of Grafana; their queries on VictoriaMetrics and Mimir's engine (PICTURES=1 takes the pictures of the documentation)
+	@tools/build prometheus victoria-metrics mimir-query
 	@tools/browser
 	@echo "panels: npm ci in test/panels (500 MB; a minute or two) ..."
 	@cd test/panels && npm ci --no-progress --loglevel=error
-	@tools/noskip -tags e2e -timeout 20m -run '^(TestEveryPanelHasItsAnswers|TestTheDashboardsHaveGrafanasTypes)$$' ./test/e2e
+	@tools/noskip -tags e2e -timeout 20m -run '^(TestEveryPanelHasItsAnswers|TestDataSources|TestTheDashboardsHaveGrafanasTypes)$$' ./test/e2e
 	@echo "panels: bundling @grafana/ui, which takes a while ..."
 	@node test/panels/bundle.mjs dist/panels
 	@tools/noskip -tags e2e,panels -timeout 10m -run '^TestEveryPanelIsDrawn$$' ./test/browser $(if $(PICTURES),-pictures)

@@ -30,7 +30,7 @@ var palette = obj{"mode": "palette-classic"}
 func (d dashboard) grafana(tr translation) obj {
 	return obj{
 		"uid": d.uid, "title": d.title, "description": d.description, "tags": []string{"rainbond"},
-		"schemaVersion": schemaVersion, "version": 1, "editable": false, "preload": false, "liveNow": false,
+		"schemaVersion": schemaVersion, "version": 1, "editable": false, "liveNow": false,
 		"fiscalYearStartMonth": 0, "weekStart": "", "timezone": "browser", "timepicker": obj{},
 		"graphTooltip": 1, "refresh": "1m", "time": obj{"from": "now-6h", "to": "now"},
 		"links": []obj{{
@@ -125,7 +125,7 @@ func (s stat) grafana(p panel) obj {
 	}
 	o["options"] = obj{
 		"colorMode": "value", "graphMode": "none", "justifyMode": "auto", "textMode": "auto", "orientation": "auto", "wideLayout": true,
-		"showPercentChange": false, "percentChangeColorMode": "standard", "reduceOptions": obj{"calcs": []string{"lastNotNull"}, "fields": "", "values": false},
+		"showPercentChange": false, "reduceOptions": obj{"calcs": []string{"lastNotNull"}, "fields": "", "values": false},
 	}
 	return o
 }
@@ -152,7 +152,7 @@ func (g graph) grafana(p panel) obj {
 	defaults(o)["custom"], defaults(o)["color"] = custom, palette
 	o["options"] = obj{
 		"legend":  obj{"showLegend": true, "displayMode": "list", "placement": "bottom", "calcs": []string{}},
-		"tooltip": obj{"mode": "multi", "sort": "desc", "hideZeros": false},
+		"tooltip": obj{"mode": "multi", "sort": "desc"},
 	}
 	return o
 }
@@ -207,7 +207,7 @@ func (t table) grafana(p panel) obj {
 		steps = append(steps, obj{"id": "sortBy", "options": obj{"fields": obj{}, "sort": sort}})
 	}
 	o["transformations"] = append(steps, obj{"id": "organize", "options": obj{"excludeByName": exclude, "includeByName": obj{}, "indexByName": index, "renameByName": rename}})
-	o["options"] = obj{"showHeader": true, "cellHeight": "sm", "enablePagination": true, "frameIndex": 0, "sortBy": []obj{}}
+	o["options"] = obj{"showHeader": true, "cellHeight": "sm", "frameIndex": 0, "sortBy": []obj{}}
 	return o
 }
 

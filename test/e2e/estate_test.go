@@ -26,13 +26,15 @@ import (
 type estate struct {
 	demos      map[string]string // address by region
 	prometheus string            // its URL
+	data       string            // its folder
 	interval   time.Duration     // of its scrapes
 	variables  *strings.Replacer // Grafana's variables, and what stands for them
 }
 
-// newEstate starts a demo for each region, in its scenario, and a Prometheus.
-// Demos call their region rainbond; here each has the name that it is given.
-func newEstate(t testing.TB, scenarios map[string]string) *estate {
+// newEstate starts a demo for each region, in its scenario, and a Prometheus,
+// which also writes to other stores. Demos call their region rainbond; here
+// each has the name that it is given.
+func newEstate(t testing.TB, scenarios map[string]string, stores ...string) *estate {
 	t.Helper()
 	folder, logs := t.TempDir(), logFolder(t)
 	targets := map[string]string{}
@@ -41,7 +43,7 @@ func newEstate(t testing.TB, scenarios map[string]string) *estate {
 		begin(t, logs, "demo-"+scenario, built(t, filepath.Join("..", "..", "bin", "rainbond-exporter"), "make build"),
 			"demo", "--scenario="+scenario, "--web.listen-address="+targets[region])
 	}
-	s := newEstateOf(t, folder, logs, 3*time.Second, targets)
+	s := newEstateOf(t, folder, logs, 3*time.Second, targets, stores...)
 	s.demos = targets
 	return s
 }
@@ -59,13 +61,17 @@ func (s *estate) turn(t testing.TB, region, scenario string) {
 
 // newEstateOf starts a Prometheus that scrapes targets, and waits until all
 // have been scraped a few times. No alert waits.
-func newEstateOf(t testing.TB, folder, logs string, interval time.Duration, targets map[string]string) *estate {
+func newEstateOf(t testing.TB, folder, logs string, interval time.Duration, targets map[string]string, stores ...string) *estate {
 	t.Helper()
 	rules := filepath.Join(folder, "rainbond.rules.yaml")
 	write(t, rules, regexp.MustCompile(`(?m)^( +)for: .*`).ReplaceAll(shipped(t, "rainbond.rules.yaml"), []byte("${1}for: 0s")))
 	var jobs strings.Builder
 	for _, region := range slices.Sorted(maps.Keys(targets)) {
 		fmt.Fprintf(&jobs, "      - {targets: [%q], labels: {called: %q}}\n", targets[region], region)
+	}
+	var writes strings.Builder
+	for _, store := range stores {
+		fmt.Fprintf(&writes, "  - {url: %q, queue_config: {batch_send_deadline: 1s}}\n", store)
 	}
 	config := filepath.Join(folder, "prometheus.yaml")
 	write(t, config, fmt.Appendf(nil, `
@@ -78,11 +84,12 @@ scrape_configs:
     metric_relabel_configs:
       - {source_labels: [rainbond_region, called], regex: "rainbond;(.+)", target_label: rainbond_region, replacement: $1}
       - {regex: called, action: labeldrop}
-`, interval, rules, jobs.String()))
+remote_write:
+%[4]s`, interval, rules, jobs.String(), writes.String()))
 	listen := freeAddress(t)
-	s := &estate{prometheus: "http://" + listen, interval: interval}
+	s := &estate{prometheus: "http://" + listen, data: filepath.Join(folder, "prometheus"), interval: interval}
 	s.choose(".*")
-	begin(t, logs, "prometheus-"+strconv.Itoa(len(targets)), tool(t, "prometheus"), "--config.file="+config, "--storage.tsdb.path="+filepath.Join(folder, "prometheus"), "--web.listen-address="+listen)
+	begin(t, logs, "prometheus-"+strconv.Itoa(len(targets)), tool(t, "prometheus"), "--config.file="+config, "--storage.tsdb.path="+s.data, "--web.enable-admin-api", "--web.listen-address="+listen)
 	took := until(t, 5*time.Minute, "every target is scraped", func() error {
 		healthy, err := s.ask(`count(sum_over_time(up[10m]) >= 3)`, true)
 		if err == nil && (len(healthy) != 1 || healthy[0].value() != float64(len(targets))) {
@@ -119,15 +126,19 @@ const history = time.Minute
 // ask sends a query as Grafana does: at once for a table, over the chosen time
 // for a graph.
 func (s *estate) ask(expr string, instant bool) ([]series, error) {
-	now := time.Now()
-	form, path := url.Values{"query": {s.variables.Replace(expr)}}, "/api/v1/query"
+	return queryAt(s.prometheus, s.variables.Replace(expr), instant, time.Now())
+}
+
+// queryAt sends a query to anything with the API of Prometheus.
+func queryAt(address, expr string, instant bool, now time.Time) ([]series, error) {
+	form, path := url.Values{"query": {expr}, "time": {fmt.Sprintf("%.3f", float64(now.UnixMilli())/1000)}}, "/api/v1/query"
 	if !instant {
 		path = "/api/v1/query_range"
 		form.Set("start", strconv.FormatInt(now.Add(-history).Unix(), 10))
 		form.Set("end", strconv.FormatInt(now.Unix(), 10))
 		form.Set("step", "1")
 	}
-	response, err := http.PostForm(s.prometheus+path, form) // a query may be too long for a URL
+	response, err := http.PostForm(address+path, form) // a query may be too long for a URL
 	if err != nil {
 		return nil, err
 	}

@@ -90,7 +90,7 @@ function Body({ panel, data, request, theme, width, height }: { panel: any; data
     case 'table':
       return (
         <TableNG width={width} height={height} data={data[0]} timeRange={timeRange} fieldConfig={panel.fieldConfig}
-          cellHeight={panel.options.cellHeight} enablePagination={panel.options.enablePagination} noHeader={!panel.options.showHeader} />
+          cellHeight={panel.options.cellHeight} noHeader={!panel.options.showHeader} />
       );
   }
   throw new Error(`nobody draws a ${panel.type}`);

@@ -1,0 +1,132 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// hides is how old a sample is before VictoriaMetrics shows it, by default.
+const hides = 30 * time.Second
+
+// TestDataSources sends all queries of the dashboards to VictoriaMetrics and
+// to the query engine of Mimir. They answer with the series and values of
+// Prometheus.
+func TestDataSources(t *testing.T) {
+	logs, listen := logFolder(t), freeAddress(t)
+	victoria := "http://" + listen
+	begin(t, logs, "victoria-metrics", tool(t, "victoria-metrics"), "-storageDataPath="+t.TempDir(), "-httpListenAddr="+listen, "-retentionPeriod=1d")
+	s := newEstate(t, map[string]string{
+		"beijing": "healthy", "shanghai": "api-slow", "guangzhou": "cert-rotated-latent", "chengdu": "disk-near", "wuhan": "api-pod-down",
+	}, victoria+"/api/v1/write")
+	var now time.Time
+	until(t, 3*time.Minute, "VictoriaMetrics shows the samples of the last minute", func() error {
+		now = time.Now().Add(-hides - 5*time.Second).Truncate(time.Second)
+		shown, err := queryAt(victoria, `count(count_over_time(up[1m]) >= 15)`, true, now)
+		if err == nil && (len(shown) != 1 || shown[0].value() != 5) {
+			err = fmt.Errorf("%v", shown)
+		}
+		return err
+	})
+	sources := map[string]string{"VictoriaMetrics": victoria, "Mimir": s.mimir(t, logs)}
+	queries, answered := 0, 0
+	for _, b := range boards(t, "en") {
+		for _, p := range b.Panels {
+			for _, q := range p.Targets {
+				expr := s.variables.Replace(q.Expr)
+				want, err := queryAt(s.prometheus, expr, q.Instant, now)
+				must(t, err)
+				queries++
+				answered += min(len(want), 1)
+				for source, address := range sources {
+					got, err := queryAt(address, expr, q.Instant, now)
+					if err == nil {
+						err = differ(got, want, tolerance(expr))
+					}
+					if err != nil {
+						t.Errorf("%s, panel %s, %s: %v\n%s", b.UID, p.Title, source, err, expr)
+					}
+				}
+			}
+		}
+	}
+	progress("%d queries, %d of them with an answer", queries, answered)
+	if answered < queries/2 {
+		t.Errorf("%d of %d queries have an answer", answered, queries)
+	}
+}
+
+// mimir starts Mimir's query engine over a snapshot of Prometheus.
+func (s *estate) mimir(t *testing.T, logs string) string {
+	t.Helper()
+	response, err := http.Post(s.prometheus+"/api/v1/admin/tsdb/snapshot", "", nil)
+	must(t, err)
+	defer response.Body.Close()
+	if body, _ := io.ReadAll(response.Body); response.StatusCode != http.StatusOK {
+		t.Fatalf("snapshot: %s %s", response.Status, body)
+	}
+	snapshots := filepath.Join(s.data, "snapshots")
+	made, err := os.ReadDir(snapshots)
+	must(t, err)
+	listen := freeAddress(t)
+	begin(t, logs, "mimir-query", tool(t, "mimir-query"), listen, filepath.Join(snapshots, made[0].Name()))
+	address := "http://" + listen
+	until(t, time.Minute, "mimir-query is ready", func() error {
+		_, err := queryAt(address, "vector(1)", true, time.Now())
+		return err
+	})
+	return address
+}
+
+// tolerance is how far a value may differ from that of Prometheus, as a part of
+// it. VictoriaMetrics does not extrapolate rates and increases.
+func tolerance(expr string) float64 {
+	if strings.Contains(expr, "rate(") || strings.Contains(expr, "increase(") {
+		return 0.5
+	}
+	return 1e-9
+}
+
+// differ compares the labels of each series, and its last value.
+func differ(got, want []series, tolerance float64) error {
+	g, w := lastValues(got), lastValues(want)
+	for labels, value := range w {
+		other, ok := g[labels]
+		if !ok {
+			return fmt.Errorf("no series %s of %d", labels, len(w))
+		}
+		if math.Abs(other-value) > math.Abs(value)*tolerance {
+			return fmt.Errorf("%s is %g, want %g", labels, other, value)
+		}
+	}
+	if len(g) > len(w) {
+		return fmt.Errorf("%d series, want %d", len(g), len(w))
+	}
+	return nil
+}
+
+func lastValues(all []series) map[string]float64 {
+	values := map[string]float64{}
+	for _, s := range all {
+		var labels []string
+		for _, name := range slices.Sorted(maps.Keys(s.Metric)) {
+			labels = append(labels, name+"="+strconv.Quote(s.Metric[name]))
+		}
+		if len(s.Values) > 0 {
+			s.Value = s.Values[len(s.Values)-1]
+		}
+		values["{"+strings.Join(labels, ", ")+"}"] = s.value()
+	}
+	return values
+}
