@@ -82,8 +82,11 @@ func Generate(o Options) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if o.Format == Nightingale {
+	switch o.Format {
+	case Nightingale:
 		return o.nightingale(text)
+	case VMAlert, VMRule:
+		text = groupLine.ReplaceAllString(text, "$0\n    eval_alignment: false")
 	}
 	return []byte(asObject(text, o.Format)), nil
 }
@@ -133,6 +136,10 @@ func (o Options) complete() (Options, error) {
 func replaceGroups(of *regexp.Regexp, text string, with func(groups []string) string) string {
 	return of.ReplaceAllStringFunc(text, func(found string) string { return with(of.FindStringSubmatch(found)) })
 }
+
+// groupLine is where vmalert is told to read the newest samples. By default, an
+// evaluation reads those of up to one interval ago.
+var groupLine = regexp.MustCompile(`(?m)^  - name: .*$`)
 
 var (
 	alertLine = regexp.MustCompile(`^ +- alert: (\S+)`)

@@ -13,8 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/common/model"
-
 	"github.com/rainbond-exporter/rainbond-exporter/demo"
 	"github.com/rainbond-exporter/rainbond-exporter/rules/variant"
 )
@@ -44,7 +42,7 @@ func setting() string {
 		parts = append(parts, *engine)
 	}
 	if *rowInterval != variant.DefaultInterval {
-		parts = append(parts, model.Duration(*rowInterval).String())
+		parts = append(parts, fmt.Sprintf("%.0fs", rowInterval.Seconds()))
 	}
 	return strings.Join(parts, "-")
 }
