@@ -1,7 +1,6 @@
 package dashboards
 
 import (
-	"context"
 	"fmt"
 	"hash/fnv"
 	"log/slog"
@@ -15,17 +14,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
-	"github.com/prometheus/prometheus/storage"
-	"github.com/prometheus/prometheus/tsdb/chunkenc"
-	"github.com/prometheus/prometheus/tsdb/chunks"
-	"github.com/prometheus/prometheus/util/annotations"
 
 	"github.com/rainbond-exporter/rainbond-exporter/collector"
+	"github.com/rainbond-exporter/rainbond-exporter/doctor/samples"
 	"github.com/rainbond-exporter/rainbond-exporter/rules"
 )
 
@@ -191,7 +186,7 @@ func TestPlatformsAndReplicas(t *testing.T) {
 		t.Errorf("%d of %d queries have no answer", empty, len(answers))
 	}
 	for name, other := range map[string]struct {
-		series  []storage.Series
+		series  []*samples.Series
 		chosen  string
 		differs []string // panels
 	}{
@@ -239,17 +234,18 @@ func TestPlatformsThatDifferInOneLabel(t *testing.T) {
 var now = time.Unix(1800000000, 0)
 
 // ask returns the answers of all queries, without the label cluster.
-func ask(t *testing.T, all []storage.Series, chosen string) map[string]string {
+func ask(t *testing.T, all []*samples.Series, chosen string) map[string]string {
 	t.Helper()
 	return askFor(t, rules.DefaultIdentity, all, map[string]string{"cluster": chosen})
 }
 
 // askFor returns the answers of all queries of the dashboards with an identity,
 // without its labels. A variable that is not chosen is All.
-func askFor(t *testing.T, identity []string, all []storage.Series, chosen map[string]string) map[string]string {
+func askFor(t *testing.T, identity []string, all []*samples.Series, chosen map[string]string) map[string]string {
 	t.Helper()
 	engine := promql.NewEngine(promql.EngineOpts{MaxSamples: 1e7, Timeout: time.Minute, Parser: parser.NewParser(parser.Options{})})
-	slices.SortFunc(all, func(a, b storage.Series) int { return labels.Compare(a.Labels(), b.Labels()) })
+	var stored samples.Storage
+	stored.Put(all...)
 	answers := map[string]string{}
 	for _, m := range modelsFor(t, Langs[0], identity) {
 		for where, expr := range m.queries() {
@@ -260,7 +256,7 @@ func askFor(t *testing.T, identity []string, all []storage.Series, chosen map[st
 				}
 				expr = strings.ReplaceAll(expr, "$"+name, value)
 			}
-			query, err := engine.NewInstantQuery(t.Context(), queryable(all), nil, variables.Replace(expr), now)
+			query, err := engine.NewInstantQuery(t.Context(), &stored, nil, variables.Replace(expr), now)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -282,14 +278,14 @@ func askFor(t *testing.T, identity []string, all []storage.Series, chosen map[st
 
 // world returns series of every metric, of one exporter of one region: their
 // values depend on the seed.
-func world(seed int, cluster, exporter string, more ...string) []storage.Series {
+func world(seed int, cluster, exporter string, more ...string) []*samples.Series {
 	values := map[string][]string{
 		"rainbond_region": {"rainbond"}, "place": {"console", "served", "region-config", "server-secret"}, "reference": {"console", "served", "server-secret"},
 		"kind": {"ca", "server"}, "component": {"rbd-api", "rbd-chaos"}, "class": {"benign", "trust"}, "reason": {"NoNode", "refused"}, "phase": {"connect", "tls"},
 		"condition": {"DiskPressure", "Ready"}, "role": {"none", "worker"}, "signal": {"nodefs.available"}, "collector": {"api", "disk"}, "le": {"0.1", "1", "+Inf"},
 		"node": {"n1", "n2"}, "severity": {"critical", "warning"}, "alertname": {"RainbondA", "RainbondB"}, "alertstate": {"firing"},
 	}
-	var all []storage.Series
+	var all []*samples.Series
 	var add func(kind prometheus.ValueType, pairs, rest []string)
 	add = func(kind prometheus.ValueType, pairs, rest []string) {
 		if len(rest) > 0 {
@@ -302,12 +298,14 @@ func world(seed int, cluster, exporter string, more ...string) []storage.Series 
 			}
 			return
 		}
-		history := points(seed, kind, labels.FromStrings(pairs...))
+		before := labels.FromStrings(pairs...)
 		pairs = append(append(pairs, "cluster", cluster), more...)
 		if !slices.Contains(pairs, "ALERTS") {
 			pairs = append(pairs, "job", "rainbond-exporter", "instance", "exporter-"+exporter)
 		}
-		all = append(all, storage.NewListSeries(labels.FromMap(unlabelled(pairs)), history))
+		one := &samples.Series{Labels: labels.FromMap(unlabelled(pairs))}
+		fill(one, seed, kind, before)
+		all = append(all, one)
 	}
 	for _, m := range collector.Catalogue {
 		if m.Type == prometheus.UntypedValue {
@@ -334,12 +332,11 @@ func unlabelled(pairs []string) map[string]string {
 	return all
 }
 
-// points returns the samples of an hour.
-func points(seed int, kind prometheus.ValueType, of labels.Labels) []chunks.Sample {
+// fill appends the samples of an hour. Their values depend on the labels of.
+func fill(one *samples.Series, seed int, kind prometheus.ValueType, of labels.Labels) {
 	h := fnv.New32a()
 	fmt.Fprint(h, seed, of)
 	n, name := float64(h.Sum32()%1000), of.Get(model.MetricNameLabel)
-	var all []chunks.Sample
 	for ago := time.Hour; ago >= 0; ago -= time.Minute {
 		at := now.Add(-ago)
 		value := math.Mod(n, 2)
@@ -359,58 +356,6 @@ func points(seed int, kind prometheus.ValueType, of labels.Labels) []chunks.Samp
 		case strings.HasSuffix(name, "_ratio"), strings.HasSuffix(name, "_seconds"):
 			value = n / 500
 		}
-		all = append(all, sample{at.UnixMilli(), value})
+		one.Append(at.UnixMilli(), value)
 	}
-	return all
 }
-
-// queryable is a storage of series that are sorted by labels.
-type queryable []storage.Series
-
-func (q queryable) Querier(_, _ int64) (storage.Querier, error) {
-	return querier{storage.NoopQuerier(), q}, nil
-}
-
-type querier struct {
-	storage.Querier
-	all []storage.Series
-}
-
-func (q querier) Select(_ context.Context, _ bool, _ *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
-	set := &seriesSet{}
-	for _, s := range q.all {
-		if !slices.ContainsFunc(matchers, func(m *labels.Matcher) bool { return !m.Matches(s.Labels().Get(m.Name)) }) {
-			set.rest = append(set.rest, s)
-		}
-	}
-	return set
-}
-
-type seriesSet struct {
-	at   storage.Series
-	rest []storage.Series
-}
-
-func (s *seriesSet) Next() bool {
-	if len(s.rest) == 0 {
-		return false
-	}
-	s.at, s.rest = s.rest[0], s.rest[1:]
-	return true
-}
-func (s *seriesSet) At() storage.Series                { return s.at }
-func (s *seriesSet) Err() error                        { return nil }
-func (s *seriesSet) Warnings() annotations.Annotations { return nil }
-
-type sample struct {
-	t int64
-	f float64
-}
-
-func (s sample) T() int64                      { return s.t }
-func (s sample) ST() int64                     { return 0 }
-func (s sample) F() float64                    { return s.f }
-func (s sample) H() *histogram.Histogram       { return nil }
-func (s sample) FH() *histogram.FloatHistogram { return nil }
-func (s sample) Type() chunkenc.ValueType      { return chunkenc.ValFloat }
-func (s sample) Copy() chunks.Sample           { return s }

@@ -242,7 +242,7 @@ func (d *Doctor) Diagnose(ctx context.Context, snapshot collector.Snapshot) (Dia
 	if err != nil {
 		return Diagnosis{}, fmt.Errorf("gather the samples: %w", err)
 	}
-	store := newSamples(families, snapshot.At)
+	store := newStore(families, snapshot.At)
 	diagnosis.Regions = store.values(LabelRegion)
 	diagnosis.Routes = routes(families)
 

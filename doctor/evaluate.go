@@ -26,7 +26,7 @@ type firing struct {
 // evaluate evaluates every rule in the order of the file. A recording rule adds its
 // result to the store for the rules that follow. It returns the alerts whose
 // expression is true, and the names of those that one collection cannot evaluate.
-func (d *Doctor) evaluate(ctx context.Context, store *samples, snapshot collector.Snapshot) (alerts []firing, skipped []string, err error) {
+func (d *Doctor) evaluate(ctx context.Context, store *store, snapshot collector.Snapshot) (alerts []firing, skipped []string, err error) {
 	raised := map[string]bool{}
 	for _, r := range d.rules {
 		if r.needsHistory || r.absent && !collected(snapshot, r.slugs()) {
@@ -72,7 +72,7 @@ func collected(snapshot collector.Snapshot, slugs []string) bool {
 }
 
 // query asks the engine about one moment, as Prometheus' rule manager does.
-func (d *Doctor) query(store *samples) template.QueryFunc {
+func (d *Doctor) query(store *store) template.QueryFunc {
 	return func(ctx context.Context, text string, at time.Time) (promql.Vector, error) {
 		q, err := d.engine.NewInstantQuery(ctx, store, nil, text, at)
 		if err != nil {
@@ -108,7 +108,7 @@ const preamble = "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}{{
 
 // raise makes the alert of one sample of the rule's expression, labels and
 // annotations expanded as Prometheus does it.
-func (d *Doctor) raise(ctx context.Context, r rule, s promql.Sample, store *samples, snapshot collector.Snapshot) firing {
+func (d *Doctor) raise(ctx context.Context, r rule, s promql.Sample, store *store, snapshot collector.Snapshot) firing {
 	data := template.AlertTemplateData(s.Metric.Map(), nil, "", s)
 	expand := func(text string) string {
 		expander := template.NewTemplateExpander(ctx, preamble+text, "__alert_"+r.alert, data,

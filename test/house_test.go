@@ -30,7 +30,7 @@ var mayImport = map[string][]string{
 	"relay":           {"configfile", "report", "rules"},
 	"relay/relaytest": {},
 	"collector":       {"fault"},
-	"doctor":          {"collector"},
+	"doctor":          {"collector", "doctor/samples"},
 	"report":          {"collector", "doctor"},
 	"rules/variant":   {"report", "rules"},
 	"rules/lint":      {"collector", "doctor", "rules"},
@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 	"report/json":       {"collector", "doctor", "fault", "report"},
 	"report/terminal":   {"collector", "doctor", "report"},
 	"report/web":        {"alerting", "collector", "doctor", "report", "report/json"},
+	"doctor/samples":    nil,
 	"doctor/doctortest": {"collector"},
 }
 

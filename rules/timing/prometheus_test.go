@@ -1,118 +1,38 @@
 package timing
 
 import (
-	"context"
 	"log/slog"
 	"math"
 	"slices"
-	"sort"
 	"testing"
 	"time"
 
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
-	"github.com/prometheus/prometheus/storage"
-	"github.com/prometheus/prometheus/tsdb/chunkenc"
-	"github.com/prometheus/prometheus/tsdb/chunks"
-	"github.com/prometheus/prometheus/util/annotations"
+
+	"github.com/rainbond-exporter/rainbond-exporter/doctor/samples"
 )
 
-// A store keeps samples in memory. It implements storage.Queryable. Times are
-// milliseconds.
-type store map[string]map[uint64]*series // by metric name and hash of the labels
-
-type series struct {
-	labels  labels.Labels
-	samples []chunks.Sample
+// A store contains samples. Times are milliseconds.
+type store struct {
+	samples.Storage
+	byHash map[uint64]*samples.Series // by the hash of the labels
 }
 
-func (s store) add(lset labels.Labels, t int64, v float64) {
-	name := lset.Get(model.MetricNameLabel)
-	if s[name] == nil {
-		s[name] = map[uint64]*series{}
-	}
+func newStore() *store { return &store{byHash: map[uint64]*samples.Series{}} }
+
+func (s *store) add(lset labels.Labels, t int64, v float64) {
 	hash := lset.Hash()
-	one := s[name][hash]
-	if one == nil {
-		one = &series{labels: lset}
-		s[name][hash] = one
+	if s.byHash[hash] == nil {
+		s.byHash[hash] = &samples.Series{Labels: lset}
+		s.Put(s.byHash[hash])
 	}
-	one.samples = append(one.samples, sample{t, v})
+	s.byHash[hash].Append(t, v)
 }
-
-// until returns the samples of the series up to t.
-func (s series) until(t int64) []chunks.Sample {
-	return s.samples[:sort.Search(len(s.samples), func(i int) bool { return s.samples[i].T() > t })]
-}
-
-func (s store) Querier(mint, maxt int64) (storage.Querier, error) { return querier{s, mint, maxt}, nil }
-
-type querier struct {
-	store      store
-	mint, maxt int64
-}
-
-func (q querier) Select(_ context.Context, _ bool, _ *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
-	var found []storage.Series
-	for name, all := range q.store {
-		if !matches(matchers, labels.FromStrings(model.MetricNameLabel, name), true) {
-			continue
-		}
-		for _, one := range all {
-			samples := one.until(q.maxt)
-			samples = samples[sort.Search(len(samples), func(i int) bool { return samples[i].T() >= q.mint }):]
-			if len(samples) > 0 && matches(matchers, one.labels, false) {
-				found = append(found, storage.NewListSeries(one.labels, samples))
-			}
-		}
-	}
-	slices.SortFunc(found, func(a, b storage.Series) int { return labels.Compare(a.Labels(), b.Labels()) })
-	return &set{found: found}
-}
-
-func matches(matchers []*labels.Matcher, lset labels.Labels, onlyName bool) bool {
-	return !slices.ContainsFunc(matchers, func(m *labels.Matcher) bool {
-		return (!onlyName || m.Name == model.MetricNameLabel) && !m.Matches(lset.Get(m.Name))
-	})
-}
-
-func (querier) LabelValues(context.Context, string, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
-	return nil, nil, nil
-}
-
-func (querier) LabelNames(context.Context, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
-	return nil, nil, nil
-}
-
-func (querier) Close() error { return nil }
-
-type set struct {
-	found []storage.Series
-	next  int
-}
-
-func (s *set) Next() bool                        { s.next++; return s.next <= len(s.found) }
-func (s *set) At() storage.Series                { return s.found[s.next-1] }
-func (s *set) Err() error                        { return nil }
-func (s *set) Warnings() annotations.Annotations { return nil }
-
-type sample struct {
-	t int64
-	f float64
-}
-
-func (s sample) T() int64                      { return s.t }
-func (s sample) ST() int64                     { return 0 }
-func (s sample) F() float64                    { return s.f }
-func (s sample) H() *histogram.Histogram       { return nil }
-func (s sample) FH() *histogram.FloatHistogram { return nil }
-func (s sample) Type() chunkenc.ValueType      { return chunkenc.ValFloat }
-func (s sample) Copy() chunks.Sample           { return s }
 
 var stale = math.Float64frombits(value.StaleNaN)
 
@@ -127,7 +47,7 @@ const (
 // alerts as rules.AlertingRule and rules.Group of Prometheus do. Those packages
 // themselves need the clients of all service discoveries.
 type server struct {
-	store  store
+	store  *store
 	engine *promql.Engine
 	every  time.Duration // evaluation interval
 	rules  []*state
@@ -157,7 +77,7 @@ func newServer(t *testing.T, rules []byte, every time.Duration, sent func(string
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
-	s := &server{store: store{}, every: every, sent: sent, engine: promql.NewEngine(promql.EngineOpts{
+	s := &server{store: newStore(), every: every, sent: sent, engine: promql.NewEngine(promql.EngineOpts{
 		MaxSamples: 1e7, Timeout: time.Minute, Parser: promParser,
 		NoStepSubqueryIntervalFn: func(int64) int64 { return every.Milliseconds() },
 	})}
@@ -283,12 +203,12 @@ func (s *server) send(a *active, at time.Duration) {
 }
 
 func (s *server) restore(r *state, a *active, at time.Duration) {
-	before := s.store["ALERTS_FOR_STATE"][labels.NewBuilder(a.labels).Set(model.MetricNameLabel, "ALERTS_FOR_STATE").Labels().Hash()]
+	before := s.store.byHash[labels.NewBuilder(a.labels).Set(model.MetricNameLabel, "ALERTS_FOR_STATE").Labels().Hash()]
 	if before == nil {
 		return
 	}
-	samples := before.until(ms(at))
-	last := samples[len(samples)-1]
+	earlier := before.Until(ms(at))
+	last := earlier[len(earlier)-1]
 	if value.IsStaleNaN(last.F()) {
 		return
 	}

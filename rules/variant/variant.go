@@ -137,8 +137,8 @@ func replaceGroups(of *regexp.Regexp, text string, with func(groups []string) st
 	return of.ReplaceAllStringFunc(text, func(found string) string { return with(of.FindStringSubmatch(found)) })
 }
 
-// groupLine is where vmalert is told to read the newest samples. By default, an
-// evaluation reads those of up to one interval ago.
+// groupLine is the line that eval_alignment: false follows. By default, an
+// evaluation of vmalert reads the samples of up to one interval ago.
 var groupLine = regexp.MustCompile(`(?m)^  - name: .*$`)
 
 var (
