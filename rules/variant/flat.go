@@ -26,7 +26,9 @@ func flat(text string, interval time.Duration, alerts bool) (string, error) {
 		return "", err
 	}
 	p := parser.NewParser(parser.Options{})
-	recorded := map[string]parser.Expr{}
+	// The recording rules so far by name, with and without what they hold: what is
+	// held is not held once more.
+	recorded, bare := map[string]parser.Expr{}, map[string]parser.Expr{}
 	for _, group := range field(file.Content[0], "groups").Content {
 		rules := field(group, "rules")
 		var alerting []*yaml.Node
@@ -34,7 +36,7 @@ func flat(text string, interval time.Duration, alerts bool) (string, error) {
 			source, name := field(rule, "expr"), field(rule, "record")
 			expr, err := p.ParseExpr(source.Value)
 			if err == nil && name != nil {
-				expr, err = heldBriefly(p, expr, name.Value, max(time.Minute, 2*interval+DefaultInterval))
+				expr, bare[name.Value], err = heldBriefly(p, expr, name.Value, bare, max(time.Minute, 2*interval+DefaultInterval))
 			}
 			if err == nil && !alerts {
 				expr = withoutAlerts(expr)
@@ -73,18 +75,25 @@ func field(mapping *yaml.Node, key string) *yaml.Node {
 }
 
 // heldBriefly replaces what a recording rule reads of its own earlier results by
-// the last result within a window.
-func heldBriefly(p parser.Parser, expr parser.Expr, record string, window time.Duration) (parser.Expr, error) {
+// the last result within a window. It also returns the rule without these results.
+func heldBriefly(p parser.Parser, expr parser.Expr, record string, recorded map[string]parser.Expr, window time.Duration) (held, bare parser.Expr, err error) {
 	or, ok := expr.(*parser.BinaryExpr)
-	if !ok || or.Op != parser.LOR || !reads(or.RHS, record) {
-		return expr, nil
+	holds := ok && or.Op == parser.LOR && reads(or.RHS, record)
+	if holds {
+		expr = or.LHS
 	}
-	earlier, err := p.ParseExpr(fmt.Sprintf("last_over_time((%s)[%s:%s])", or.LHS, model.Duration(window), model.Duration(DefaultInterval)))
+	if bare, err = p.ParseExpr(expr.String()); err == nil {
+		bare, err = inline(p, bare, recorded)
+	}
+	if err != nil || !holds {
+		return expr, bare, err
+	}
+	earlier, err := p.ParseExpr(fmt.Sprintf("last_over_time((%s)[%s:%s])", bare, model.Duration(window), model.Duration(DefaultInterval)))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	or.RHS, err = inline(p, or.RHS, map[string]parser.Expr{record: earlier})
-	return or, err
+	return or, bare, err
 }
 
 // withoutAlerts removes the alternatives that read ALERTS.
@@ -153,6 +162,9 @@ func inline(p parser.Parser, expr parser.Expr, recorded map[string]parser.Expr) 
 		e.Expr = replace(e.Expr)
 	case *parser.BinaryExpr:
 		e.LHS, e.RHS = replace(e.LHS), replace(e.RHS)
+		if e.Op == parser.LAND || e.Op == parser.LUNLESS {
+			e.RHS = presence(e.RHS)
+		}
 	case *parser.Call:
 		for i := range e.Args {
 			e.Args[i] = replace(e.Args[i])
@@ -161,15 +173,39 @@ func inline(p parser.Parser, expr parser.Expr, recorded map[string]parser.Expr) 
 	return expr, err
 }
 
+// presence simplifies an expression of which no value is read: 0 * a + b becomes
+// a. The series of b are those of a.
+func presence(expr parser.Expr) parser.Expr {
+	switch e := expr.(type) {
+	case *parser.ParenExpr:
+		e.Expr = presence(e.Expr)
+	case *parser.AggregateExpr:
+		e.Expr = presence(e.Expr)
+	case *parser.BinaryExpr:
+		switch e.Op {
+		case parser.LOR:
+			e.LHS, e.RHS = presence(e.LHS), presence(e.RHS)
+		case parser.LAND, parser.LUNLESS:
+			e.LHS = presence(e.LHS)
+		case parser.ADD:
+			if product, ok := e.LHS.(*parser.BinaryExpr); ok && product.Op == parser.MUL && product.LHS.String() == "0" {
+				return product.RHS
+			}
+		}
+	}
+	return expr
+}
+
 // selected returns the series of an expression that the matchers of a selector
-// select: they are marked with a label, which is removed again.
+// select. A matcher that cannot become a part of the expression marks the series
+// with a label, which is removed again.
 func selected(p parser.Parser, selector *parser.VectorSelector, by parser.Expr) (parser.Expr, error) {
 	if selector.OriginalOffset != 0 {
 		return nil, fmt.Errorf("an offset of the recording rule %s; expected none, because it cannot be inlined", selector.Name)
 	}
-	text := "(" + by.String() + ")"
+	expr, err := p.ParseExpr("(" + by.String() + ")")
 	for _, m := range selector.LabelMatchers {
-		if m.Name == model.MetricNameLabel {
+		if m.Name == model.MetricNameLabel || err != nil || narrow(expr, m, false) && narrow(expr, m, true) {
 			continue
 		}
 		value := m.Value
@@ -181,7 +217,47 @@ func selected(p parser.Parser, selector *parser.VectorSelector, by parser.Expr) 
 			operator = "unless"
 		}
 		const mark = `label_replace(vector(1), "selected", "1", "", "")`
-		text = fmt.Sprintf(`label_replace(label_replace(%s, "selected", "1", %q, %q) %s on (selected) %s, "selected", "", "", "")`, text, m.Name, value, operator, mark)
+		expr, err = p.ParseExpr(fmt.Sprintf(`label_replace(label_replace(%s, "selected", "1", %q, %q) %s on (selected) %s, "selected", "", "", "")`, expr, m.Name, value, operator, mark))
 	}
-	return p.ParseExpr(text)
+	return expr, err
 }
+
+// narrow adds a matcher to the selectors of an expression, and reports whether
+// the result then consists of the series that the matcher selects. It changes the
+// expression only if change is set.
+func narrow(expr parser.Expr, m *labelset.Matcher, change bool) bool {
+	switch e := expr.(type) {
+	case *parser.VectorSelector:
+		if change {
+			e.LabelMatchers = append(e.LabelMatchers, m)
+		}
+		return true
+	case *parser.MatrixSelector:
+		return narrow(e.VectorSelector, m, change)
+	case *parser.SubqueryExpr:
+		return narrow(e.Expr, m, change)
+	case *parser.ParenExpr:
+		return narrow(e.Expr, m, change)
+	case *parser.AggregateExpr:
+		return slices.Contains(e.Grouping, m.Name) != e.Without && narrow(e.Expr, m, change)
+	case *parser.Call:
+		replaces := e.Func.Name == "label_replace" && e.Args[1].(*parser.StringLiteral).Val != m.Name
+		return (replaces || slices.Contains(samplewise, e.Func.Name)) && narrow(e.Args[0], m, change)
+	case *parser.BinaryExpr:
+		switch {
+		case e.Op == parser.LAND || e.Op == parser.LUNLESS:
+			return narrow(e.LHS, m, change)
+		case e.Op == parser.LOR:
+			matched := slices.Contains(e.VectorMatching.MatchingLabels, m.Name) == e.VectorMatching.On
+			return matched && narrow(e.LHS, m, change) && narrow(e.RHS, m, change)
+		case e.RHS.Type() == parser.ValueTypeScalar:
+			return narrow(e.LHS, m, change)
+		case e.LHS.Type() == parser.ValueTypeScalar:
+			return narrow(e.RHS, m, change)
+		}
+	}
+	return false
+}
+
+// samplewise are functions whose result has the labels of their argument.
+var samplewise = []string{"abs", "changes", "increase", "rate", "last_over_time", "max_over_time", "min_over_time", "sum_over_time", "avg_over_time", "count_over_time"}

@@ -21,6 +21,9 @@ var variableNames = []string{"datasource", "region", "evicts_at", "guide"}
 // Labels validates the labels of an identity and returns those that identify a
 // platform together with rules.RegionLabel.
 func Labels(identity []string) ([]string, error) {
+	if slices.Equal(identity, []string{""}) {
+		return nil, fmt.Errorf("--identity: empty; expected for example cluster,%s", rules.RegionLabel)
+	}
 	var errs []error
 	for i, name := range identity {
 		switch {

@@ -229,6 +229,20 @@ func TestPromtoolAcceptsEveryVariant(t *testing.T) {
 	}
 }
 
+// TestFlatExpressionsAreShort: VictoriaMetrics rejects a query of more than 16 KiB
+// (-search.maxQueryLen), and vmalert only logs that.
+func TestFlatExpressionsAreShort(t *testing.T) {
+	const limit = 16 << 10
+	for _, identity := range identities {
+		o := variant.Options{Format: variant.VMAlert, Identity: identity, Interval: variant.MaxInterval}
+		for _, r := range load(t, generate(t, o)) {
+			if len(r.Expr) > limit {
+				t.Errorf("%s for %v: the expression has %d bytes, want at most %d", r.Alert, identity, len(r.Expr), limit)
+			}
+		}
+	}
+}
+
 // TestVMAlertLoadsItsVariants lets vmalert parse the expressions as MetricsQL
 // and expand the templates.
 func TestVMAlertLoadsItsVariants(t *testing.T) {
@@ -301,7 +315,7 @@ func TestBadOptionsAreRejected(t *testing.T) {
 		{variant.Options{Format: "thanos"}, `--format: unknown value "thanos"; expected prometheus, prometheusrule, vmalert, vmrule, nightingale, alertmanager, templates`},
 		{variant.Options{Lang: "de"}, `--lang: unknown value "de"; expected both, en, zh`},
 		{variant.Options{Identity: []string{"cluster"}}, `--identity: "cluster" lacks rainbond_region; expected for example cluster,rainbond_region`},
-		{variant.Options{Identity: []string{""}}, `--identity: "" is not a label name; expected letters, digits and underscores`},
+		{variant.Options{Identity: []string{""}}, `--identity: empty; expected for example cluster,rainbond_region`},
 		{variant.Options{Identity: []string{"my-cluster", "rainbond_region"}}, `--identity: "my-cluster" is not a label name; expected letters, digits and underscores`},
 		{variant.Options{Identity: []string{"__a", "rainbond_region"}}, `--identity: "__a" is not a label name; expected letters, digits and underscores`},
 		{variant.Options{Identity: []string{"node", "rainbond_region"}}, `--identity: the rules or the dashboards use the name node; expected labels that identify a platform, such as cluster`},

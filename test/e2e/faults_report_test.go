@@ -129,7 +129,15 @@ func (f *files) bound(n notification) time.Duration {
 	if slices.Contains(probeAlerts, n.Labels["alertname"]) {
 		group += *rowInterval
 	}
-	return 2**rowInterval + scrapeTimeout + time.Duration(f.ruleOf(n).For) + group
+	return 2**rowInterval + scrapeTimeout + time.Duration(f.ruleOf(n).For) + group + delay()
+}
+
+// delay is the age of the samples that the engine evaluates.
+func delay() time.Duration {
+	if *engine == victoriaMetrics {
+		return victoriaDelay
+	}
+	return 0
 }
 
 // slowest is the bound of the slowest rule of that name.
@@ -159,7 +167,7 @@ func (f *files) longest() time.Duration {
 // ends is the longest that an end may take from its repair.
 func (f *files) ends(pages bool) time.Duration {
 	_, interval := f.waits(map[string]string{"severity": map[bool]string{true: "critical", false: "warning"}[pages]})
-	return 2**rowInterval + scrapeTimeout + interval
+	return 2**rowInterval + scrapeTimeout + interval + delay()
 }
 
 // results are the rows played so far.
@@ -306,6 +314,9 @@ func (r *results) record(t testing.TB, page string) {
 		if o.place.Name != "" {
 			measured.Add(cmp.Or(setting(), o.place.Name), o.name, result)
 		}
+	}
+	if pages := r.pages(); *wantedRows == "" && *wantedPlace == demo.Default {
+		measured.Add(cmp.Or(setting(), demo.Default), matrix.Pages, matrix.Result{Seconds: []int{int(median(pages).Seconds() + 0.5), int(longest(pages).Seconds() + 0.5)}})
 	}
 	must(t, measured.Write(measuredFile))
 	writePage(t, page, measured)

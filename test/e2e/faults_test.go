@@ -22,7 +22,7 @@ var (
 	wantedPlace = flag.String("installation", demo.Default, "the installation of rows that name none; all: each of them, and rows that cannot occur in one are left out there")
 	quick       = flag.Bool("quick", false, "let a fault last no longer than its own alerts need")
 	rowInterval = flag.Duration("interval", variant.DefaultInterval, "scrape and evaluation interval; the rules are the variant for it")
-	engine      = flag.String("engine", "prometheus", "what evaluates the rules: prometheus or vmalert")
+	engine      = flag.String("engine", "prometheus", "what evaluates the rules: prometheus; vmalert, reading from Prometheus; or victoriametrics, vmalert with the defaults and VictoriaMetrics")
 	record      = flag.Bool("record", false, "write the results into docs/faults.md")
 )
 
@@ -33,6 +33,13 @@ const (
 	exampleRow   = "cert-rotated-broken" // whose page is shown as a person reads it
 	cacheMemory  = time.Minute           // for which the exporter takes a broken watch for none (region/cache.go)
 	spread       = 4 * time.Second       // from one row's fault to the next one's: no multiple of the scrape interval
+)
+
+// victoriaMetrics is an engine. By default, vmalert evaluates the samples of victoriaDelay ago:
+// VictoriaMetrics hides newer ones.
+const (
+	victoriaMetrics = "victoriametrics"
+	victoriaDelay   = 30 * time.Second
 )
 
 // setting names the interval and the engine if they are not the default ones, as in the results.
@@ -204,6 +211,13 @@ func asked(t testing.TB) []breakage {
 		for _, i := range places(place) {
 			some = append(some, slices.DeleteFunc(known(i), func(f breakage) bool { return f.name != name && name != "" })...)
 		}
+	}
+	switch *engine {
+	case "prometheus", "vmalert":
+	case victoriaMetrics: // does not read the blocks of Prometheus
+		some = slices.DeleteFunc(some, func(f breakage) bool { return f.backfill != nil })
+	default:
+		t.Fatalf("no engine %q; expected prometheus, vmalert or %s", *engine, victoriaMetrics)
 	}
 	if len(some) == 0 {
 		t.Fatalf("none of the rows %q can occur in the installation %s", *wantedRows, *wantedPlace)

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net"
 	"os"
@@ -26,6 +27,7 @@ const scrapeTimeout = 10 * time.Second
 type ward struct {
 	*alerting
 	patients []*patient
+	store    string // URL of the VictoriaMetrics that vmalert reads; "": it reads Prometheus
 }
 
 // admit starts a patient for every fault, and the wards that watch them. It
@@ -56,7 +58,7 @@ func admit(t testing.TB, faults []breakage) ([]*patient, []*ward) {
 		name := fmt.Sprintf("ward-%d", i)
 		at := sub(t, folder, name)
 		w.remember(t, at, faults)
-		if *engine == "vmalert" {
+		if *engine != "prometheus" {
 			w.beginVMAlert(t, at, sub(t, logs, name))
 			continue
 		}
@@ -106,10 +108,20 @@ func (w *ward) remember(t testing.TB, folder string, faults []breakage) {
 	}
 }
 
-// beginVMAlert lets vmalert evaluate the rules, with the samples of a Prometheus that has no rules
-// and stores what vmalert records.
+// beginVMAlert lets vmalert evaluate the rules. With the engine vmalert it reads from the Prometheus
+// that scrapes, without a delay. With the engine victoriametrics it reads from a VictoriaMetrics to
+// which that Prometheus writes, as vmagent does, and all delays are the defaults.
 func (w *ward) beginVMAlert(t testing.TB, folder, logs string) {
 	t.Helper()
+	listen := freeAddress(t)
+	args := []string{"-rule.evalDelay=0s"}
+	var processes []*process
+	if *engine == victoriaMetrics {
+		store := freeAddress(t)
+		w.store, args = "http://"+store, nil
+		processes = append(processes, begin(t, logs, "victoria-metrics", tool(t, "victoria-metrics"), "-storageDataPath="+filepath.Join(folder, "victoria"), "-httpListenAddr="+store))
+		until(t, time.Minute, "VictoriaMetrics is ready", func() error { _, err := get(w.store + "/health"); return err })
+	}
 	without := func(text []byte) []byte {
 		if bytes.Equal(text, rules.Rules) {
 			return []byte("groups: []\n")
@@ -119,9 +131,10 @@ func (w *ward) beginVMAlert(t testing.TB, folder, logs string) {
 	w.alerting = beginAlerting(t, folder, logs, without, w.scrapes(), "--web.enable-remote-write-receiver")
 	file := filepath.Join(folder, "vmalert.rules.yaml")
 	write(t, file, edited(t, variant.VMAlert)(rules.Rules))
-	listen := freeAddress(t)
-	w.processes = append(w.processes, begin(t, logs, "vmalert", tool(t, "vmalert"), "-rule="+file, "-evaluationInterval="+rowInterval.String(), "-rule.evalDelay=0s",
-		"-datasource.url="+w.prometheus, "-remoteRead.url="+w.prometheus, "-remoteWrite.url="+w.prometheus, "-notifier.url="+w.manager, "-httpListenAddr="+listen))
+	source := cmp.Or(w.store, w.prometheus)
+	args = append(args, "-rule="+file, "-evaluationInterval="+rowInterval.String(),
+		"-datasource.url="+source, "-remoteRead.url="+source, "-remoteWrite.url="+source, "-notifier.url="+w.manager, "-httpListenAddr="+listen)
+	w.processes = append(append(w.processes, processes...), begin(t, logs, "vmalert", tool(t, "vmalert"), args...))
 	until(t, time.Minute, "vmalert is ready", func() error { _, err := get("http://" + listen + "/health"); return err })
 }
 
@@ -155,7 +168,15 @@ global: {scrape_interval: %s, scrape_timeout: %s, evaluation_interval: %s}
 scrape_configs:
 - job_name: rainbond-exporter
   static_configs:
-%s`, *rowInterval, scrapeTimeout, *rowInterval, targets.String())
+%s`, *rowInterval, scrapeTimeout, *rowInterval, targets.String()) + w.writes()
+}
+
+// writes is the part of the configuration that writes to the store, as often as vmagent does.
+func (w *ward) writes() string {
+	if w.store == "" {
+		return ""
+	}
+	return fmt.Sprintf("remote_write: [{url: %q, queue_config: {batch_send_deadline: 1s}}]\n", w.store+"/api/v1/write")
 }
 
 // of lists the notifications about a patient: by the platform, by the

@@ -38,9 +38,13 @@ var Identities = []string{Alone, Healthy, Faulty, Pair}
 // Promtool is the row of the identity table with the promtool tests of the rules.
 const Promtool = "promtool"
 
+// Pages is the row with the median and the maximum of the seconds from a fault to
+// its page, in a run of all faults.
+const Pages = "pages"
+
 // settings are the other intervals and engines with which the faults of the default installation
 // are measured, by their name in the results.
-var settings = []string{"60s", "vmalert", "vmalert-60s"}
+var settings = []string{"60s", "vmalert", "vmalert-60s", "victoriametrics"}
 
 // Replace returns the page with another text in the section of that name, which
 // is between two comments.
@@ -56,11 +60,12 @@ func Replace(page, section, text string) (string, error) {
 
 // Page returns docs/faults.md with all its sections.
 func Page(page string, measured Results) (string, error) {
+	withDefault := append([]string{demo.Default}, settings...)
 	for section, text := range map[string]string{
 		InProcess: Expected(),
 		EndToEnd:  measured.Table(measured.rows(installations()), installations()),
 		Soak:      measured.Table([]string{Soak}, installations()),
-		Settings:  measured.Table(measured.rows(settings), append([]string{demo.Default}, settings...)),
+		Settings:  measured.summary(withDefault) + "\n" + measured.Table(measured.rows(settings), withDefault),
 		Identity:  measured.Table(measured.identityRows(), Identities),
 	} {
 		var err error
@@ -77,7 +82,7 @@ func (r Results) rows(columns []string) []string {
 	measured := map[string]bool{}
 	for _, column := range columns {
 		for row := range r[column] {
-			measured[row] = row != Soak && row != Promtool
+			measured[row] = row != Soak && row != Promtool && row != Pages
 		}
 	}
 	var all []string
@@ -215,6 +220,42 @@ func (r Results) Table(rows, columns []string) string {
 			fmt.Fprintf(&table, " %s |", result.cell(ok))
 		}
 		table.WriteString("\n")
+	}
+	return table.String()
+}
+
+// summary returns the results of all rows of each column.
+func (r Results) summary(columns []string) string {
+	lines := make([]string, 3)
+	for _, column := range columns {
+		faults, right, noise, quiet := 0, 0, 0, 0
+		for row, result := range r[column] {
+			switch {
+			case row == Soak || row == Promtool || row == Pages:
+			case len(result.Seconds) > 0 || result.Wrong:
+				faults++
+				if !result.Wrong {
+					right++
+				}
+			default:
+				noise++
+				if result.Messages == 0 {
+					quiet++
+				}
+			}
+		}
+		lines[0] += fmt.Sprintf(" %d of %d |", right, faults)
+		lines[1] += fmt.Sprintf(" %d of %d |", quiet, noise)
+		if pages := r[column][Pages].Seconds; len(pages) == 2 {
+			lines[2] += fmt.Sprintf(" %d (%d) |", pages[0], pages[1])
+		} else {
+			lines[2] += " |"
+		}
+	}
+	var table strings.Builder
+	header(&table, "| measurement |", columns)
+	for i, name := range []string{"faults with exactly their alerts, all in time", "noise rows without a message", "seconds from fault to page, median (longest)"} {
+		fmt.Fprintf(&table, "| %s |%s\n", name, lines[i])
 	}
 	return table.String()
 }

@@ -86,3 +86,16 @@ func TestResults(t *testing.T) {
 		t.Errorf("got\n%s", strings.Join(lines, "\n"))
 	}
 }
+
+func TestSummary(t *testing.T) {
+	r := Results{"default": {
+		"api-5xx": {Seconds: []int{69}, Messages: 1}, "late": {Seconds: []int{999}, Messages: 1, Wrong: true}, "lost": {Wrong: true},
+		"healthy": {}, "noisy": {Messages: 1}, Pages: {Seconds: []int{69, 999}},
+	}}
+	lines := strings.Split(strings.TrimSpace(r.summary([]string{"default", "60s"})), "\n")[2:]
+	for i, want := range []string{"| 1 of 3 | 0 of 0 |", "| 1 of 2 | 0 of 0 |", "| 69 (999) | |"} {
+		if !strings.HasSuffix(lines[i], want) {
+			t.Errorf("got %q, want %q", lines[i], want)
+		}
+	}
+}

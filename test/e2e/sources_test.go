@@ -15,55 +15,78 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/rainbond-exporter/rainbond-exporter/rules/variant"
 )
 
 // hides is how old a sample is before VictoriaMetrics shows it, by default.
 const hides = 30 * time.Second
 
-// TestDataSources sends all queries of the dashboards to VictoriaMetrics and
-// to the query engine of Mimir. They answer with the series and values of
-// Prometheus.
+// TestDataSources sends all queries of the dashboards, and the rules without
+// recording rules, to VictoriaMetrics and to the query engine of Mimir. They answer
+// with the series and values of Prometheus.
 func TestDataSources(t *testing.T) {
 	logs, listen := logFolder(t), freeAddress(t)
 	victoria := "http://" + listen
 	begin(t, logs, "victoria-metrics", tool(t, "victoria-metrics"), "-storageDataPath="+t.TempDir(), "-httpListenAddr="+listen, "-retentionPeriod=1d")
-	s := newEstate(t, map[string]string{
-		"beijing": "healthy", "shanghai": "api-slow", "guangzhou": "cert-rotated-latent", "chengdu": "disk-near", "wuhan": "api-pod-down",
-	}, victoria+"/api/v1/write")
+	regions := map[string]string{
+		"beijing": "healthy", "shanghai": "api-slow", "guangzhou": "cert-rotated-latent", "chengdu": "disk-near", "wuhan": "api-pod-down", "shenzhen": "cert-rotated-broken",
+	}
+	s := newEstate(t, regions, victoria+"/api/v1/write")
 	var now time.Time
 	until(t, 3*time.Minute, "VictoriaMetrics shows the samples of the last minute", func() error {
 		now = time.Now().Add(-hides - 5*time.Second).Truncate(time.Second)
 		shown, err := queryAt(victoria, `count(count_over_time(up[1m]) >= 15)`, true, now)
-		if err == nil && (len(shown) != 1 || shown[0].value() != 5) {
+		if err == nil && (len(shown) != 1 || shown[0].value() != float64(len(regions))) {
 			err = fmt.Errorf("%v", shown)
 		}
 		return err
 	})
 	sources := map[string]string{"VictoriaMetrics": victoria, "Mimir": s.mimir(t, logs)}
+	agree := func(name, expr string, instant bool) (answered int) {
+		want, err := queryAt(s.prometheus, expr, instant, now)
+		must(t, err)
+		for source, address := range sources {
+			got, err := queryAt(address, expr, instant, now)
+			if err == nil {
+				err = differ(got, want, tolerance(expr))
+			}
+			if err != nil {
+				t.Errorf("%s, %s: %v\n%s", name, source, err, expr)
+			}
+		}
+		return min(len(want), 1)
+	}
+
 	queries, answered := 0, 0
 	for _, b := range boards(t, "en") {
 		for _, p := range b.Panels {
 			for _, q := range p.Targets {
-				expr := s.variables.Replace(q.Expr)
-				want, err := queryAt(s.prometheus, expr, q.Instant, now)
-				must(t, err)
 				queries++
-				answered += min(len(want), 1)
-				for source, address := range sources {
-					got, err := queryAt(address, expr, q.Instant, now)
-					if err == nil {
-						err = differ(got, want, tolerance(expr))
-					}
-					if err != nil {
-						t.Errorf("%s, panel %s, %s: %v\n%s", b.UID, p.Title, source, err, expr)
-					}
-				}
+				answered += agree(b.UID+", panel "+p.Title, s.variables.Replace(q.Expr), q.Instant)
 			}
 		}
 	}
-	progress("%d queries, %d of them with an answer", queries, answered)
-	if answered < queries/2 {
-		t.Errorf("%d of %d queries have an answer", answered, queries)
+	alerts, firing := 0, 0
+	text, err := variant.Generate(variant.Options{Format: variant.VMAlert})
+	must(t, err)
+	var file struct {
+		Groups []struct {
+			Rules []struct{ Alert, Expr string }
+		}
+	}
+	must(t, yaml.Unmarshal(text, &file))
+	for _, group := range file.Groups {
+		for _, r := range group.Rules {
+			alerts++
+			firing += agree(r.Alert, r.Expr, true)
+		}
+	}
+	progress("%d queries, %d of them with an answer; %d alerts, %d of them firing", queries, answered, alerts, firing)
+	if answered < queries/2 || firing < len(regions) {
+		t.Error("too few of them have an answer")
 	}
 }
 
