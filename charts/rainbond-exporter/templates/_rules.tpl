@@ -67,7 +67,8 @@ With the default value, the text is unchanged. A missing piece fails the templat
 {{- $interval := include "rainbond-exporter.seconds" $root.Values.scrape.interval | int -}}
 {{- if gt $interval 15 -}}
 {{- $two := add (mul 2 $interval) 15 | int -}}
-{{- $text = replace "(rainbond_api_probe_failed[1m])" (printf "(rainbond_api_probe_failed[%s])" (include "rainbond-exporter.atLeast" (list (mul 4 $interval | int) "1m"))) $text -}}
+{{- /* In the flat rules, the selector has matchers. */ -}}
+{{- $text = regexReplaceAll `((?:sum|min)_over_time\(rainbond_api_probe_failed(?:\{[^}]*\})?\[)1m\]` $text (printf "${1}%s]" (include "rainbond-exporter.atLeast" (list (mul 4 $interval | int) "1m"))) -}}
 {{- range list "(rainbond_certificate_mismatch" "(rainbond_api_up" "(rainbond_api_clock_skew_seconds" -}}
 {{- $text = replace (print . "[1m])") (printf "%s[%s])" . (include "rainbond-exporter.atLeast" (list $two "1m"))) $text -}}
 {{- end -}}
