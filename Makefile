@@ -134,7 +134,7 @@ stack: build ## the chart's alerting stack: installed on a real API server, run 
 sync: ## makes the dashboards, copies them and the rules into the chart, and makes the chart's README and the guide in HTML
 	@tools/sync
 
-panels: build ## the panels of the dashboards, drawn with Grafana's components, into dist/panels; their types in three versions of Grafana; their queries on VictoriaMetrics and Mimir's engine (PICTURES=1 takes the pictures of the documentation)
+panels: build ## dashboards: each panel drawn with Grafana's components into dist/panels, types of three Grafana versions, queries on VictoriaMetrics and Mimir (PICTURES=1: those of the documentation)
 	@tools/build prometheus victoria-metrics mimir-query
 	@tools/browser
 	@echo "panels: npm ci in test/panels (500 MB; a minute or two) ..."
