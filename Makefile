@@ -77,7 +77,7 @@ FAULTS = ../../bin/faults.test -test.run '^TestFaults$$' -test.timeout 80m -test
 # Every collector, noise, two faults at once, a cause and its symptom; what takes longest begins first.
 FAULTS_CI := tls-go-distrusts,api-one-miss,watch-kube-down,component-half,api-5xx,api-dropped,api-reset,api-one-other-failure,api-pod-down,cert-rotated-broken,cert-rotated-latent,cert-one-failure,cert-secret-gone,cert-crlf,node-role-bare-key,node-role-none,disk-takes-api,disk-readonly,two-regions,two-faults,tls-scanner,component-rolling,node-role-empty-value,api-wrong-peer,watch-db-locked,two-scrapers,quick/cert-crlf,quick/api-refused-pod-ready,host/cert-rotated-latent,kubernetes/node-role-bare-key,managed/api-dropped,remote-console/api-pod-down,namespace/component-gone,v5/cert-ca-stale
 
-faults: build ## every fault at the pace that ships, one page each: half an hour (ROW=name plays one, INSTALLATION=quick another platform)
+faults: build ## every fault at the pace that ships, one page each: half an hour (ROW=name plays one; INSTALLATION=quick, INTERVAL=60s, ENGINE=vmalert or victoriametrics: elsewhere)
 	@tools/build prometheus promtool alertmanager amtool $(if $(ENGINE),vmalert victoria-metrics)
 	@go test -tags e2e,faults -c -o bin/faults.test ./test/e2e
 	@cd test/e2e && $(if $(ROW)$(filter-out all,$(INSTALLATION))$(INTERVAL)$(ENGINE),\
