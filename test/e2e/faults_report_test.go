@@ -135,7 +135,7 @@ func (f *files) bound(n notification) time.Duration {
 // delay is the age of the samples that the engine evaluates.
 func delay() time.Duration {
 	if *engine == victoriaMetrics {
-		return victoriaDelay
+		return hides
 	}
 	return 0
 }

@@ -35,12 +35,8 @@ const (
 	spread       = 4 * time.Second       // from one row's fault to the next one's: no multiple of the scrape interval
 )
 
-// victoriaMetrics is an engine. By default, vmalert evaluates the samples of victoriaDelay ago:
-// VictoriaMetrics hides newer ones.
-const (
-	victoriaMetrics = "victoriametrics"
-	victoriaDelay   = 30 * time.Second
-)
+// victoriaMetrics is the engine vmalert that reads a VictoriaMetrics.
+const victoriaMetrics = "victoriametrics"
 
 // setting names the interval and the engine if they are not the default ones, as in the results.
 func setting() string {
@@ -262,7 +258,7 @@ func (p *patient) scrapedTwice(t testing.TB) {
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+p.address+"/metrics", nil)
 	must(t, err)
 	request.Header.Set("X-Prometheus-Scrape-Timeout-Seconds", "5")
-	answer, err := (&http.Client{Timeout: time.Minute}).Do(request) // on a slow machine, the exporter keeps to its limit later
+	answer, err := (&http.Client{Timeout: time.Minute}).Do(request) // a slow machine exceeds the five seconds to which the exporter limits itself
 	if err != nil {
 		t.Errorf("%s: the second scraper: %v", p.name, err)
 		return

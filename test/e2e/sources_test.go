@@ -21,7 +21,8 @@ import (
 	"github.com/rainbond-exporter/rainbond-exporter/rules/variant"
 )
 
-// hides is how old a sample is before VictoriaMetrics shows it, by default.
+// hides is the age of a sample before which VictoriaMetrics does not show it, by default
+// (-search.latencyOffset). vmalert evaluates the samples of that time ago (-rule.evalDelay).
 const hides = 30 * time.Second
 
 // TestDataSources sends all queries of the dashboards, and the rules without

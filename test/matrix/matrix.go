@@ -82,7 +82,7 @@ func (r Results) rows(columns []string) []string {
 	measured := map[string]bool{}
 	for _, column := range columns {
 		for row := range r[column] {
-			measured[row] = row != Soak && row != Promtool && row != Pages
+			measured[row] = !aboutAll(row)
 		}
 	}
 	var all []string
@@ -224,6 +224,9 @@ func (r Results) Table(rows, columns []string) string {
 	return table.String()
 }
 
+// aboutAll reports whether a row is not of one fault.
+func aboutAll(row string) bool { return row == Soak || row == Promtool || row == Pages }
+
 // summary returns the results of all rows of each column.
 func (r Results) summary(columns []string) string {
 	lines := make([]string, 3)
@@ -231,7 +234,7 @@ func (r Results) summary(columns []string) string {
 		faults, right, noise, quiet := 0, 0, 0, 0
 		for row, result := range r[column] {
 			switch {
-			case row == Soak || row == Promtool || row == Pages:
+			case aboutAll(row):
 			case len(result.Seconds) > 0 || result.Wrong:
 				faults++
 				if !result.Wrong {

@@ -1,7 +1,6 @@
 // Program mimir-query answers queries over a data folder of Prometheus with
 // Mimir's query engine: mimir-query ADDRESS FOLDER. It serves /api/v1/query and
-// /api/v1/query_range. It
-// builds in three minutes, Mimir in ten.
+// /api/v1/query_range.
 package main
 
 import (
